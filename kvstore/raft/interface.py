@@ -1,0 +1,55 @@
+"""The contract between the Raft engine and the applied state it drives.
+
+The engine (`kvstore.raft.engine`) feeds committed entries; the applied state (`kvstore.statemachine`
+over LMDB) consumes them. Neither imports the other: `kvstore.member` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class SnapshotMeta:
+    """What a snapshot file says of itself. `index` and `term` are Raft's, `revision` the store's; `size` in bytes."""
+
+    cluster_id: int
+    index: int
+    term: int
+    revision: int
+    compact_revision: int
+    size: int
+    sha256: str
+
+
+class StateMachine(Protocol):
+    """The applied state. All calls but `write_snapshot` come from one thread, the event loop's.
+
+    Invariants: entries arrive in index order without gaps; after a restart they resume at `applied()[0] + 1`;
+    an entry at or below `applied()[0]` is ignored. Bad commands are answered with error *values*: raising
+    from `apply` means that this member's state can no longer be trusted and stops the process.
+    """
+
+    def applied(self) -> tuple[int, int]:
+        """(Raft index, Raft term) of the last applied entry, durable or not."""
+
+    def durable_index(self) -> int:
+        """Highest applied index that survives power loss: the log may be trimmed up to it."""
+
+    def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]:
+        """Apply one entry; the results (or error values) in the order of its commands."""
+
+    def flush(self) -> None:
+        """End of a batch of entries: publish events to the watch hub, commit to disk when due."""
+
+    def write_snapshot(self, path: Path) -> SnapshotMeta:
+        """Write a consistent copy of the applied state. Runs in a thread beside `apply`."""
+
+    def install_snapshot(self, path: Path) -> None:
+        """Verify the file, then replace the whole state by it. Raises `SnapshotCorrupt`, changing nothing."""
+
+    def close(self) -> None:
+        """Commit what is pending and release the files."""
