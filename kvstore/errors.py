@@ -1,0 +1,211 @@
+"""Everything the store can refuse, as one tree with etcd's gRPC codes and exact messages.
+
+    StoreError                      .code (name of the gRPC status), str(error) is etcd's message
+    ├── InvalidArgument             the request is wrong in itself
+    │   ├── EmptyKey  KeyNotFound  ValueProvided  LeaseProvided  InvalidSortOption
+    │   ├── TooManyOps  DuplicateKey  RequestTooLarge
+    │   └── InvalidCommand          (ours) bytes in the log that this version cannot read
+    ├── OutOfRange
+    │   ├── Compacted               .compact_revision
+    │   └── FutureRevision  LeaseTTLTooLarge
+    ├── NotFound
+    │   └── LeaseNotFound  MemberNotFound
+    ├── FailedPrecondition
+    │   └── LeaseExists  NotLeader  BadLeaderTransferee  ClusterIDMismatch
+    ├── ResourceExhausted
+    │   └── NoSpace  TooManyRequests
+    ├── Unavailable                 try again; a write may or may not have happened where it says so
+    │   ├── NoLeader  Stopped       nothing was done
+    │   └── LeaderChanged  RequestTimeout      outcome unknown
+    ├── Canceled
+    │   └── WatchCanceled
+    └── DataLoss                    (ours) files and directories; the message names the path and the remedy
+        └── SnapshotCorrupt  DataCorrupt  DataDirLocked  DataDirUnusable  DiskFull
+
+Raised by the facade and by reads; returned as *values* by `StateMachine.apply`, which never raises for a bad
+command. The gRPC front-end and the API server's storage translate it once, by `code`. Texts: etcd's
+`api/v3rpc/rpctypes/error.go`.
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base: `code` is the gRPC status name, `message` etcd's text where etcd has one."""
+
+    code = "UNKNOWN"
+    message = "etcdserver: unknown error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(self.message if message is None else message)
+
+
+class InvalidArgument(StoreError):
+    code = "INVALID_ARGUMENT"
+
+
+class EmptyKey(InvalidArgument):
+    message = "etcdserver: key is not provided"
+
+
+class KeyNotFound(InvalidArgument):
+    """A put with `ignore_value` or `ignore_lease` on a key that does not exist."""
+
+    message = "etcdserver: key not found"
+
+
+class ValueProvided(InvalidArgument):
+    message = "etcdserver: value is provided"
+
+
+class LeaseProvided(InvalidArgument):
+    message = "etcdserver: lease is provided"
+
+
+class InvalidSortOption(InvalidArgument):
+    message = "etcdserver: invalid sort option"
+
+
+class TooManyOps(InvalidArgument):
+    message = "etcdserver: too many operations in txn request"
+
+
+class DuplicateKey(InvalidArgument):
+    message = "etcdserver: duplicate key given in txn request"
+
+
+class RequestTooLarge(InvalidArgument):
+    message = "etcdserver: request is too large"
+
+
+class InvalidCommand(InvalidArgument):
+    message = "etcdserver: invalid command"
+
+
+class OutOfRange(StoreError):
+    code = "OUT_OF_RANGE"
+
+
+class Compacted(OutOfRange):
+    """`compact_revision` is the oldest revision that can still be read; 0 where it is not known."""
+
+    message = "etcdserver: mvcc: required revision has been compacted"
+
+    def __init__(self, compact_revision: int = 0) -> None:
+        super().__init__()
+        self.compact_revision = compact_revision
+
+
+class FutureRevision(OutOfRange):
+    message = "etcdserver: mvcc: required revision is a future revision"
+
+
+class LeaseTTLTooLarge(OutOfRange):
+    message = "etcdserver: too large lease TTL"
+
+
+class NotFound(StoreError):
+    code = "NOT_FOUND"
+
+
+class LeaseNotFound(NotFound):
+    message = "etcdserver: requested lease not found"
+
+
+class MemberNotFound(NotFound):
+    message = "etcdserver: member not found"
+
+
+class FailedPrecondition(StoreError):
+    code = "FAILED_PRECONDITION"
+
+
+class LeaseExists(FailedPrecondition):
+    message = "etcdserver: lease already exists"
+
+
+class NotLeader(FailedPrecondition):
+    message = "etcdserver: not leader"
+
+
+class BadLeaderTransferee(FailedPrecondition):
+    message = "etcdserver: bad leader transferee"
+
+
+class ClusterIDMismatch(FailedPrecondition):
+    message = "etcdserver: cluster ID mismatch"
+
+
+class ResourceExhausted(StoreError):
+    code = "RESOURCE_EXHAUSTED"
+
+
+class NoSpace(ResourceExhausted):
+    message = "etcdserver: mvcc: database space exceeded"
+
+
+class TooManyRequests(ResourceExhausted):
+    message = "etcdserver: too many requests"
+
+
+class Unavailable(StoreError):
+    code = "UNAVAILABLE"
+
+
+class NoLeader(Unavailable):
+    message = "etcdserver: no leader"
+
+
+class LeaderChanged(Unavailable):
+    """Outcome unknown: the command may have been, or may yet be, applied."""
+
+    message = "etcdserver: leader changed"
+
+
+class RequestTimeout(Unavailable):
+    """Outcome unknown for a write."""
+
+    message = "etcdserver: request timed out"
+
+
+class Stopped(Unavailable):
+    message = "etcdserver: server stopped"
+
+
+class Canceled(StoreError):
+    code = "CANCELLED"
+
+
+class WatchCanceled(Canceled):
+    message = "etcdserver: watch canceled"
+
+
+class DataLoss(StoreError):
+    code = "DATA_LOSS"
+    message = "etcdserver: corrupt cluster"
+
+
+class SnapshotCorrupt(DataLoss):
+    """A snapshot file that is truncated, altered or not one; raised before anything was changed."""
+
+
+class DataCorrupt(DataLoss):
+    """Files of a data directory that contradict each other or cannot be read."""
+
+
+class DataDirLocked(DataLoss):
+    """Another process uses the data directory."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class DataDirUnusable(DataLoss):
+    """Cannot be created, read or written, or is not what it must be (not empty, for a restore)."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class DiskFull(DataLoss):
+    """The disk (not the quota) is full: the process must stop; the log restores its state later."""
+
+    code = "RESOURCE_EXHAUSTED"
