@@ -83,7 +83,7 @@ class KeyValue(Value, frozen=True, gc=False):
 
 
 class Event(Value, frozen=True, gc=False):
-    """A change. `prev_kv` is the key before it; None if there was none, it is compacted, or was not asked for."""
+    """A change. `prev_kv`: the key before it; None if there was none, or it is compacted or not asked for."""
 
     type: EventType
     kv: KeyValue
