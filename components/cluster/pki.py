@@ -1,0 +1,216 @@
+"""The certificates of one cluster: two authorities, one identity per component.
+
+The store has a CA of its own, so no client certificate of the cluster can ever speak to a store peer. Keys
+are ECDSA P-256: all of them take a few milliseconds, where RSA would take seconds of the start. What is on disk
+is used again at the next start; a leaf is reissued when it names other addresses, belongs to another
+authority or ends within 30 days. `plan` says which identities a topology needs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from components.cluster.errors import ClusterError
+from components.cluster.files import write_private
+from components.cluster.layout import unusable
+
+CA_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=365)
+RENEW_BEFORE = timedelta(days=30)
+_BACKDATE = timedelta(minutes=5)  # clocks of a restored or copied cluster may differ a little
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One leaf certificate: `path` without suffix below the PKI directory, subject, names it serves under."""
+
+    path: str
+    common_name: str
+    organization: str = ""
+    hosts: Sequence[str] = field(default=())
+    server: bool = False
+    client: bool = True
+
+    @property
+    def authority(self) -> str:
+        """`store` or `cluster`."""
+        return self.path.split("/", 1)[0]
+
+
+@dataclass(frozen=True)
+class _Authority:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None = None) -> list[str]:
+    """Make what is missing or outdated below `directory`; returns the paths issued. Raises ClusterError."""
+    at = now or datetime.now(UTC)
+    issued: list[str] = []
+    authorities: dict[str, _Authority] = {}
+    for identity in identities:
+        name = identity.authority
+        if name not in authorities:
+            authorities[name] = _authority(directory / name, name, at, issued)
+        if not _usable(directory / identity.path, identity, authorities[name], at):
+            _issue(directory / identity.path, identity, authorities[name], at)
+            issued.append(identity.path)
+    _service_account_keys(directory / "cluster" / "sa", issued)
+    return issued
+
+
+def _authority(directory: Path, name: str, now: datetime, issued: list[str]) -> _Authority:
+    certificate_file, key_file = directory / "ca.crt", directory / "ca.key"
+    if certificate_file.exists() and key_file.exists():
+        return _load_authority(certificate_file, key_file)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(directory, error) from error
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"kuberaft-{name}-ca")])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        _builder(subject, subject, key.public_key(), now, CA_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    write_private(key_file, _key_pem(key))
+    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    issued.append(f"{name}/ca")
+    return _Authority(certificate, key)
+
+
+def _load_authority(certificate_file: Path, key_file: Path) -> _Authority:
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"{certificate_file.parent}: the certificate authority cannot be read: {error}",
+            "restore the directory from a backup (kuberaft restore), or start afresh: kuberaft down --purge",
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        raise ClusterError(
+            f"{key_file}: is not the key of {certificate_file.name}",
+            "restore the directory from a backup (kuberaft restore), or start afresh: kuberaft down --purge",
+        )
+    return _Authority(certificate, key)
+
+
+def _usable(path: Path, identity: Identity, authority: _Authority, now: datetime) -> bool:
+    """Is the pair on disk this identity's, of this authority, and not about to end?"""
+    try:
+        certificate = x509.load_pem_x509_certificate(path.with_name(path.name + ".crt").read_bytes())
+        key = serialization.load_pem_private_key(
+            path.with_name(path.name + ".key").read_bytes(), password=None
+        )
+        certificate.verify_directly_issued_by(authority.certificate)
+    except Exception:  # whatever is wrong with a leaf, issuing another is the cure
+        return False
+    return (
+        key.public_key() == certificate.public_key()
+        and certificate.subject == _subject(identity)
+        and certificate.not_valid_after_utc - now > RENEW_BEFORE
+        and _hosts_of(certificate) == set(identity.hosts)
+    )
+
+
+def _hosts_of(certificate: x509.Certificate) -> set[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
+def _issue(path: Path, identity: Identity, authority: _Authority, now: datetime) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH] if identity.server else []
+    usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if identity.client else []
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = (
+        _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, LEAF_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(issuer_id, critical=False)
+    )
+    if identity.hosts:
+        names = x509.SubjectAlternativeName([_general_name(host) for host in identity.hosts])
+        builder = builder.add_extension(names, critical=False)
+    certificate = builder.sign(authority.key, hashes.SHA256())
+    write_private(path.with_name(path.name + ".key"), _key_pem(key))
+    write_private(path.with_name(path.name + ".crt"), certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATE)
+        .not_valid_after(now + life)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject(identity: Identity) -> x509.Name:
+    organization = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, identity.organization)]
+    common_name = [x509.NameAttribute(NameOID.COMMON_NAME, identity.common_name)]
+    return x509.Name((organization if identity.organization else []) + common_name)
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _service_account_keys(path: Path, issued: list[str]) -> None:
+    """`sa.key` signs service-account tokens, `sa.pub` verifies them; never replaced, tokens outlive a start."""
+    key_file, public_file = path.with_name("sa.key"), path.with_name("sa.pub")
+    if key_file.exists() and public_file.exists():
+        return
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    write_private(key_file, _key_pem(key))
+    write_private(public_file, public)
+    issued.append("cluster/sa")
