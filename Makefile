@@ -1,0 +1,57 @@
+# Every target works from a clean clone: the virtual environment is made on first use and left alone after.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: help up down test check format bench conformance clean
+
+help:
+	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
+	@echo "make test         run the tests"
+	@echo "make check        ruff, mypy --strict, import contracts"
+	@echo "make bench        measure, and print one table a benchmark"
+	@echo "make conformance  replay every recorded behaviour of the real API server and print a table"
+	@echo "make clean        remove the virtual environment and caches"
+
+$(VENV)/.runtime: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "kuberaft needs Python >= 3.11; name one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "Installing kuberaft into $(VENV) (once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/python -m compileall -q kvstore apiserver components cluster_configs
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the development tools into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+up: $(VENV)/.runtime
+	@exec $(BIN)/kuberaft up $(ARGS)
+
+down: $(VENV)/.runtime
+	@exec $(BIN)/kuberaft down $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+conformance: $(VENV)/.dev
+	$(BIN)/python -m tests.conformance $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
