@@ -1,0 +1,298 @@
+"""The watch cache: one per stored resource, fed by one storage watch, read by every list and watcher.
+
+Holds the current objects as bytes (:class:`Entry`) and a bounded ring of recent events. Watchers keep a position
+in the ring and pull; there is no queue per watcher, so a slow one costs no memory and is dropped once the
+ring has moved past it. Started on first use. Knows nothing of HTTP or of kinds.
+
+Example, capacity 3: events at positions 7, 8, 9 are held; a watcher at 8 reads 8 and 9; two more events make the
+ring 9..11: the watcher, had it stayed at 8, gets :class:`WatcherTooSlow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from typing import Final
+
+from apiserver.storage.entry import CacheEvent, Entry
+from apiserver.storage.interface import (
+    Compacted,
+    Storage,
+    StorageError,
+    StorageEvent,
+    StorageWatch,
+    WatchBatch,
+)
+
+log = logging.getLogger(__name__)
+
+RING: Final = 8192
+_LAST: Final = "\U0010ffff"
+
+
+class WatcherTooSlow(Exception):
+    """The ring no longer holds the watcher's next event."""
+
+
+class CacheReset(Exception):
+    """The cache had to be filled anew; watchers must start over."""
+
+
+class TooOld(Exception):
+    """Events after ``asked`` are no longer known; the oldest known follow ``oldest``."""
+
+    def __init__(self, asked: int, oldest: int) -> None:
+        super().__init__(f"too old resource version: {asked} ({oldest})")
+
+
+class NotYet(Exception):
+    """The cache did not reach the revision in time."""
+
+    def __init__(self, asked: int, current: int) -> None:
+        super().__init__(f"Too large resource version: {asked}, current: {current}")
+        self.asked = asked
+        self.current = current
+
+
+class ResourceCache:
+    """``prefix`` ends with a slash: ``/registry/pods/``."""
+
+    def __init__(self, storage: Storage, prefix: str, capacity: int = RING) -> None:
+        self._storage = storage
+        self.prefix = prefix
+        self._capacity = capacity
+        self._entries: dict[str, Entry] = {}
+        self._keys: list[str] = []
+        self._events: list[CacheEvent] = []
+        self._base = 0  # position of _events[0]
+        self._oldest = 0  # events after this revision are in the ring
+        self._epoch = 0  # counts fills
+        self.revision = 0
+        self._changed = asyncio.Event()
+        self._watch: StorageWatch | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._failure: StorageError | None = None
+
+    # ---- life
+
+    async def ready(self, timeout: float = 10.0) -> None:
+        """Starts the cache if needed and waits until it is filled."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"cache {self.prefix}")
+        async with asyncio.timeout(timeout):
+            while not self.revision:
+                await self._changed.wait()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        delay = 0.05
+        while True:
+            try:
+                await self._fill_and_follow()
+            except StorageError as exc:
+                log.warning("cache of %s starts over: %s", self.prefix, exc)
+            self._watch = None
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 2.0)
+
+    async def _fill_and_follow(self) -> None:
+        listed = await self._storage.list(self.prefix, linearizable=not self._epoch)
+        async with self._storage.watch(self.prefix, listed.revision + 1) as watch:
+            self._reset({s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision)
+            self._watch = watch
+            async for batch in watch:
+                self._apply(batch)
+
+    def _reset(self, entries: dict[str, Entry], revision: int) -> None:
+        self._entries = entries
+        self._keys = sorted(entries)
+        self._base += len(self._events)
+        self._events = []
+        self._oldest = self.revision = revision
+        self._epoch += 1
+        self._notify()
+
+    def _apply(self, batch: WatchBatch) -> None:
+        for event in batch.events:
+            self._events.append(self._change(event))
+        if len(self._events) > 2 * self._capacity:
+            cut = len(self._events) - self._capacity
+            self._oldest = self._events[cut - 1].revision
+            self._base += cut
+            del self._events[:cut]
+        self.revision = max(self.revision, batch.revision)
+        self._notify()
+
+    def _change(self, event: StorageEvent) -> CacheEvent:
+        previous = self._entries.get(event.key)
+        if event.value is not None:
+            entry = self._entries[event.key] = Entry(event.key, event.value, event.revision)
+            if previous is None:
+                insort(self._keys, event.key)
+            return CacheEvent(entry, previous, deleted=False)
+        if previous is not None:
+            del self._entries[event.key]
+            del self._keys[bisect_left(self._keys, event.key)]
+        return _deletion(event, previous)
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    # ---- reading
+
+    def get(self, key: str) -> Entry | None:
+        return self._entries.get(key)
+
+    def select(self, prefix: str, start: str = "") -> list[Entry]:
+        """Entries with the key prefix, in key order, from ``start`` on."""
+        keys = self._keys
+        low = bisect_left(keys, max(prefix, start)) if prefix != self.prefix or start else 0
+        high = bisect_left(keys, prefix + _LAST) if prefix != self.prefix else len(keys)
+        entries = self._entries
+        return [entries[key] for key in keys[low:high]]
+
+    async def wait_until(self, revision: int, timeout: float = 3.0) -> None:
+        """Waits until the cache has seen ``revision``. Raises NotYet."""
+        await self.ready()
+        if self.revision >= revision:
+            return
+        if self._watch is not None:
+            self._watch.request_progress()
+        try:
+            async with asyncio.timeout(timeout):
+                while self.revision < revision:
+                    await self._changed.wait()
+        except TimeoutError:
+            raise NotYet(revision, self.revision) from None
+
+    async def wait_current(self, timeout: float = 10.0) -> int:
+        """Waits until the cache holds every write acknowledged before the call; returns that revision."""
+        if self._task is None:
+            await self.ready(timeout)
+            return self.revision  # the fill itself was a linearizable read
+        revision = await self._storage.current_revision()
+        await self.wait_until(revision, timeout)
+        return revision
+
+    async def refresh(self) -> None:
+        """Brings ``revision`` up to date if the watch is alive; used before bookmarks."""
+        if self._watch is not None:
+            self._watch.request_progress()
+            await asyncio.sleep(0)
+
+    # ---- watching
+
+    def subscribe(self, since: int) -> Subscription:
+        """Events after ``since``. Raises TooOld; the cache must be ready."""
+        if since < self._oldest:
+            raise TooOld(since, self._oldest)
+        at = bisect_left(self._events, since + 1, key=lambda event: event.revision)
+        return Subscription(self, self._base + at, self._epoch)
+
+    async def history(self, since: int, prefix: str) -> list[CacheEvent]:
+        """Events after ``since`` up to the beginning of the ring, read from the store.
+
+        Lets clients resume on a server whose cache began later than their last event: after a restart or when they
+        move to another server. Raises TooOld when the store has compacted them or there are too many.
+        """
+        oldest, found = self._oldest, list[CacheEvent]()
+        known: dict[str, Entry] = {}
+        try:
+            async with asyncio.timeout(5.0), self._storage.watch(prefix, since + 1) as watch:
+                watch.request_progress()
+                async for batch in watch:
+                    found.extend(_replay(e, known) for e in batch.events if e.revision <= oldest)
+                    if batch.revision >= oldest:
+                        return found
+                    if len(found) > self._capacity:
+                        break
+        except (Compacted, TimeoutError):
+            pass
+        raise TooOld(since, oldest)
+
+    def take(self, position: int, epoch: int) -> tuple[list[CacheEvent], int]:
+        if epoch != self._epoch:
+            raise CacheReset
+        if position < self._base:
+            raise WatcherTooSlow
+        events = self._events[position - self._base :]
+        return events, position + len(events)
+
+    @property
+    def oldest(self) -> int:
+        return self._oldest
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set, and replaced, at the next change."""
+        return self._changed
+
+
+class Subscription:
+    """A position in a cache's ring."""
+
+    __slots__ = ("_cache", "_epoch", "_position")
+
+    def __init__(self, cache: ResourceCache, position: int, epoch: int) -> None:
+        self._cache = cache
+        self._position = position
+        self._epoch = epoch
+
+    def take(self) -> list[CacheEvent]:
+        """What is there now, possibly nothing. Raises WatcherTooSlow, CacheReset."""
+        events, self._position = self._cache.take(self._position, self._epoch)
+        return events
+
+    async def wait(self, timeout: float) -> bool:
+        """Waits for the next change; False when the time is over. Call only after :meth:`take` gave nothing."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._cache.changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class Caches:
+    """The caches of one API server, by storage prefix, made on first use."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._caches: dict[str, ResourceCache] = {}
+
+    def of(self, prefix: str) -> ResourceCache:
+        cache = self._caches.get(prefix)
+        if cache is None:
+            cache = self._caches[prefix] = ResourceCache(self._storage, prefix)
+        return cache
+
+    async def close(self) -> None:
+        await asyncio.gather(*(cache.close() for cache in self._caches.values()))
+
+
+def _deletion(event: StorageEvent, previous: Entry | None) -> CacheEvent:
+    last = event.previous
+    if last is None:
+        last = b'{"kind":"","apiVersion":"","metadata":{}}'
+    return CacheEvent(Entry(event.key, last, event.revision), previous, deleted=True)
+
+
+def _replay(event: StorageEvent, known: dict[str, Entry]) -> CacheEvent:
+    previous = known.get(event.key)
+    if previous is None and event.previous is not None:
+        previous = Entry(event.key, event.previous, event.revision - 1)
+    if event.value is None:
+        known.pop(event.key, None)
+        return _deletion(event, previous)
+    entry = known[event.key] = Entry(event.key, event.value, event.revision)
+    return CacheEvent(entry, previous, deleted=False)
+
+
+Matches = Callable[[Entry], bool]
