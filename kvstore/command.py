@@ -53,7 +53,7 @@ def encode(command: Command) -> bytes:
 
 
 def decode(data: bytes) -> Command | InvalidCommand:
-    """The command, or an error *value* for bytes that are none: applying must never raise for a bad command."""
+    """The command, or an error *value* for bytes that are none, since applying must not raise."""
     try:
         return msgspec.convert(cbor2.loads(data), Command)
     except Exception as error:  # cbor2 raises UnicodeError, OverflowError and others, by the content

@@ -1,0 +1,43 @@
+"""What the pure core needs of a storage engine: five ordered tables of bytes, read through their own writes.
+
+Owned by its users, `kvstore.mvcc` and `kvstore.lease`; implemented by `kvstore.backend` on LMDB and by a
+dict in the tests. Durability, transactions and the Raft index are the implementation's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Table(Protocol):
+    """An ordered map. A scan is consumed before the table is written again."""
+
+    def get(self, key: bytes, /) -> bytes | None: ...
+
+    def put(self, key: bytes, value: bytes, /) -> object: ...
+
+    def delete(self, key: bytes, /) -> object: ...
+
+    def scan(self, start: bytes, end: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+        """Items of [start, end) in key order; `end` b"" is no bound."""
+
+
+class Backend(Protocol):
+    """`live` and `deleted` map a key to its latest revision, `history` a revision to its record,
+    `leases` a lease to its terms, `attached` a lease and a key's digest to the key."""
+
+    @property
+    def live(self) -> Table: ...
+
+    @property
+    def deleted(self) -> Table: ...
+
+    @property
+    def history(self) -> Table: ...
+
+    @property
+    def leases(self) -> Table: ...
+
+    @property
+    def attached(self) -> Table: ...
