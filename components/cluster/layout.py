@@ -99,6 +99,11 @@ class Layout:
         """Was a cluster ever made here?"""
         return self.state.exists()
 
+    def own_names(self) -> set[str]:
+        """What a cluster puts directly into its directory."""
+        directories = (self.pki, self.config, self.logs, self.run, self.masters, self.workers)
+        return {path.name for path in (*directories, self.kubeconfig, self.topology, self.state)}
+
     def make(self) -> None:
         """Create the directories, private to the user. Raises ClusterError naming the one that cannot be made."""
         for path in (self.root, self.pki, self.config, self.logs, self.run, self.masters, self.workers):

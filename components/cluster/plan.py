@@ -49,9 +49,9 @@ def identities(topology: Topology, addresses: Addresses) -> list[Identity]:
     for name in master_names(topology):
         address = addresses.master(index(name))
         found.append(Identity(f"store/{name}", name, hosts=(name, address), server=True))
-        hosts = (*SERVICE_NAMES, name, "127.0.0.1", address, addresses.kubernetes_service)
+        serving = (*SERVICE_NAMES, name, "127.0.0.1", address, addresses.kubernetes_service)
         found.append(
-            Identity(f"cluster/apiserver-{name}", "kube-apiserver", hosts=hosts, server=True, client=False)
+            Identity(f"cluster/apiserver-{name}", "kube-apiserver", hosts=serving, server=True, client=False)
         )
     for name in worker_names(topology):
         hosts = (name, addresses.node(index(name)))
