@@ -1,0 +1,49 @@
+"""The supervisor's control socket: what each request of the command line does (`ipc` carries them)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from components.cluster import ipc
+from components.cluster.supervisor import Supervisor
+
+SNAPSHOT_TIMEOUT = 600.0
+
+
+def server(supervisor: Supervisor, path: Any) -> ipc.Server:
+    """The control socket of one supervisor."""
+
+    async def status(request: dict[str, Any]) -> Any:
+        return msgspec.to_builtins(supervisor.status())
+
+    async def kill(request: dict[str, Any]) -> Any:
+        return supervisor.kill(request["name"], request["signal"])
+
+    async def start(request: dict[str, Any]) -> Any:
+        return await supervisor.start(request["name"])
+
+    async def down(request: dict[str, Any]) -> Any:
+        supervisor.request_stop()
+
+    async def progress(request: dict[str, Any]) -> Any:
+        return supervisor.progress()
+
+    async def snapshot(request: dict[str, Any]) -> Any:
+        master = supervisor.ready_master()
+        return await ipc.call(master, "snapshot", timeout=SNAPSHOT_TIMEOUT, path=request["path"])
+
+    async def move_leader(request: dict[str, Any]) -> Any:
+        return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
+
+    operations = {
+        "status": status,
+        "kill": kill,
+        "start": start,
+        "down": down,
+        "progress": progress,
+        "snapshot": snapshot,
+        "move-leader": move_leader,
+    }
+    return ipc.Server(path, operations)

@@ -1,0 +1,335 @@
+"""Runs one cluster: starts its processes, owns the failover endpoint and the control socket, stops everything.
+
+    prepare ──▶ Supervisor.run ──▶ launcher (processes), failover (connections), monitor (health), control (requests)
+
+It restarts nothing unless asked. It ends on `request_stop` (Ctrl-C, SIGTERM, `kuberaft down`) and leaves no process,
+port or temporary file; pods are ended through the kubelets' own records, so that no foreign process is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+from components.cluster import status
+from components.cluster.errors import ClusterError
+from components.cluster.failover import Failover
+from components.cluster.launcher import Launcher
+from components.cluster.logtail import last_lines
+from components.cluster.monitor import MasterMonitor, NodeMonitor
+from components.cluster.prepare import Prepared
+from components.cluster.addresses import API_PORT
+from components.cluster.plan import index
+from components.cluster.processes import Process, ProcessTable
+from components.cluster.topology import master_names, worker_names
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT = 60.0  # from the first process to all nodes Ready, on the slowest machine
+STOP_TIMEOUT = 6.0  # for a process to end by itself after SIGTERM
+MODULES = {"master": "components.master", "worker": "components.worker"}
+
+
+class Supervisor:
+    """One cluster, from `prepare`'s result to the last process's end."""
+
+    def __init__(self, prepared: Prepared, launcher: Launcher) -> None:
+        self._prepared = prepared
+        self._layout = prepared.layout
+        self._launcher = launcher
+        masters, workers = master_names(prepared.topology), worker_names(prepared.topology)
+        self._table = ProcessTable(masters, workers)
+        self._failover = Failover({m: (prepared.addresses.master(index(m)), API_PORT) for m in masters})
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._nodes: list[status.NodeStatus] = []
+        self._pidfds: dict[str, int] = {}
+        self._jobs: dict[int, asyncio.Future[int]] = {}
+        self._ended = asyncio.Event()  # set whenever a process ends
+        self._stop = asyncio.Event()
+        self._progress: list[str] = []
+        self._progressed = asyncio.Event()
+        self._began = time.monotonic()
+        self._began_wall = time.time()
+        self._finished = False
+        self.ready = asyncio.Event()
+        self.failure: ClusterError | None = None
+
+    async def run(self) -> None:
+        """Start everything, supervise until asked to stop, stop everything. Raises the ClusterError that ended it."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._launcher.start(self._on_exit)
+            await self._failover.start(self._prepared.api_socket)
+            tasks = [asyncio.create_task(coroutine) for coroutine in self._monitors()]
+            await self._start_all()
+            tasks.append(asyncio.create_task(self._watch_start()))
+            await self._stop.wait()
+        except ClusterError as error:
+            self._fail(error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._shut_down()
+        if self.failure is not None:
+            raise self.failure
+
+    def request_stop(self) -> None:
+        """Begin to stop; `run` returns when everything has."""
+        self._stop.set()
+
+    # -- what the control socket offers
+
+    def status(self) -> status.ClusterStatus:
+        """The cluster now, from what the monitors heard last."""
+        now = time.monotonic()
+        furthest = max((answer["applied_index"] for answer in self._answers.values()), default=0)
+        members = [
+            status.member_status(name, self._answers[name], furthest) for name in sorted(self._answers)
+        ]
+        return status.ClusterStatus(
+            name=self._prepared.topology.name,
+            directory=str(self._layout.root),
+            kubeconfig=str(self._layout.kubeconfig),
+            server=self._prepared.api_url,
+            slot=self._prepared.state.slot,
+            ready=status.all_ready(self._table.all(), self._nodes, self._began_wall),
+            leader=status.leader_of(members),
+            processes=[status.process_status(process, now) for process in self._table.all()],
+            members=members,
+            nodes=self._nodes,
+            connections=self._failover.connections,
+        )
+
+    async def start(self, name: str) -> int:
+        """Start a process that has ended; its pid. Raises ClusterError when it runs."""
+        process = self._table.get(name)
+        if process.running:
+            raise ClusterError(
+                f"{name} is running (process {process.pid})", f"end it first: kuberaft kill {name}"
+            )
+        pid = await self._launcher.spawn(
+            name, MODULES[process.kind], self._args(name), self._layout.log(name)
+        )
+        process.started(pid, time.monotonic())
+        with contextlib.suppress(ProcessLookupError):  # it may have ended already: the exit report follows
+            self._pidfds[name] = os.pidfd_open(pid)
+        self._say(f"{name} started (process {pid})")
+        return pid
+
+    def kill(self, name: str, number: int) -> str:
+        """Send a signal to a process, or to the master that leads the store (`leader`); the name of the process."""
+        if name == "leader":
+            name = self.status().leader
+            if not name:
+                raise ClusterError(
+                    "the store has no leader at this moment", "try again, or name a master: m1"
+                )
+        process = self._table.get(name)
+        if not process.running or name not in self._pidfds:
+            raise ClusterError(f"{name} is not running", f"start it: kuberaft start {name}")
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfds[name], number)
+        self._say(f"{name}: sent {signal.Signals(number).name}")
+        return name
+
+    async def progress(self) -> AsyncIterator[str]:
+        """What has happened since the start, line by line, until all nodes are Ready or the cluster has stopped."""
+        seen = 0
+        while True:
+            self._progressed.clear()
+            while seen < len(self._progress):
+                seen += 1
+                yield self._progress[seen - 1]
+            if self.ready.is_set() or self._finished or self.failure is not None:
+                return
+            await self._progressed.wait()
+
+    def ready_master(self) -> Path:
+        """The admin socket of a master that serves: the leader when it does. Raises ClusterError when none does."""
+        ready = sorted(self._failover.ready)
+        if not ready:
+            raise ClusterError("no master is ready", "look at kuberaft status and kuberaft logs m1")
+        leader = self.status().leader
+        return self._layout.admin_socket(leader if leader in ready else ready[0])
+
+    # -- processes
+
+    def _args(self, name: str) -> list[str]:
+        return ["--config", str(self._layout.config_file(name))]
+
+    async def _start_all(self) -> None:
+        for process in self._table.all():
+            await self.start(process.name)
+
+    def _on_exit(self, pid: int, code: int) -> None:
+        job = self._jobs.pop(pid, None)
+        if job is not None and not job.done():
+            job.set_result(code)
+            return
+        process = self._table.by_pid(pid)
+        if process is None:
+            return
+        process.ended(code)
+        descriptor = self._pidfds.pop(process.name, None)
+        if descriptor is not None:
+            os.close(descriptor)
+        if process.kind == "master":
+            self._on_master(process.name, None)
+            self._failover.cut(process.name)
+        self._say(f"{process.name} {process.describe_exit()}")
+        self._ended.set()
+
+    def _fail(self, error: ClusterError) -> None:
+        self.failure = self.failure or error
+        self._progressed.set()
+
+    # -- health
+
+    def _monitors(self) -> Iterable[Any]:
+        for process in self._table.of("master"):
+            path = self._layout.admin_socket(process.name)
+            yield MasterMonitor(
+                process.name, path, lambda answer, name=process.name: self._on_master(name, answer)
+            ).run()
+        yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
+
+    def _any_ready_socket(self) -> Path | None:
+        return self.ready_master() if self._failover.ready else None
+
+    def _on_master(self, name: str, answer: dict[str, Any] | None) -> None:
+        process = self._table.get(name)
+        if answer is None or not process.running:
+            self._answers.pop(name, None)
+            ready = False
+        else:
+            self._answers[name] = answer
+            ready = bool(answer["ready"])
+        if ready and process.state == "starting":
+            process.became_ready()
+            self._say(f"{name} ready: {'leader' if answer and answer['is_leader'] else 'follower'}")
+        elif not ready and process.state == "ready":
+            process.lost()
+            self._say(f"{name} no longer ready")
+        self._failover.set_ready(name, ready)
+
+    def _on_nodes(self, answer: list[dict[str, Any]]) -> bool:
+        before = {node.name for node in self._nodes if node.ready == "True"}
+        self._nodes = [status.NodeStatus(**node) for node in answer]
+        fresh = {
+            node.name
+            for node in self._nodes
+            if node.ready == "True" and node.heartbeat >= int(self._began_wall)
+        }
+        for process in self._table.of("worker"):
+            if process.name in fresh and process.state == "starting":
+                process.became_ready()
+                self._say(f"node {process.name} Ready")
+            elif process.name not in fresh and process.state == "ready":
+                process.lost()
+                self._say(f"node {process.name} NotReady")
+        logger.debug("nodes ready: %s, before %s", fresh, before)
+        if status.all_ready(self._table.all(), self._nodes, self._began_wall):
+            self._all_ready()
+            return True
+        return self.ready.is_set()
+
+    def _all_ready(self) -> None:
+        if not self.ready.is_set():
+            took = time.monotonic() - self._began
+            self._say(f"all {len(self._nodes)} nodes Ready after {took:.1f} s")
+            self.ready.set()
+            self._progressed.set()
+
+    async def _watch_start(self) -> None:
+        """Until everything is ready, a process that ends or a clock that runs out ends the start."""
+        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+        while not self.ready.is_set():
+            self._ended.clear()
+            dead = next((p for p in self._table.all() if not p.running), None)
+            if dead is not None:
+                self._fail(self._start_failure(dead))
+                self._stop.set()
+                return
+            if asyncio.get_running_loop().time() >= deadline:
+                waiting = ", ".join(p.name for p in self._table.all() if p.state != "ready")
+                remedy = f"see the logs in {self._layout.logs}"
+                self._fail(ClusterError(f"not ready within {START_TIMEOUT:.0f} s: {waiting}", remedy))
+                self._stop.set()
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._ended.wait()
+
+    def _start_failure(self, process: Process) -> ClusterError:
+        log = self._layout.log(process.name)
+        tail = "\n".join(f"    {line}" for line in last_lines(log, 5))
+        return ClusterError(
+            f"{process.name} {process.describe_exit()} while starting:\n{tail}", f"the whole log: {log}"
+        )
+
+    # -- stopping
+
+    async def _shut_down(self) -> None:
+        self._say("stopping")
+        await self._failover.stop()
+        workers, masters = self._table.of("worker"), self._table.of("master")
+        await self._end(workers)
+        await asyncio.gather(self._end_pods(workers), self._end(masters))
+        await self._launcher.close()
+        self._finished = True
+        self._progressed.set()
+
+    async def _end(self, processes: list[Process]) -> None:
+        """SIGTERM, wait, SIGKILL for those that stay."""
+        for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
+            for process in processes:
+                if process.running and process.name in self._pidfds:
+                    with contextlib.suppress(ProcessLookupError):
+                        signal.pidfd_send_signal(self._pidfds[process.name], signal.SIGCONT)
+                        signal.pidfd_send_signal(self._pidfds[process.name], number)
+            if await self._gone(processes, patience):
+                return
+
+    async def _gone(self, processes: list[Process], patience: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + patience
+        while any(process.running for process in processes):
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            self._ended.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._ended.wait()
+        return True
+
+    async def _end_pods(self, workers: list[Process]) -> None:
+        """Let each worker's own records name the processes of its pods, and end exactly those."""
+        await asyncio.gather(*(self._end_pods_of(process.name) for process in workers))
+
+    async def _end_pods_of(self, name: str) -> None:
+        try:
+            args = [*self._args(name), "--end-pods"]
+            pid = await self._launcher.spawn(f"{name}-end", MODULES["worker"], args, self._layout.log(name))
+            self._jobs[pid] = asyncio.get_running_loop().create_future()
+            async with asyncio.timeout(2 * STOP_TIMEOUT):
+                code = await self._jobs[pid]
+            if code != 0:
+                logger.error(
+                    "ending the pods of %s failed with code %d: see %s", name, code, self._layout.log(name)
+                )
+        except (ClusterError, TimeoutError) as error:
+            logger.error("ending the pods of %s: %s", name, error or "it took too long")
+
+    def _say(self, text: str) -> None:
+        line = f"{time.monotonic() - self._began:6.2f}s  {text}"
+        logger.info("%s", text)
+        self._progress.append(line)
+        self._progressed.set()
