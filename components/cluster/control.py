@@ -32,7 +32,7 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
 
     async def snapshot(request: dict[str, Any]) -> Any:
         master = supervisor.ready_master()
-        return await ipc.call(master, "snapshot", timeout=SNAPSHOT_TIMEOUT, path=request["path"])
+        return await ipc.call(master, "snapshot", timeout=SNAPSHOT_TIMEOUT, file=request["file"])
 
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from components.cluster.errors import ClusterError
+from components.cluster.files import write_private
 
 
 def render(pki: Path, identity: str, server: str, *, cluster: str = "kuberaft") -> bytes:
@@ -38,3 +42,27 @@ def render(pki: Path, identity: str, server: str, *, cluster: str = "kuberaft") 
 
 def _inline(path: Path, key: str) -> dict[str, Any]:
     return {f"{key}-data": base64.b64encode(path.read_bytes()).decode()}
+
+
+def user_file() -> Path:
+    """Where kubectl looks: the first file of $KUBECONFIG, else ~/.kube/config."""
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named).expanduser() if named else Path("~/.kube/config").expanduser()
+
+
+def merge_into(target: Path, content: bytes) -> str:
+    """Add a kubeconfig's entries to the file `target`, replacing those of the same names; its context's name."""
+    added = yaml.safe_load(content)
+    document: Any = {"apiVersion": "v1", "kind": "Config"}
+    if target.exists():
+        document = yaml.safe_load(target.read_bytes())
+        if not isinstance(document, dict):
+            raise ClusterError(f"{target}: is no kubeconfig", "repair or move that file")
+    for section in ("clusters", "users", "contexts"):
+        names = {entry["name"] for entry in added[section]}
+        kept = [entry for entry in document.get(section) or [] if entry.get("name") not in names]
+        document[section] = kept + added[section]
+    document["current-context"] = added["current-context"]
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(target, yaml.safe_dump(document, sort_keys=False).encode())
+    return str(added["current-context"])

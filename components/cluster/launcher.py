@@ -26,8 +26,9 @@ SPAWN_TIMEOUT = 30.0
 class Launcher:
     """One process starter. `on_exit(pid, status)` is called from the event loop."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket, output: int) -> None:
         self._process = process
+        self._output = output
         self._channel = channel
         self._waiting: dict[str, asyncio.Future[int]] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -35,11 +36,12 @@ class Launcher:
         self._on_exit: Callable[[int, int], None] = lambda pid, status: None
 
     @classmethod
-    def open(cls, log: Path, preload: Sequence[str] = ()) -> Launcher:
-        """Start the starter; it imports `preload` at once. Its own complaints go to `log`."""
+    def open(cls, preload: Sequence[str] = ()) -> Launcher:
+        """Start the starter; it imports `preload` at once. Its own complaints are kept in memory."""
         ours, theirs = socket.socketpair()
         parent = os.getpid()
-        with theirs, log.open("ab") as output:
+        output = os.memfd_create("kuberaft-starter", os.MFD_CLOEXEC)
+        with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-m", zygote.__name__, " " * zygote.TITLE_ROOM],
                 stdin=theirs.fileno(),
@@ -49,7 +51,7 @@ class Launcher:
                 preexec_fn=lambda: titles.die_with_parent(parent),
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        launcher = cls(process, ours)
+        launcher = cls(process, ours, output)
         ours.sendall(json.dumps({"preload": list(preload)}).encode() + b"\n")
         return launcher
 
@@ -85,7 +87,7 @@ class Launcher:
             self._handle(json.loads(line))
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(ClusterError("the process starter has ended", "see logs/supervisor.log"))
+                future.set_exception(self._starter_ended())
         self._on_exit(self._process.pid, -signal.SIGKILL)
 
     def _handle(self, message: dict[str, Any]) -> None:
@@ -100,6 +102,14 @@ class Launcher:
         else:
             error = f"{message['failed']} cannot be started: {message['error']}"
             future.set_exception(ClusterError(error, "reinstall kuberaft: pip install -e ."))
+
+    def _starter_ended(self) -> ClusterError:
+        said = os.pread(self._output, 4000, max(0, os.fstat(self._output).st_size - 4000)).decode(
+            errors="replace"
+        )
+        return ClusterError(
+            f"the process starter has ended\n{said}".rstrip(), "start the cluster again: kuberaft up"
+        )
 
     async def close(self) -> None:
         """End the starter, and with it whatever it started that still runs."""
@@ -116,3 +126,4 @@ class Launcher:
             self._channel.close()
         self._process.kill()
         self._process.wait(timeout=10)
+        os.close(self._output)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from components.cluster import status
+from components.cluster.addresses import API_PORT
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
 from components.cluster.logtail import last_lines
 from components.cluster.monitor import MasterMonitor, NodeMonitor
-from components.cluster.prepare import Prepared
-from components.cluster.addresses import API_PORT
 from components.cluster.plan import index
+from components.cluster.prepare import Prepared
 from components.cluster.processes import Process, ProcessTable
 from components.cluster.topology import master_names, worker_names
 
@@ -51,6 +52,7 @@ class Supervisor:
         self._nodes: list[status.NodeStatus] = []
         self._pidfds: dict[str, int] = {}
         self._jobs: dict[int, asyncio.Future[int]] = {}
+        self._unclaimed: dict[int, int] = {}  # exits reported before the pid was known to be ours
         self._ended = asyncio.Event()  # set whenever a process ends
         self._stop = asyncio.Event()
         self._progress: list[str] = []
@@ -122,6 +124,7 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):  # it may have ended already: the exit report follows
             self._pidfds[name] = os.pidfd_open(pid)
         self._say(f"{name} started (process {pid})")
+        self._claim(pid)
         return pid
 
     def kill(self, name: str, number: int) -> str:
@@ -176,6 +179,7 @@ class Supervisor:
             return
         process = self._table.by_pid(pid)
         if process is None:
+            self._unclaimed[pid] = code
             return
         process.ended(code)
         descriptor = self._pidfds.pop(process.name, None)
@@ -187,6 +191,11 @@ class Supervisor:
         self._say(f"{process.name} {process.describe_exit()}")
         self._ended.set()
 
+    def _claim(self, pid: int) -> None:
+        """Deliver an exit that was reported while the start of `pid` was still on its way to us."""
+        if pid in self._unclaimed:
+            self._on_exit(pid, self._unclaimed.pop(pid))
+
     def _fail(self, error: ClusterError) -> None:
         self.failure = self.failure or error
         self._progressed.set()
@@ -196,9 +205,7 @@ class Supervisor:
     def _monitors(self) -> Iterable[Any]:
         for process in self._table.of("master"):
             path = self._layout.admin_socket(process.name)
-            yield MasterMonitor(
-                process.name, path, lambda answer, name=process.name: self._on_master(name, answer)
-            ).run()
+            yield MasterMonitor(process.name, path, functools.partial(self._on_master, process.name)).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
 
     def _any_ready_socket(self) -> Path | None:
@@ -221,7 +228,6 @@ class Supervisor:
         self._failover.set_ready(name, ready)
 
     def _on_nodes(self, answer: list[dict[str, Any]]) -> bool:
-        before = {node.name for node in self._nodes if node.ready == "True"}
         self._nodes = [status.NodeStatus(**node) for node in answer]
         fresh = {
             node.name
@@ -235,7 +241,6 @@ class Supervisor:
             elif process.name not in fresh and process.state == "ready":
                 process.lost()
                 self._say(f"node {process.name} NotReady")
-        logger.debug("nodes ready: %s, before %s", fresh, before)
         if status.all_ready(self._table.all(), self._nodes, self._began_wall):
             self._all_ready()
             return True
@@ -318,9 +323,10 @@ class Supervisor:
         try:
             args = [*self._args(name), "--end-pods"]
             pid = await self._launcher.spawn(f"{name}-end", MODULES["worker"], args, self._layout.log(name))
-            self._jobs[pid] = asyncio.get_running_loop().create_future()
+            job = self._jobs[pid] = asyncio.get_running_loop().create_future()
+            self._claim(pid)
             async with asyncio.timeout(2 * STOP_TIMEOUT):
-                code = await self._jobs[pid]
+                code = await job
             if code != 0:
                 logger.error(
                     "ending the pods of %s failed with code %d: see %s", name, code, self._layout.log(name)

@@ -1,0 +1,6 @@
+"""`python -m components.cluster` is the `kuberaft` command."""
+
+from components.cluster.cli import main
+
+if __name__ == "__main__":
+    main()

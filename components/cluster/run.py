@@ -1,0 +1,147 @@
+"""From `kuberaft up` to a running supervisor: in the foreground with a view, or as a process of its own.
+
+A detached cluster is the same command started again in its own session, with a pipe over which it tells how far
+it is; the pipe ends with `READY` or with the error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+
+from components.cluster import control
+from components.cluster.errors import ClusterError
+from components.cluster.launcher import Launcher
+from components.cluster.layout import Layout
+from components.cluster.prepare import Prepared, prepare
+from components.cluster.supervisor import Supervisor
+from components.cluster.topology import Topology
+
+READY = "READY"
+Watcher = Callable[[Supervisor], Awaitable[None]]
+PRELOAD = ("components.master",)
+
+
+def in_foreground(layout: Layout, topology: Topology | None) -> None:
+    """Run the cluster in this process until Ctrl-C or `kuberaft down`."""
+    from components.cluster.view import watch
+
+    _supervise(layout, topology, watch)
+    print("stopped")
+
+
+def as_daemon(layout: Layout, topology: Topology | None, notify: int) -> None:
+    """Run the cluster in this process; tell the one who started it over the pipe `notify`."""
+    os.set_inheritable(notify, False)
+    pipe = os.fdopen(notify, "w", buffering=1)
+
+    async def tell(supervisor: Supervisor) -> None:
+        async for line in supervisor.progress():
+            _write(pipe.fileno(), line)
+        if supervisor.ready.is_set():
+            _write(pipe.fileno(), READY)
+            pipe.close()
+
+    try:
+        _supervise(layout, topology, tell)
+    except ClusterError as error:
+        if not pipe.closed:
+            _write(pipe.fileno(), f"error: {error}")
+        sys.exit(1)
+
+
+def in_background(layout: Layout, config: str | None, workers: int | None, api_port: int | None) -> None:
+    """Start a supervisor in its own session, and return when all nodes are Ready. Raises ClusterError."""
+    read, write = os.pipe()
+    arguments = ["up", "--dir", str(layout.root), "--notify-fd", str(write)]
+    arguments += ["--config", config] if config is not None else []
+    arguments += ["--workers", str(workers)] if workers is not None else []
+    arguments += ["--api-port", str(api_port)] if api_port is not None else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "components.cluster", *arguments],
+        pass_fds=(write,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(write)
+    failure = _relay(read, process)
+    if failure is not None:
+        process.wait(timeout=30)
+        raise failure
+    print(f"kubeconfig: {layout.kubeconfig}")
+
+
+def _relay(read: int, process: subprocess.Popen[bytes]) -> ClusterError | None:
+    """Print the daemon's lines; its error, or None when it is ready."""
+    failed: list[str] = []
+    try:
+        with os.fdopen(read) as lines:
+            for line in map(str.rstrip, lines):
+                if line == READY:
+                    return None
+                if failed or line.startswith("error: "):
+                    failed.append(line.removeprefix("error: "))
+                else:
+                    print(line, flush=True)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGTERM)
+        raise
+    text = "\n".join(failed) or "the supervisor ended while starting"
+    message, _, remedy = text.rpartition("\n  ")
+    return ClusterError(message or text, remedy if message else "start it without --detach to see why")
+
+
+def _supervise(layout: Layout, topology: Topology | None, watch: Watcher) -> None:
+    launcher = Launcher.open(PRELOAD)  # imports while we prepare
+    prepared: Prepared | None = None
+    try:
+        prepared = prepare(layout, topology)
+        _log_to(layout)
+        _run(_main(prepared, launcher, watch))
+    finally:
+        launcher.kill()
+        if prepared is not None:
+            prepared.close()
+
+
+async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher) -> None:
+    supervisor = Supervisor(prepared, launcher)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, supervisor.request_stop)
+    server = control.server(supervisor, prepared.layout.socket)
+    await server.start()
+    watching = asyncio.ensure_future(watch(supervisor))
+    try:
+        await supervisor.run()
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await server.stop()
+
+
+def _run(coroutine: Awaitable[None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)  # type: ignore[arg-type]
+
+
+def _log_to(layout: Layout) -> None:
+    handler = logging.FileHandler(layout.log("supervisor"))
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _write(descriptor: int, line: str) -> None:
+    try:
+        os.write(descriptor, line.encode() + b"\n")
+    except OSError:  # the one who started us has gone; the cluster runs on
+        pass

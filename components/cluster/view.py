@@ -1,0 +1,116 @@
+"""What `up` and `status` show: a cluster's status as text for a terminal (rich)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from components.cluster.status import ClusterStatus
+from components.cluster.supervisor import Supervisor
+
+REFRESH = 0.5  # seconds
+_STYLES = {"ready": "green", "starting": "yellow", "stopped": "red", "True": "green"}
+
+
+def render(status: ClusterStatus) -> RenderableType:
+    """The whole cluster: head line, masters, workers."""
+    state = ("Ready", "bold green") if status.ready else ("not Ready", "bold yellow")
+    head = Text.assemble(
+        (status.name, "bold"), "  ", state, f"  {status.server}  kubeconfig {status.kubeconfig}"
+    )
+    return Group(head, _masters(status), _workers(status))
+
+
+def _masters(status: ClusterStatus) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in (
+        "MASTER",
+        "STATE",
+        "ROLE",
+        "TERM",
+        "APPLIED",
+        "LAG",
+        "REVISION",
+        "DB",
+        "CONNS",
+        "STALLS",
+        "PID",
+        "UP",
+    ):
+        table.add_column(column, justify="left" if column in ("MASTER", "STATE", "ROLE") else "right")
+    members = {member.name: member for member in status.members}
+    for process in (p for p in status.processes if p.kind == "master"):
+        member = members.get(process.name)
+        about = ["-"] * 5
+        if member is not None:
+            size = f"{member.db_size / 2**20:.1f} MiB"
+            about = [str(member.term), str(member.applied_index), str(member.lag), str(member.revision), size]
+        role = "" if member is None else "leader" if member.is_leader else "follower"
+        stalls = "-" if member is None else str(member.stalls)
+        table.add_row(
+            process.name,
+            _state(process.state, process.exit),
+            role,
+            *about,
+            str(status.connections.get(process.name, 0) // 2),
+            stalls,
+            str(process.pid or "-"),
+            _uptime(process.uptime),
+        )
+    return table
+
+
+def _workers(status: ClusterStatus) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("WORKER", "STATE", "NODE", "ADDRESS", "PODS", "PID", "UP"):
+        table.add_column(column, justify="right" if column in ("PODS", "PID", "UP") else "left")
+    nodes = {node.name: node for node in status.nodes}
+    for process in (p for p in status.processes if p.kind == "worker"):
+        node = nodes.get(process.name)
+        ready = "-" if node is None else "Ready" if node.ready == "True" else "NotReady"
+        address, pods = ("-", "-") if node is None else (node.address, str(node.pods))
+        style = "green" if ready == "Ready" else "yellow"
+        table.add_row(
+            process.name,
+            _state(process.state, process.exit),
+            Text(ready, style),
+            address,
+            pods,
+            str(process.pid or "-"),
+            _uptime(process.uptime),
+        )
+    return table
+
+
+def _state(state: str, exit_text: str) -> Text:
+    return Text(exit_text or state, _STYLES.get(state, ""))
+
+
+def _uptime(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 120:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if seconds < 7200 else f"{seconds / 3600:.0f}h"
+
+
+async def watch(supervisor: Supervisor) -> None:
+    """Progress line by line, then the live status; on something that is no terminal, the lines only."""
+    console = Console()
+    async for line in supervisor.progress():
+        console.print(line, highlight=False)
+    if not supervisor.ready.is_set():
+        return
+    status = supervisor.status()
+    console.print(f"\nexport KUBECONFIG={status.kubeconfig}\nkubectl get nodes\n", highlight=False)
+    if not sys.stdout.isatty():
+        return
+    with Live(render(status), console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            live.update(render(supervisor.status()), refresh=True)
+            await asyncio.sleep(REFRESH)
