@@ -60,6 +60,6 @@ class Expectations:
         expected = self._expected.get(key)
         return (expected.creations, frozenset(expected.deletions)) if expected else (0, frozenset())
 
-    def delete_expectations(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         """The controller object is gone."""
         self._expected.pop(key, None)

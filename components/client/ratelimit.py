@@ -34,21 +34,43 @@ class ExponentialLimiter:
         return self._failures.get(key, 0)
 
 
-class BucketLimiter:
-    """A token bucket over all keys: `burst` at once, then `qps` per second."""
+class TokenBucket:
+    """`burst` tokens at once, then `qps` per second. `now` is seconds on a monotonic clock."""
 
-    def __init__(self, qps: float = 10.0, burst: int = 100) -> None:
+    def __init__(self, qps: float, burst: int) -> None:
         self._qps = qps
         self._burst = float(burst)
         self._tokens = float(burst)
         self._last: float | None = None
 
-    def when(self, key: Hashable, now: float) -> float:
+    def reserve(self, now: float) -> float:
+        """Take a token, if need be one of the future; the seconds until it exists."""
+        self._refill(now)
+        self._tokens -= 1
+        return 0.0 if self._tokens >= 0 else -self._tokens / self._qps
+
+    def try_take(self, now: float) -> bool:
+        """Take a token if there is one."""
+        self._refill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _refill(self, now: float) -> None:
         if self._last is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._last) * self._qps)
         self._last = now
-        self._tokens -= 1
-        return 0.0 if self._tokens >= 0 else -self._tokens / self._qps
+
+
+class BucketLimiter:
+    """One token bucket over all keys."""
+
+    def __init__(self, qps: float = 10.0, burst: int = 100) -> None:
+        self._bucket = TokenBucket(qps, burst)
+
+    def when(self, key: Hashable, now: float) -> float:
+        return self._bucket.reserve(now)
 
     def forget(self, key: Hashable) -> None:
         return
