@@ -2,5 +2,4 @@
 
 from components.cluster.cli import main
 
-if __name__ == "__main__":
-    main()
+main()

@@ -1,7 +1,7 @@
 """The addresses of a local cluster (P). Everything follows from its slot; see "Addresses" in docs/plan.md.
 
-Linux serves all of 127.0.0.0/8 on loopback, so each slot is a private pair of /16 networks that needs no privilege:
-pods, nodes and masters in the even one, services in the odd one.
+Linux serves all of 127.0.0.0/8 on loopback, so each slot is a private pair of /16 networks that needs no
+privilege: pods, nodes and masters in the even one, services in the odd one.
 """
 
 from __future__ import annotations

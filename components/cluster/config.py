@@ -1,4 +1,4 @@
-"""The configuration of one master or worker process: written by the supervisor, read by `master` and `worker`.
+"""The configuration of one process: written by the supervisor, read by `master` and `worker`.
 
 Every value is decided (addresses, paths, seconds, bytes): a process never looks at the topology. Files are
 YAML, so that a person can read what a process was told.

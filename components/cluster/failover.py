@@ -1,9 +1,9 @@
 """The address that the kubeconfig names: a TCP pass-through to whichever master is ready.
 
-TLS is end to end between client and master; this only moves bytes. The supervisor says which masters are ready
-(`set_ready`); a new connection goes to the ready master with the fewest, waits a while when none is, and tries the
-next when one refuses. A master that is no longer ready has its connections cut at once, so that clients
-reconnect instead of waiting for their own timeouts.
+TLS is end to end between client and master; this only moves bytes. The supervisor says which masters are
+ready (`set_ready`); a new connection goes to the ready master with the fewest, waits a while when none is,
+and tries the next when one refuses. A master that is no longer ready has its connections cut at once, so
+that clients reconnect instead of waiting for their own timeouts.
 """
 
 from __future__ import annotations
@@ -136,8 +136,7 @@ class Failover:
         await asyncio.sleep(0)  # let the aborted transports close their sockets
 
     def _accepted(self) -> asyncio.Protocol:
-        side = _Accepted(self)
-        return side
+        return _Accepted(self)
 
     def serve(self, client: _Side) -> None:
         """Find a master for an accepted connection, in a task owned by this object."""

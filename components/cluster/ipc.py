@@ -1,8 +1,8 @@
 """Requests and answers over a Unix socket in the data directory: one JSON object a line.
 
 Two servers speak it: the supervisor (for the command line) and each master (for the supervisor). A request is
-`{"op": NAME, ...}`; an answer is `{"ok": ...}` or `{"error": text, "remedy": text}`. A handler may answer with a
-stream: one `{"item": ...}` a line, then `{"ok": null}`. Only the owner of the directory can connect.
+`{"op": NAME, ...}`; an answer is `{"ok": ...}` or `{"error": text, "remedy": text}`. A handler may answer
+with a stream: one `{"item": ...}` a line, then `{"ok": null}`. Only the owner of the directory can connect.
 """
 
 from __future__ import annotations

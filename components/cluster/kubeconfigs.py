@@ -1,4 +1,6 @@
-"""Self-contained kubeconfig files: server, authority and identity inline, so that a file can be copied anywhere."""
+"""Self-contained kubeconfig files: server, authority and identity inline, so that a file can be copied
+anywhere.
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,9 @@ class Layout:
         return {path.name for path in (*directories, self.kubeconfig, self.topology, self.state)}
 
     def make(self) -> None:
-        """Create the directories, private to the user. Raises ClusterError naming the one that cannot be made."""
+        """Create the directories, private to the user. Raises ClusterError naming the one that cannot be
+        made.
+        """
         for path in (self.root, self.pki, self.config, self.logs, self.run, self.masters, self.workers):
             try:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,9 +1,7 @@
-"""Reads the end of a log file, and follows it."""
+"""Reads the end of a log file, and what is added to it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 _BLOCK = 64 * 1024
@@ -20,19 +18,29 @@ def last_lines(path: Path, count: int) -> list[str]:
         return []
 
 
-async def follow(path: Path, interval: float = 0.2) -> AsyncIterator[str]:
-    """What is appended to `path` from now on, until cancelled; begins anew when the file is replaced or cut."""
-    position = path.stat().st_size if path.exists() else 0
-    inode = path.stat().st_ino if path.exists() else 0
-    while True:
-        if path.exists():
-            found = path.stat()
-            if found.st_ino != inode or found.st_size < position:
-                position, inode = 0, found.st_ino
-            if found.st_size > position:
-                with path.open("rb") as file:
-                    file.seek(position)
-                    data = file.read()
-                position += len(data)
-                yield data.decode(errors="replace")
-        await asyncio.sleep(interval)
+class Follower:
+    """Reads what is appended to a file; begins anew when the file is replaced or cut."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode, self._position = self._where()
+
+    def read(self) -> str:
+        """What has come since the last call."""
+        inode, size = self._where()
+        if inode != self._inode or size < self._position:
+            self._inode, self._position = inode, 0
+        if size == self._position:
+            return ""
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            data = file.read()
+        self._position += len(data)
+        return data.decode(errors="replace")
+
+    def _where(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_size

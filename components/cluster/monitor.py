@@ -1,7 +1,7 @@
-"""Watches the masters for the supervisor: one task a master asks its admin socket for its status, again and again.
+"""Watches the masters for the supervisor: one task a master asks its admin socket for its status.
 
-A master is ready when it says so, and lost when it ends, answers no more, or says it is not. The first master that is
-ready is also asked for the nodes.
+A master is ready when it says so, and lost when it ends, answers no more, or says it is not. The first
+master that is ready is also asked for the nodes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from components.cluster import ipc
 from components.cluster.errors import ClusterError
+from components.cluster.status import MemberAnswer, NodeStatus
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +26,11 @@ STARTING_TIMEOUT = 10.0  # but one that starts may be busy loading
 
 
 class MasterMonitor:
-    """Follows one master. `report(answer)` is called with each answer, `report(None)` when it does not answer."""
+    """Follows one master. `report(answer)` is called with each answer, `report(None)` when it does not
+    answer.
+    """
 
-    def __init__(self, name: str, path: Path, report: Callable[[dict[str, Any] | None], None]) -> None:
+    def __init__(self, name: str, path: Path, report: Callable[[MemberAnswer | None], None]) -> None:
         self._name = name
         self._path = path
         self._report = report
@@ -51,8 +55,8 @@ class MasterMonitor:
         try:
             while True:
                 timeout = ANSWER_TIMEOUT if self._ready else STARTING_TIMEOUT
-                answer = await connection.call("status", timeout=timeout)
-                self._ready = bool(answer["ready"])
+                answer = msgspec.convert(await connection.call("status", timeout=timeout), MemberAnswer)
+                self._ready = answer.ready
                 self._report(answer)
                 await asyncio.sleep(STEADY if self._ready else FAST)
         finally:
@@ -62,9 +66,7 @@ class MasterMonitor:
 class NodeMonitor:
     """Asks whichever master `choose()` names for the nodes. `report(nodes)` gets each answer."""
 
-    def __init__(
-        self, choose: Callable[[], Path | None], report: Callable[[list[dict[str, Any]]], bool]
-    ) -> None:
+    def __init__(self, choose: Callable[[], Path | None], report: Callable[[list[NodeStatus]], bool]) -> None:
         self._choose = choose
         self._report = report
 
@@ -76,7 +78,8 @@ class NodeMonitor:
             if path is not None:
                 started = time.monotonic()
                 try:
-                    settled = self._report(await ipc.call(path, "nodes", timeout=ANSWER_TIMEOUT))
+                    answer = await ipc.call(path, "nodes", timeout=ANSWER_TIMEOUT)
+                    settled = self._report(msgspec.convert(answer, list[NodeStatus]))
                 except (ClusterError, OSError, TimeoutError) as error:
                     logger.debug("no answer about nodes after %.1f s: %s", time.monotonic() - started, error)
             await asyncio.sleep(4 * STEADY if settled else 2 * FAST)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from components.cluster.layout import Layout
-
-T = TypeVar("T")
 
 Dir = Annotated[
     Path | None,
@@ -29,8 +26,3 @@ def ask(layout: Layout, op: str, *, timeout: float = 10.0, **arguments: Any) -> 
     from components.cluster import ipc
 
     return asyncio.run(ipc.call(layout.socket, op, timeout=timeout, **arguments))
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine to its end."""
-    return asyncio.run(coroutine)

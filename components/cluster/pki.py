@@ -1,8 +1,8 @@
 """The certificates of one cluster: two authorities, one identity per component.
 
 The store has a CA of its own, so no client certificate of the cluster can ever speak to a store peer. Keys
-are ECDSA P-256: all of them take a few milliseconds, where RSA would take seconds of the start. What is on disk
-is used again at the next start; a leaf is reissued when it names other addresses, belongs to another
+are ECDSA P-256: all of them take a few milliseconds, where RSA would take seconds of the start. What is on
+disk is used again at the next start; a leaf is reissued when it names other addresses, belongs to another
 authority or ends within 30 days. `plan` says which identities a topology needs.
 """
 

@@ -1,7 +1,7 @@
 """From a topology to identities and one configuration per process (P): no file is touched here.
 
-Fed by `prepare` with the topology and what was decided at the first start (slot, token); the paths inside are the
-layout's. The supervisor writes the results and starts the processes.
+Fed by `prepare` with the topology and what was decided at the first start (slot, token); the paths inside
+are the layout's. The supervisor writes the results and starts the processes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything `kuberaft up` decides and writes before the first process starts; all of it, or nothing.
 
-Order: lock the data directory, decide topology and slot, take every port, and only then write certificates and
-configurations. What fails leaves the directory as it was. The result is what `supervisor` needs.
+Order: lock the data directory, decide topology and slot, take every port, and only then write certificates
+and configurations. What fails leaves the directory as it was. The result is what `supervisor` needs.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _slot(topology: Topology, known: State | None) -> slots.SlotGuard:
         return slots.claim_any() if wanted == "auto" else slots.claim(wanted)
     if wanted not in ("auto", known.slot):
         raise ClusterError(
-            f"network.slot = {wanted}: this cluster's addresses are in slot {known.slot}, and its data names them",
+            f"network.slot = {wanted}: this cluster lives in slot {known.slot}, and its data names the addresses",
             "leave network.slot out, or start a new cluster in another directory (--dir)",
         )
     return slots.claim(known.slot)
@@ -179,7 +179,9 @@ def _write(layout: Layout, topology: Topology, addresses: Addresses, decided: St
 
 
 def _check_space(directory: Path) -> None:
-    """A real write, because quotas and reserved blocks lie in statvfs; then the figure, because a start needs room."""
+    """A real write, because quotas and reserved blocks lie in statvfs; then the figure, because a start needs
+    room.
+    """
     probe = directory / f".space-{os.getpid()}"
     try:
         write_private(probe, b"\0" * 65536)
@@ -189,7 +191,7 @@ def _check_space(directory: Path) -> None:
     free = shutil.disk_usage(directory).free
     if free < _RESERVED_BYTES:
         raise ClusterError(
-            f"{directory}: only {free >> 20} MiB are free on that disk, a start needs {_RESERVED_BYTES >> 20} MiB",
+            f"{directory}: {free >> 20} MiB are free on that disk, a start needs {_RESERVED_BYTES >> 20} MiB",
             "free some space on that disk, or choose a directory on another: --dir DIR",
         )
 

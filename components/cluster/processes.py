@@ -33,7 +33,9 @@ class IllegalMove(Exception):
 
 @dataclass
 class Process:
-    """One master or worker. `exit` is the last exit code, negative for a signal; None while it runs or never did."""
+    """One master or worker. `exit` is the last exit code, negative for a signal; None while it runs or never
+    did.
+    """
 
     name: str
     kind: Kind

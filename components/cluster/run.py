@@ -1,12 +1,13 @@
 """From `kuberaft up` to a running supervisor: in the foreground with a view, or as a process of its own.
 
-A detached cluster is the same command started again in its own session, with a pipe over which it tells how far
-it is; the pipe ends with `READY` or with the error.
+A detached cluster is the same command started again in its own session, with a pipe over which it tells how
+far it is; the pipe ends with `READY` or with the error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -141,7 +142,5 @@ def _log_to(layout: Layout) -> None:
 
 
 def _write(descriptor: int, line: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the one who started us may have gone; the cluster runs on
         os.write(descriptor, line.encode() + b"\n")
-    except OSError:  # the one who started us has gone; the cluster runs on
-        pass

@@ -33,7 +33,7 @@ def claim(slot: int) -> SlotGuard:
         host, port = Addresses(slot).guard
         raise ClusterError(
             f"address slot {slot} is taken by another cluster on this machine ({host}:{port} is in use)",
-            "stop that cluster (kuberaft down --dir ...), or give this one another slot in its topology: network.slot",
+            "stop that cluster (kuberaft down --dir ...), or set network.slot in this one's topology",
         )
     return guard
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
 
 from components.cluster.processes import Process
 
 
-class MemberStatus(Struct, frozen=True, rename="camel"):
-    """A master as it describes itself. `lag` is how many log entries it is behind the furthest."""
+class MemberAnswer(Struct, frozen=True, rename="camel"):
+    """A master as it describes itself: `leader` whether it leads, `leader_name` whom it follows ("" when nobody),
+    `stalls` how often its event loop stood still, `memory` its resident bytes.
+    """
 
     name: str
     member_id: str
-    leader: str
-    is_leader: bool
+    leader: bool
+    leader_name: str
     term: int
     applied_index: int
     revision: int
     db_size: int
     ready: bool
-    stalls: int = 0
+    stalls: int
+    memory: int
+
+
+class MemberStatus(MemberAnswer, frozen=True, rename="camel"):
+    """`lag` is how many log entries it is behind the furthest."""
+
     lag: int = 0
+
+
+class SupervisorStatus(Struct, frozen=True, rename="camel"):
+    """The process that answers."""
+
+    pid: int
+    uptime: float
 
 
 class NodeStatus(Struct, frozen=True, rename="camel"):
@@ -56,6 +69,7 @@ class ClusterStatus(Struct, frozen=True, rename="camel"):
     slot: int
     ready: bool
     leader: str
+    supervisor: SupervisorStatus
     processes: list[ProcessStatus]
     members: list[MemberStatus]
     nodes: list[NodeStatus]
@@ -74,21 +88,27 @@ def process_status(process: Process, now: float) -> ProcessStatus:
     )
 
 
-def member_status(name: str, answer: dict[str, Any], furthest: int) -> MemberStatus:
-    """A master's answer to `status`, with its lag behind the furthest member's applied index."""
-    fields = {field: answer[field] for field in MemberStatus.__struct_fields__ if field in answer}
-    return MemberStatus(**{**fields, "name": name, "lag": max(0, furthest - answer["applied_index"])})
+def member_status(answer: MemberAnswer, furthest: int) -> MemberStatus:
+    """A master's answer with its lag behind the furthest member's applied index."""
+    lag = max(0, furthest - answer.applied_index)
+    return MemberStatus(**{field: getattr(answer, field) for field in answer.__struct_fields__}, lag=lag)
 
 
 def leader_of(members: list[MemberStatus]) -> str:
     """The leader that the member of the highest term knows; empty when none."""
-    known = [(member.term, member.leader) for member in members if member.leader]
+    known = [(member.term, member.leader_name) for member in members if member.leader_name]
     return max(known, default=(0, ""))[1]
 
 
 def all_ready(processes: list[Process], nodes: list[NodeStatus], since: float) -> bool:
     """Every process runs and is ready, and every worker's node has reported Ready since `since`."""
-    reported = {node.name for node in nodes if node.ready == "True" and node.heartbeat >= int(since)}
+    fresh = reported_since(nodes, since)
     return all(
-        p.state == "ready" if p.kind == "master" else p.name in reported for p in processes if p.running
-    ) and all(process.running for process in processes)
+        process.running and (process.state == "ready" if process.kind == "master" else process.name in fresh)
+        for process in processes
+    )
+
+
+def reported_since(nodes: list[NodeStatus], since: float) -> set[str]:
+    """Names of the nodes that are Ready and have said so since `since` (wall clock; heartbeats have whole seconds)."""
+    return {node.name for node in nodes if node.ready == "True" and node.heartbeat >= int(since)}

@@ -1,9 +1,12 @@
-"""Runs one cluster: starts its processes, owns the failover endpoint and the control socket, stops everything.
+"""Runs one cluster: starts its processes, owns failover endpoint and control socket, stops everything.
 
-    prepare ──▶ Supervisor.run ──▶ launcher (processes), failover (connections), monitor (health), control (requests)
+    prepare ──▶ Supervisor.run ──▶ launcher (processes), failover (connections), monitor (health)
+                      ▲
+                   control (requests of the command line)
 
-It restarts nothing unless asked. It ends on `request_stop` (Ctrl-C, SIGTERM, `kuberaft down`) and leaves no process,
-port or temporary file; pods are ended through the kubelets' own records, so that no foreign process is touched.
+It restarts nothing unless asked. It ends on `request_stop` (Ctrl-C, SIGTERM, `kuberaft down`) and leaves no
+process, port or temporary file; pods are ended through the kubelets' own records, so that no foreign process
+is touched.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +44,15 @@ MODULES = {"master": "components.master", "worker": "components.worker"}
 class Supervisor:
     """One cluster, from `prepare`'s result to the last process's end."""
 
-    def __init__(self, prepared: Prepared, launcher: Launcher) -> None:
+    def __init__(self, prepared: Prepared, launcher: Launcher, modules: Mapping[str, str] = MODULES) -> None:
+        self._modules = modules
         self._prepared = prepared
         self._layout = prepared.layout
         self._launcher = launcher
         masters, workers = master_names(prepared.topology), worker_names(prepared.topology)
         self._table = ProcessTable(masters, workers)
         self._failover = Failover({m: (prepared.addresses.master(index(m)), API_PORT) for m in masters})
-        self._answers: dict[str, dict[str, Any]] = {}
+        self._answers: dict[str, status.MemberAnswer] = {}
         self._nodes: list[status.NodeStatus] = []
         self._pidfds: dict[str, int] = {}
         self._jobs: dict[int, asyncio.Future[int]] = {}
@@ -64,7 +68,9 @@ class Supervisor:
         self.failure: ClusterError | None = None
 
     async def run(self) -> None:
-        """Start everything, supervise until asked to stop, stop everything. Raises the ClusterError that ended it."""
+        """Start everything, supervise until asked to stop, stop everything. Raises the ClusterError that
+        ended it.
+        """
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._launcher.start(self._on_exit)
@@ -104,6 +110,7 @@ class Supervisor:
             slot=self._prepared.state.slot,
             ready=status.all_ready(self._table.all(), self._nodes, self._began_wall),
             leader=status.leader_of(members),
+            supervisor=status.SupervisorStatus(os.getpid(), round(now - self._began, 1)),
             processes=[status.process_status(process, now) for process in self._table.all()],
             members=members,
             nodes=self._nodes,
@@ -118,7 +125,7 @@ class Supervisor:
                 f"{name} is running (process {process.pid})", f"end it first: kuberaft kill {name}"
             )
         pid = await self._launcher.spawn(
-            name, MODULES[process.kind], self._args(name), self._layout.log(name)
+            name, self._modules[process.kind], self._args(name), self._layout.log(name)
         )
         process.started(pid, time.monotonic())
         with contextlib.suppress(ProcessLookupError):  # it may have ended already: the exit report follows
@@ -128,7 +135,9 @@ class Supervisor:
         return pid
 
     def kill(self, name: str, number: int) -> str:
-        """Send a signal to a process, or to the master that leads the store (`leader`); the name of the process."""
+        """Send a signal to a process, or to the master that leads the store (`leader`); the name of the
+        process.
+        """
         if name == "leader":
             name = self.status().leader
             if not name:
@@ -144,7 +153,9 @@ class Supervisor:
         return name
 
     async def progress(self) -> AsyncIterator[str]:
-        """What has happened since the start, line by line, until all nodes are Ready or the cluster has stopped."""
+        """What has happened since the start, line by line, until all nodes are Ready or the cluster has
+        stopped.
+        """
         seen = 0
         while True:
             self._progressed.clear()
@@ -156,7 +167,9 @@ class Supervisor:
             await self._progressed.wait()
 
     def ready_master(self) -> Path:
-        """The admin socket of a master that serves: the leader when it does. Raises ClusterError when none does."""
+        """The admin socket of a master that serves: the leader when it does. Raises ClusterError when none
+        does.
+        """
         ready = sorted(self._failover.ready)
         if not ready:
             raise ClusterError("no master is ready", "look at kuberaft status and kuberaft logs m1")
@@ -202,7 +215,7 @@ class Supervisor:
 
     # -- health
 
-    def _monitors(self) -> Iterable[Any]:
+    def _monitors(self) -> Iterable[Coroutine[Any, Any, None]]:
         for process in self._table.of("master"):
             path = self._layout.admin_socket(process.name)
             yield MasterMonitor(process.name, path, functools.partial(self._on_master, process.name)).run()
@@ -211,23 +224,23 @@ class Supervisor:
     def _any_ready_socket(self) -> Path | None:
         return self.ready_master() if self._failover.ready else None
 
-    def _on_master(self, name: str, answer: dict[str, Any] | None) -> None:
+    def _on_master(self, name: str, answer: status.MemberAnswer | None) -> None:
         process = self._table.get(name)
         if answer is None or not process.running:
             self._answers.pop(name, None)
             ready = False
         else:
             self._answers[name] = answer
-            ready = bool(answer["ready"])
+            ready = answer.ready
         if ready and process.state == "starting":
             process.became_ready()
-            self._say(f"{name} ready: {'leader' if answer and answer['is_leader'] else 'follower'}")
+            self._say(f"{name} ready: {'leader' if answer and answer.leader else 'follower'}")
         elif not ready and process.state == "ready":
             process.lost()
             self._say(f"{name} no longer ready")
         self._failover.set_ready(name, ready)
 
-    def _on_nodes(self, answer: list[dict[str, Any]]) -> bool:
+    def _on_nodes(self, answer: list[status.NodeStatus]) -> bool:
         self._nodes = [status.NodeStatus(**node) for node in answer]
         fresh = {
             node.name
@@ -322,7 +335,9 @@ class Supervisor:
     async def _end_pods_of(self, name: str) -> None:
         try:
             args = [*self._args(name), "--end-pods"]
-            pid = await self._launcher.spawn(f"{name}-end", MODULES["worker"], args, self._layout.log(name))
+            pid = await self._launcher.spawn(
+                f"{name}-end", self._modules["worker"], args, self._layout.log(name)
+            )
             job = self._jobs[pid] = asyncio.get_running_loop().create_future()
             self._claim(pid)
             async with asyncio.timeout(2 * STOP_TIMEOUT):

@@ -1,4 +1,4 @@
-"""The shape of a topology file (P): what a user may say about a cluster, and the defaults of what is left out.
+"""The shape of a topology file (P): what may be said about a cluster, and the defaults of the rest.
 
 `topology_file` reads one into these structs, `plan` turns them into one configuration per process, and
 `cluster_configs/schema.json` is generated from them for editors. Nothing here knows of addresses or files.
@@ -96,7 +96,6 @@ class Image(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     ]
     args: list[str] = []
     env: dict[str, str] = {}
-    working_dir: str = ""
 
 
 class Store(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):

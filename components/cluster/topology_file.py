@@ -1,7 +1,7 @@
 """Reads a topology file; every fault names the file, the line, the path, the value and the remedy.
 
-Fed by the command line (`--config NAME|FILE`) and by a data directory's own `topology.yaml`. The structs are in
-`topology`; this module adds files, YAML positions and messages.
+Fed by the command line (`--config NAME|FILE`) and by a data directory's own `topology.yaml`. The structs
+are in `topology`; this module adds files, YAML positions and messages.
 """
 
 from __future__ import annotations

@@ -46,19 +46,17 @@ def _masters(status: ClusterStatus) -> Table:
     members = {member.name: member for member in status.members}
     for process in (p for p in status.processes if p.kind == "master"):
         member = members.get(process.name)
-        about = ["-"] * 5
+        about = ["-"] * 7
         if member is not None:
-            size = f"{member.db_size / 2**20:.1f} MiB"
-            about = [str(member.term), str(member.applied_index), str(member.lag), str(member.revision), size]
-        role = "" if member is None else "leader" if member.is_leader else "follower"
-        stalls = "-" if member is None else str(member.stalls)
+            numbers = (member.term, member.applied_index, member.lag, member.revision)
+            about = [*map(str, numbers), _size(member.db_size), _size(member.memory), str(member.stalls)]
+        role = "" if member is None else "leader" if member.leader else "follower"
         table.add_row(
             process.name,
             _state(process.state, process.exit),
             role,
             *about,
             str(status.connections.get(process.name, 0) // 2),
-            stalls,
             str(process.pid or "-"),
             _uptime(process.uptime),
         )
@@ -89,6 +87,10 @@ def _workers(status: ClusterStatus) -> Table:
 
 def _state(state: str, exit_text: str) -> Text:
     return Text(exit_text or state, _STYLES.get(state, ""))
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f}M"
 
 
 def _uptime(seconds: float | None) -> str:

@@ -1,8 +1,8 @@
 """The process that starts all others by forking itself (`python -m components.cluster.zygote`).
 
 Six interpreters that each import the same modules cost seconds on two cores. This process imports them once,
-without ever starting a thread or an event loop, and forks a copy for each process it is asked for; a copy is a
-process like any other: own pid, title, log, signals, memory (shared until written).
+without ever starting a thread or an event loop, and forks a copy for each process it is asked for; a copy
+is a process like any other: own pid, title, log, signals, memory (shared until written).
 
 It speaks JSON lines over the socket that is its standard input (`launcher` is the other end):
     -> {"spawn": "m1", "module": "components.master", "args": ["--config", "..."], "log": "..."}

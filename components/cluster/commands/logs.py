@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import Annotated
 
 import typer
 
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
-from components.cluster.options import Dir, run
+from components.cluster.options import Dir
 
 
 def command(
@@ -32,11 +33,11 @@ def command(
     else:
         sys.stdout.write(path.read_text(errors="replace"))
 
-    async def forever() -> None:
-        async for text in logtail.follow(path):
-            sys.stdout.write(text)
-            sys.stdout.flush()
-
+    sys.stdout.flush()
     if follow:
+        follower = logtail.Follower(path)
         with contextlib.suppress(KeyboardInterrupt):
-            run(forever())
+            while True:
+                sys.stdout.write(follower.read())
+                sys.stdout.flush()
+                time.sleep(0.2)
