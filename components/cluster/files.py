@@ -10,7 +10,9 @@ from components.cluster.layout import unusable
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` atomically, readable by its owner only. Raises ClusterError; leaves no temporary file."""
+    """Replace `path` atomically, readable by its owner only. Raises ClusterError; leaves no
+    temporary file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -53,7 +53,9 @@ def user_file() -> Path:
 
 
 def merge_into(target: Path, content: bytes) -> str:
-    """Add a kubeconfig's entries to the file `target`, replacing those of the same names; its context's name."""
+    """Add a kubeconfig's entries to the file `target`, replacing those of the same names; its
+    context's name.
+    """
     added = yaml.safe_load(content)
     document: Any = {"apiVersion": "v1", "kind": "Config"}
     if target.exists():

@@ -203,7 +203,9 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _service_account_keys(path: Path, issued: list[str]) -> None:
-    """`sa.key` signs service-account tokens, `sa.pub` verifies them; never replaced, tokens outlive a start."""
+    """`sa.key` signs service-account tokens, `sa.pub` verifies them; never replaced, tokens outlive
+    a start.
+    """
     key_file, public_file = path.with_name("sa.key"), path.with_name("sa.pub")
     if key_file.exists() and public_file.exists():
         return

@@ -122,7 +122,7 @@ def _slot(topology: Topology, known: State | None) -> slots.SlotGuard:
         return slots.claim_any() if wanted == "auto" else slots.claim(wanted)
     if wanted not in ("auto", known.slot):
         raise ClusterError(
-            f"network.slot = {wanted}: this cluster lives in slot {known.slot}, and its data names the addresses",
+            f"network.slot = {wanted}: the data of this cluster names addresses of slot {known.slot}",
             "leave network.slot out, or start a new cluster in another directory (--dir)",
         )
     return slots.claim(known.slot)

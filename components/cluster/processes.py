@@ -4,7 +4,8 @@
        ▲                    │                         │
        └───────ended────────┴──────────ended──────────┘         (ended: the process is gone; `exit` says how)
 
-Fed by `supervisor`; read by `status`. Nothing is restarted on its own: a drill must see real failures.
+A worker is ready while its node is. Fed by `supervisor`; read by `status`. Nothing is restarted on its own:
+a drill must see real failures.
 """
 
 from __future__ import annotations

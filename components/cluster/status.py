@@ -39,7 +39,9 @@ class SupervisorStatus(Struct, frozen=True, rename="camel"):
 
 
 class NodeStatus(Struct, frozen=True, rename="camel"):
-    """A node as the API shows it. `ready` is the condition's status; `heartbeat` is seconds since the epoch."""
+    """A node as the API shows it. `ready` is the condition's status; `heartbeat` is seconds since
+    the epoch.
+    """
 
     name: str
     ready: str
@@ -77,7 +79,7 @@ class ClusterStatus(Struct, frozen=True, rename="camel"):
 
 
 def process_status(process: Process, now: float) -> ProcessStatus:
-    """The shown form of one process; `now` on the clock its start was taken from."""
+    """The shown form of one process at the time `now`."""
     return ProcessStatus(
         name=process.name,
         kind=process.kind,
@@ -100,15 +102,16 @@ def leader_of(members: list[MemberStatus]) -> str:
     return max(known, default=(0, ""))[1]
 
 
-def all_ready(processes: list[Process], nodes: list[NodeStatus], since: float) -> bool:
-    """Every process runs and is ready, and every worker's node has reported Ready since `since`."""
-    fresh = reported_since(nodes, since)
-    return all(
-        process.running and (process.state == "ready" if process.kind == "master" else process.name in fresh)
-        for process in processes
+def node_is_ready(process: Process, nodes: list[NodeStatus]) -> bool:
+    """Has the worker's node said that it is Ready since the process started? Heartbeats have whole
+    seconds.
+    """
+    return any(
+        node.name == process.name and node.ready == "True" and node.heartbeat >= int(process.started_at)
+        for node in nodes
     )
 
 
-def reported_since(nodes: list[NodeStatus], since: float) -> set[str]:
-    """Names of the nodes that are Ready and have said so since `since` (wall clock; heartbeats have whole seconds)."""
-    return {node.name for node in nodes if node.ready == "True" and node.heartbeat >= int(since)}
+def all_ready(processes: list[Process]) -> bool:
+    """Does every process run and do its work?"""
+    return all(process.state == "ready" for process in processes)

@@ -19,7 +19,9 @@ STOP_TIMEOUT = 40.0  # the supervisor's own bounds add up to less
 
 
 def stop(layout: Layout) -> bool:
-    """Stop what runs in `layout`; True when something did. Raises ClusterError when it does not end in time."""
+    """Stop what runs in `layout`; True when something did. Raises ClusterError when it does not end
+    in time.
+    """
     if not layout.exists():
         raise ClusterError(f"{layout.root}: there is no cluster", "name its directory: --dir DIR")
     running = True

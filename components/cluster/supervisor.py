@@ -22,7 +22,6 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.cluster import status
 from components.cluster.addresses import API_PORT
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
@@ -32,6 +31,17 @@ from components.cluster.monitor import MasterMonitor, NodeMonitor
 from components.cluster.plan import index
 from components.cluster.prepare import Prepared
 from components.cluster.processes import Process, ProcessTable
+from components.cluster.status import (
+    ClusterStatus,
+    MemberAnswer,
+    NodeStatus,
+    SupervisorStatus,
+    all_ready,
+    leader_of,
+    member_status,
+    node_is_ready,
+    process_status,
+)
 from components.cluster.topology import master_names, worker_names
 
 logger = logging.getLogger(__name__)
@@ -52,8 +62,8 @@ class Supervisor:
         masters, workers = master_names(prepared.topology), worker_names(prepared.topology)
         self._table = ProcessTable(masters, workers)
         self._failover = Failover({m: (prepared.addresses.master(index(m)), API_PORT) for m in masters})
-        self._answers: dict[str, status.MemberAnswer] = {}
-        self._nodes: list[status.NodeStatus] = []
+        self._answers: dict[str, MemberAnswer] = {}
+        self._nodes: list[NodeStatus] = []
         self._pidfds: dict[str, int] = {}
         self._jobs: dict[int, asyncio.Future[int]] = {}
         self._unclaimed: dict[int, int] = {}  # exits reported before the pid was known to be ours
@@ -62,7 +72,6 @@ class Supervisor:
         self._progress: list[str] = []
         self._progressed = asyncio.Event()
         self._began = time.monotonic()
-        self._began_wall = time.time()
         self._finished = False
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
@@ -95,23 +104,21 @@ class Supervisor:
 
     # -- what the control socket offers
 
-    def status(self) -> status.ClusterStatus:
+    def status(self) -> ClusterStatus:
         """The cluster now, from what the monitors heard last."""
-        now = time.monotonic()
-        furthest = max((answer["applied_index"] for answer in self._answers.values()), default=0)
-        members = [
-            status.member_status(name, self._answers[name], furthest) for name in sorted(self._answers)
-        ]
-        return status.ClusterStatus(
+        now = time.time()
+        furthest = max((answer.applied_index for answer in self._answers.values()), default=0)
+        members = [member_status(self._answers[name], furthest) for name in sorted(self._answers)]
+        return ClusterStatus(
             name=self._prepared.topology.name,
             directory=str(self._layout.root),
             kubeconfig=str(self._layout.kubeconfig),
             server=self._prepared.api_url,
             slot=self._prepared.state.slot,
-            ready=status.all_ready(self._table.all(), self._nodes, self._began_wall),
-            leader=status.leader_of(members),
-            supervisor=status.SupervisorStatus(os.getpid(), round(now - self._began, 1)),
-            processes=[status.process_status(process, now) for process in self._table.all()],
+            ready=all_ready(self._table.all()),
+            leader=leader_of(members),
+            supervisor=SupervisorStatus(os.getpid(), round(time.monotonic() - self._began, 1)),
+            processes=[process_status(process, now) for process in self._table.all()],
             members=members,
             nodes=self._nodes,
             connections=self._failover.connections,
@@ -127,7 +134,7 @@ class Supervisor:
         pid = await self._launcher.spawn(
             name, self._modules[process.kind], self._args(name), self._layout.log(name)
         )
-        process.started(pid, time.monotonic())
+        process.started(pid, time.time())
         with contextlib.suppress(ProcessLookupError):  # it may have ended already: the exit report follows
             self._pidfds[name] = os.pidfd_open(pid)
         self._say(f"{name} started (process {pid})")
@@ -224,7 +231,7 @@ class Supervisor:
     def _any_ready_socket(self) -> Path | None:
         return self.ready_master() if self._failover.ready else None
 
-    def _on_master(self, name: str, answer: status.MemberAnswer | None) -> None:
+    def _on_master(self, name: str, answer: MemberAnswer | None) -> None:
         process = self._table.get(name)
         if answer is None or not process.running:
             self._answers.pop(name, None)
@@ -240,21 +247,17 @@ class Supervisor:
             self._say(f"{name} no longer ready")
         self._failover.set_ready(name, ready)
 
-    def _on_nodes(self, answer: list[status.NodeStatus]) -> bool:
-        self._nodes = [status.NodeStatus(**node) for node in answer]
-        fresh = {
-            node.name
-            for node in self._nodes
-            if node.ready == "True" and node.heartbeat >= int(self._began_wall)
-        }
+    def _on_nodes(self, answer: list[NodeStatus]) -> bool:
+        self._nodes = answer
         for process in self._table.of("worker"):
-            if process.name in fresh and process.state == "starting":
+            fresh = node_is_ready(process, answer)
+            if fresh and process.state == "starting":
                 process.became_ready()
                 self._say(f"node {process.name} Ready")
-            elif process.name not in fresh and process.state == "ready":
+            elif not fresh and process.state == "ready":
                 process.lost()
                 self._say(f"node {process.name} NotReady")
-        if status.all_ready(self._table.all(), self._nodes, self._began_wall):
+        if all_ready(self._table.all()):
             self._all_ready()
             return True
         return self.ready.is_set()

@@ -106,7 +106,9 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
 
 
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    """Timings, shorter than Kubernetes' own (in brackets), so that a drill on a laptop shows its effect soon."""
+    """Timings, shorter than Kubernetes' own (in brackets), so that a drill on a laptop shows its
+    effect soon.
+    """
 
     node_status_update_frequency: Annotated[
         Duration, Meta(description="How often a kubelet reports its node's state (10s).")
@@ -203,7 +205,9 @@ def contradictions(topology: Topology) -> Iterator[tuple[tuple[str, ...], str, s
 
 
 def with_workers(topology: Topology, count: int) -> Topology:
-    """The topology with `count` workers (`kuberaft up --workers N`); overrides of workers beyond are dropped."""
+    """The topology with `count` workers (`kuberaft up --workers N`); overrides of workers beyond are
+    dropped.
+    """
     names = {f"w{n}" for n in range(1, count + 1)}
     kept = {name: spec for name, spec in topology.workers.overrides.items() if name in names}
     workers = msgspec.structs.replace(topology.workers, count=count, overrides=kept)

@@ -117,7 +117,9 @@ _MISSING = _Missing()
 
 
 def _split(path: str) -> list[str]:
-    """`.workers.overrides[...].cpu` -> keys; msgspec writes `[...]` for a key or an index it does not name."""
+    """`.workers.overrides[...].cpu` -> keys; msgspec writes `[...]` for a key or an index it does
+    not name.
+    """
     return [part for part in re.split(r"\.|(\[[^\]]*\])", path) if part]
 
 

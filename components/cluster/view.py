@@ -28,21 +28,10 @@ def render(status: ClusterStatus) -> RenderableType:
 
 def _masters(status: ClusterStatus) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (
-        "MASTER",
-        "STATE",
-        "ROLE",
-        "TERM",
-        "APPLIED",
-        "LAG",
-        "REVISION",
-        "DB",
-        "CONNS",
-        "STALLS",
-        "PID",
-        "UP",
-    ):
-        table.add_column(column, justify="left" if column in ("MASTER", "STATE", "ROLE") else "right")
+    for column in ("MASTER", "STATE", "ROLE"):
+        table.add_column(column)
+    for column in ("TERM", "APPLIED", "LAG", "REVISION", "DB", "MEMORY", "STALLS", "CONNS", "PID", "UP"):
+        table.add_column(column, justify="right")
     members = {member.name: member for member in status.members}
     for process in (p for p in status.processes if p.kind == "master"):
         member = members.get(process.name)
