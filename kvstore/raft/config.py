@@ -1,0 +1,53 @@
+"""What an engine must be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Peer(NamedTuple):
+    name: str
+    host: str
+    port: int
+
+
+class TlsFiles(NamedTuple):
+    """PEM files. The certificate serves both directions: client and server authentication."""
+
+    cert: Path
+    key: Path
+    ca: Path
+
+
+@dataclass(frozen=True)
+class RaftConfig:
+    """Times in seconds, sizes in bytes. `peers` are all members, this one may be among them.
+
+    `snapshot_count` applied entries are kept for members that lag; one that lags more gets a snapshot.
+    `first_start`: (index, term) at which a data directory without a log must stand.
+    """
+
+    member_id: int
+    name: str
+    cluster_id: int
+    data_dir: Path
+    listen: tuple[str, int]
+    peers: dict[int, Peer] = field(default_factory=dict)
+    tls: TlsFiles | None = None
+    heartbeat_interval: float = 0.1
+    election_timeout: float = 1.0
+    unsafe_no_fsync: bool = False
+    max_request_bytes: int = 1_572_864
+    snapshot_count: int = 5000
+    first_start: tuple[int, int] = (0, 0)
+
+    @property
+    def other_ids(self) -> tuple[int, ...]:
+        return tuple(sorted(set(self.peers) - {self.member_id}))
+
+    @property
+    def max_entry_bytes(self) -> int:
+        """Of one Raft entry: many small commands, or one of the largest size."""
+        return max(1 << 20, self.max_request_bytes) + (64 << 10)

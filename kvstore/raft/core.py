@@ -1,0 +1,214 @@
+"""One member's Raft without sockets, threads or asyncio: node, journal, guard and outbox tied together.
+
+The engine (and the simulation) drives it in rounds, one after another, never two at a time:
+
+    deliver(...)*  ->  tick()  ->  send take_early()  ->  sync journal.take_batch()  ->  send take_held()
+
+*Held* messages speak of what must be on disk first (votes, acknowledgements). *Early* ones are a leader's
+appends: they may leave beside its own sync, because the replies they cause are only looked at in the next
+round, after it (Ongaro's thesis, section 10.2.1).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import cbor2
+
+from kvstore.raft.guard import Guard
+from kvstore.raft.journal import WalJournal
+from kvstore.raft.messages import APPEND, Message, fault
+from kvstore.raft.node import Clock, RaftNode, library_clock
+from kvstore.raft.proposals import Proposals
+
+log = logging.getLogger(__name__)
+
+APPLY_SECONDS = 0.01  # of one round spent on applying; the rest of a backlog waits for the next rounds
+
+
+class Machine(Protocol):
+    """The part of `StateMachine` that the core calls."""
+
+    def applied(self) -> tuple[int, int]: ...
+    def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]: ...
+
+
+class Core:
+    """`on_snapshot_needed(peer)`: that member's next entry is no longer held here."""
+
+    def __init__(
+        self,
+        member_id: int,
+        others: tuple[int, ...],
+        journal: WalJournal,
+        machine: Machine,
+        proposals: Proposals,
+        *,
+        heartbeat: float,
+        election: float,
+        max_entry_bytes: int,
+        rng: random.Random,
+        on_snapshot_needed: Callable[[int], None],
+        clock: Clock = library_clock,
+    ) -> None:
+        self.journal, self.machine, self.proposals = journal, machine, proposals
+        self._member_id, self._clock, self._heartbeat, self._rng = member_id, clock, heartbeat, rng
+        self._early: list[tuple[int, Message]] = []
+        self._held: list[tuple[int, Message]] = []
+        self._outbox_heartbeats: set[int] = set()
+        applied, self._applied_term = machine.applied()
+        self._on_snapshot_needed = on_snapshot_needed
+        self.snapshotting: set[int] = set()
+        self.paused = False
+        self.node = RaftNode(
+            member_id,
+            others,
+            journal,
+            self,
+            applied=applied,
+            heartbeat=heartbeat,
+            election=election,
+            max_entry_bytes=max_entry_bytes,
+            rng=rng,
+        )
+        self._others = others
+        self._guard = Guard(self.node, journal, on_snapshot_needed)
+        if not others:
+            self.node.campaign_at(0.0)
+
+    # Driven by the engine.
+
+    def deliver(self, peer: int, message: Message) -> None:
+        """A Raft message from a known member."""
+        what = fault(message)
+        if what is not None:
+            log.warning("dropped a message from member %x: %s", peer, what)
+            return
+        allowed = self._guard.incoming(peer, message)
+        if allowed is None:
+            return
+        self.node.deliver(peer, allowed)
+        if allowed["type"] == APPEND and "prevLogIdx" not in allowed:
+            # Answered so that the leader does not count this member as silent while it gets a snapshot.
+            self.send(peer, {"type": "next_node_idx", "next_node_idx": 0, "reset": False, "success": False})
+        self._guard.delivered()
+
+    def tick(self) -> None:
+        self._outbox_heartbeats.clear()
+        self.node.doTick(0)
+
+    def take_early(self) -> list[tuple[int, Message]]:
+        early, self._early = self._early, []
+        return early
+
+    def take_held(self) -> list[tuple[int, Message]]:
+        held, self._held = self._held, []
+        return held
+
+    def hold(self, peer: int, message: Message) -> None:
+        """Send when this round's changes are on disk."""
+        self._held.append((peer, message))
+
+    def connected(self, peer: int) -> None:
+        """A member without a leader does not wait out a whole timeout at start: it may be the first of all."""
+        self.node.set_connected(peer, True)
+        if self.node.leader_id is None and not self.node.is_leader:
+            self.node.campaign_at(self._soon())
+
+    def disconnected(self, peer: int) -> None:
+        """The leader's connection is gone: most likely its process is. Its heartbeats would undo this."""
+        self.node.set_connected(peer, False)
+        self._early = [item for item in self._early if item[0] != peer]
+        self._held = [item for item in self._held if item[0] != peer]
+        self.snapshotting.discard(peer)
+        if self.node.leader_id == peer:
+            self.node.campaign_at(self._soon())
+
+    @property
+    def backlog(self) -> bool:
+        """Whether committed entries wait to be applied."""
+        return self.node.commit_index > self.node.applied_index
+
+    @property
+    def has_room(self) -> bool:
+        """At most two entries in flight: more only makes them smaller."""
+        return not self.paused and self.node.commit_index >= self.journal.last.index - 1
+
+    @property
+    def own_term_committed(self) -> bool:
+        """Whether the commit index is this leader's to vouch for (read index, rule 1)."""
+        return self.journal.term_at(self.node.commit_index) == self.node.term
+
+    def snapshot_installed(self, index: int, term: int) -> None:
+        """The applied state was replaced: align the log with it. A log that holds the entry is kept."""
+        if self.journal.term_at(index) == term:
+            self.journal.forget_before(index)
+        else:
+            self.journal.reset(index, term)
+        self.node.restart_from(index)
+        self.proposals.fail_sent()
+
+    def peer_has(self, peer: int, index: int) -> None:
+        """A member confirmed that its applied state reaches `index`: go on from there."""
+        self.snapshotting.discard(peer)
+        reply = {"type": "next_node_idx", "next_node_idx": index + 1, "reset": True, "success": True}
+        self.deliver(peer, {**reply, "term": self.node.term})
+
+    # Called by the node (`kvstore.raft.node.Driver`).
+
+    def send(self, peer: int, message: Message) -> None:
+        allowed = self._guard.outgoing(peer, message)
+        if allowed is None:
+            return
+        if allowed["type"] != APPEND:
+            self._held.append((peer, allowed))
+            return
+        if peer in self.snapshotting:
+            if peer in self._outbox_heartbeats:
+                return
+            self._outbox_heartbeats.add(peer)
+            allowed = {"type": APPEND, "term": allowed["term"], "commit_index": 0}
+        self._early.append((peer, allowed))
+
+    def apply_committed(self) -> bool:
+        index, end = self.node.applied_index + 1, self.node.commit_index
+        if index > end:
+            return False
+        stop_at = self._clock() + APPLY_SECONDS
+        while index <= end:
+            self._apply(index)
+            index += 1
+            if self._clock() > stop_at:
+                break
+        # With commands waiting, the next entry carries the commit index to the others anyway.
+        return not (self.node.is_leader and self.proposals.queued)
+
+    def next_entry(self) -> bytes | None:
+        return self.proposals.next_entry(self.node.term) if self.has_room else None
+
+    def may_campaign(self) -> bool:
+        return True
+
+    def _apply(self, index: int) -> None:
+        entry = self.journal.entry(index)
+        if entry.command[:1] == b"\x00":
+            self._apply_commands(entry.command[1:], index, entry.term)
+        else:
+            self.machine.apply(index, entry.term, [])
+        self.node.applied_index = index
+        if entry.term != self._applied_term:
+            self._applied_term = entry.term
+            self.proposals.applied_term(entry.term)
+
+    def _apply_commands(self, payload: bytes, index: int, term: int) -> None:
+        batch = cbor2.loads(payload)
+        results = self.machine.apply(index, term, [command for _, _, command in batch])
+        for (member, id_, _), result in zip(batch, results, strict=True):
+            if member == self._member_id:
+                self.proposals.resolve(id_, result)
+
+    def _soon(self) -> float:
+        return self._clock() + self._heartbeat * (2.0 + 3.0 * self._rng.random())

@@ -1,0 +1,385 @@
+"""The Raft engine: the asyncio shell around `Core` that makes it live, and the API that `kvstore.member` uses.
+
+One task runs the rounds (see `kvstore.raft.core`); everything else only queues and wakes it. Messages that
+need no disk (forwarded commands, read rounds, snapshots) are handled as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from kvstore.errors import BadLeaderTransferee, NotLeader, RequestTimeout, Stopped, TooManyRequests
+from kvstore.raft.config import RaftConfig
+from kvstore.raft.core import Core
+from kvstore.raft.files import OsFiles
+from kvstore.raft.interface import StateMachine
+from kvstore.raft.journal import WalJournal
+from kvstore.raft.messages import (
+    FORWARD,
+    FORWARD_REFUSED,
+    RAFT,
+    SNAP_ACK,
+    SNAP_CHUNK,
+    SNAP_OFFER,
+    Message,
+    fault,
+)
+from kvstore.raft.node import check_hooks
+from kvstore.raft.proposals import Proposals
+from kvstore.raft.readindex import ReadIndex
+from kvstore.raft.snapshots import Snapshots
+from kvstore.raft.transport import PeerTransport
+from kvstore.raft.wal import Wal
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.025
+SWEEP_TICKS = 4
+WINDOW_BYTES = 64 << 20
+
+
+class Engine:
+    """Start it, propose, read, stop it. After a fatal error `failure` is set and everything raises `Stopped`."""
+
+    def __init__(self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None) -> None:
+        check_hooks()
+        self.config, self.machine = config, machine
+        self._rng = rng or random.Random()
+        self._files = OsFiles(config.data_dir / "member" / "wal", fsync=not config.unsafe_no_fsync)
+        self.wal = Wal(self._files, cluster_id=config.cluster_id, member_id=config.member_id)
+        self.journal = WalJournal(self.wal)
+        self._proposals = Proposals(config.member_id, self._rng.getrandbits(31), config.max_entry_bytes)
+        self._transport = PeerTransport(config, self, lambda: self.term)
+        self._inbox: list[tuple[int, Message]] = []
+        self._wake = asyncio.Event()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="wal")
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticks = 0
+        self._leader: tuple[int | None, int] = (None, 0)
+        self._callbacks: list[Callable[[int | None], None]] = []
+        self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._core: Core | None = None
+        self._steps: list[Callable[[Core], None]] = []
+        self.failure: asyncio.Future[BaseException] | None = None
+
+    # Lifecycle.
+
+    async def start(self) -> None:
+        """Read the log, listen, dial, run. Raises `DataLoss` errors for a damaged log, OSError for a taken port."""
+        loop = asyncio.get_running_loop()
+        config = self.config
+        self.failure = loop.create_future()
+        self.journal.open(self.machine.applied(), first_start=config.first_start)
+        self._core = Core(
+            config.member_id,
+            config.other_ids,
+            self.journal,
+            self.machine,
+            self._proposals,
+            heartbeat=config.heartbeat_interval,
+            election=config.election_timeout,
+            max_entry_bytes=config.max_entry_bytes,
+            rng=self._rng,
+            on_snapshot_needed=lambda peer: self._snapshots.need(peer),
+        )
+        self._reads = ReadIndex(self._core, self._transport.send, config.other_ids)
+        self._snapshots = Snapshots(self, self._core, self._transport.send)
+        await self._transport.start()
+        self._task = loop.create_task(self._run(), name="raft")
+        self._timer = loop.call_later(TICK_SECONDS, self._on_timer)
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Waits for the round that is running; what waits for an answer gets `Stopped`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            task, self._task = self._task, None
+            self._wake.set()
+            await asyncio.wait([task])
+            await self._snapshots.stop()
+            self._fail_waiting()
+        await self._transport.stop()
+        self._disk.shutdown(wait=True)
+        self.wal.close()
+
+    # Requests.
+
+    async def propose(self, command: bytes, timeout: float) -> object:
+        """The result of this member's apply. Raises as `kvstore.errors` says; NoLeader: nothing was done."""
+        self._check_running()
+        if self._proposals.full:
+            raise TooManyRequests
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+        self._proposals.add(command, future, loop.time() + timeout)
+        self._wake.set()
+        return await future
+
+    async def read_index(self, timeout: float) -> int:
+        """An index that every write acknowledged before this call has reached; applied here on return."""
+        self._check_running()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                self._reads.add(future)
+                index = await future
+                await self.wait_applied(index)
+        except TimeoutError:
+            raise RequestTimeout from None
+        return index
+
+    async def wait_applied(self, index: int) -> None:
+        if self.applied_index >= index:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._apply_waiters, (index, next(self._order), future))
+        await future
+
+    async def transfer_leadership(self, to: int | None = None) -> None:
+        """Hand over to a member (None: the most advanced). New proposals wait meanwhile."""
+        core = self._running_core()
+        if not core.node.is_leader:
+            raise NotLeader
+        if to == self.config.member_id:
+            return
+        if to is not None and to not in self.config.other_ids:
+            raise BadLeaderTransferee
+        core.paused = True
+        try:
+            async with asyncio.timeout(2 * self.config.election_timeout):
+                while core.node.is_leader:
+                    target = self._transferee(core) if to is None else to
+                    if target in core.node.connected:
+                        core.node.transfer_to(target)
+                        self._wake.set()
+                    await asyncio.sleep(self.config.heartbeat_interval / 2)
+        except TimeoutError:
+            raise RequestTimeout from None
+        finally:
+            core.paused = False
+            self._wake.set()
+
+    # State.
+
+    @property
+    def port(self) -> int:
+        return self._transport.port
+
+    @property
+    def leader_id(self) -> int | None:
+        return self._core.node.leader_id if self._core is not None else None
+
+    @property
+    def is_leader(self) -> bool:
+        return self._core is not None and self._core.node.is_leader
+
+    @property
+    def term(self) -> int:
+        return self._core.node.term if self._core is not None else 0
+
+    @property
+    def commit_index(self) -> int:
+        return self._core.node.commit_index if self._core is not None else 0
+
+    @property
+    def applied_index(self) -> int:
+        return self._core.node.applied_index if self._core is not None else self.machine.applied()[0]
+
+    @property
+    def last_index(self) -> int:
+        return self.journal.last.index
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.config.other_ids, self.config.member_id}))
+
+    def connected(self) -> set[int]:
+        """Other members that this one has a connection to."""
+        return self._core.node.connected if self._core is not None else set()
+
+    def match_index(self, peer: int) -> int:
+        """What a leader knows another member to hold; 0 for others."""
+        return self._core.node.match_index(peer) if self._core is not None and self.is_leader else 0
+
+    def on_leader_change(self, callback: Callable[[int | None], None]) -> None:
+        """`callback(leader id or None)` after each change of leader or term."""
+        self._callbacks.append(callback)
+
+    # Called by the transport (`kvstore.raft.transport.Handler`).
+
+    def peer_connected(self, peer: int) -> None:
+        core = self._running_core()
+        log.info("connected to member %x", peer)
+        core.connected(peer)
+        if core.node.leader_id == peer:
+            self._proposals.fail_sent(core.node.term)
+        self._wake.set()
+
+    def peer_disconnected(self, peer: int) -> None:
+        core = self._running_core()
+        log.info("lost the connection to member %x", peer)
+        self._inbox = [item for item in self._inbox if item[0] != peer]
+        core.disconnected(peer)
+        self._reads.disconnected(peer)
+        self._snapshots.disconnected(peer)
+        self._wake.set()
+
+    def peer_message(self, peer: int, message: Message) -> None:
+        what = fault(message)
+        if what is not None:
+            log.warning("dropped a message from member %x: %s", peer, what)
+            return
+        kind = message["type"]
+        if kind in RAFT:
+            self._inbox.append((peer, message))
+            self._wake.set()
+        elif kind in (FORWARD, FORWARD_REFUSED):
+            self._on_forward(peer, message)
+        elif kind in (SNAP_OFFER, SNAP_CHUNK, SNAP_ACK):
+            self._snapshots.received(peer, message)
+        else:
+            self._reads.received(peer, message)
+            self._reads.pump()
+
+    def in_round(self, step: Callable[[Core], None]) -> None:
+        """Run `step` between two rounds, when nothing of the log is in flight."""
+        self._steps.append(step)
+        self._wake.set()
+
+    # The rounds.
+
+    async def _run(self) -> None:
+        core = self._running_core()
+        try:
+            while self._task is not None:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._round(core)
+        except Exception as error:
+            self._fatal(error)
+
+    async def _round(self, core: Core) -> None:
+        steps, self._steps = self._steps, []
+        for step in steps:
+            step(core)
+        inbox, self._inbox = self._inbox, []
+        for peer, message in inbox:
+            core.deliver(peer, message)
+        before = core.node.applied_index
+        core.tick()
+        if core.node.applied_index != before:
+            self.machine.flush()
+            self._release_applied()
+        self._observe_leader(core)
+        self._forward(core)
+        self._transport.send(core.take_early())
+        batch = self.journal.take_batch()
+        if batch is not None:
+            await asyncio.get_running_loop().run_in_executor(self._disk, self.wal.commit, batch)
+        self._transport.send(core.take_held())
+        self._reads.pump()
+        if core.backlog or (batch is not None and not self.config.other_ids) or self._wants_round(core):
+            self._wake.set()
+
+    def _wants_round(self, core: Core) -> bool:
+        return core.node.is_leader and self._proposals.queued and core.has_room
+
+    def _observe_leader(self, core: Core) -> None:
+        now = (core.node.leader_id, core.node.term)
+        if now == self._leader:
+            return
+        self._leader = now
+        log.info("term %d, leader %s", now[1], "none" if now[0] is None else f"{now[0]:x}")
+        self._reads.leader_changed()
+        for callback in self._callbacks:
+            callback(now[0])
+
+    def _forward(self, core: Core) -> None:
+        node, term = core.node, core.node.term
+        for (member, sent_in), ids in self._proposals.refuse_remote(term if node.is_leader else -1).items():
+            self._transport.send([(member, {"type": FORWARD_REFUSED, "term": sent_in, "ids": ids})])
+        leader = node.leader_id
+        if node.is_leader or leader is None or leader not in node.connected:
+            return
+        while commands := self._proposals.take_for(term):
+            self._transport.send([(leader, {"type": FORWARD, "term": term, "commands": commands})])
+
+    def _on_forward(self, peer: int, message: Message) -> None:
+        if message["type"] == FORWARD:
+            self._proposals.add_remote(message["term"], peer, message["commands"])
+        else:
+            self._proposals.requeue(message["term"], message["ids"])
+        self._wake.set()
+
+    def _release_applied(self) -> None:
+        applied = self.applied_index
+        while self._apply_waiters and self._apply_waiters[0][0] <= applied:
+            future = heapq.heappop(self._apply_waiters)[2]
+            if not future.done():
+                future.set_result(None)
+
+    def _on_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(TICK_SECONDS, self._on_timer)
+        self._wake.set()
+        self._ticks += 1
+        if self._ticks % SWEEP_TICKS:
+            return
+        self._proposals.expire(loop.time(), self.leader_id is not None)
+        self._reads.retry()
+        if self._ticks % (SWEEP_TICKS * 5) == 0:
+            self._transport.check(max(2.0, 3 * self.config.election_timeout))
+            self.in_round(self._trim)
+
+    def _trim(self, core: Core) -> None:
+        """Keep `snapshot_count` applied entries (fewer if large) for members that lag, and what is not durable."""
+        journal = self.journal
+        keep = core.node.applied_index - self.config.snapshot_count
+        if journal.bytes_held > WINDOW_BYTES:
+            keep = max(keep, (journal.base.index + core.node.applied_index) // 2)
+        keep = min(keep, self._snapshots.oldest_index(core.node.applied_index))
+        # Not entry by entry: a slice of the window costs as much as the window is long.
+        if keep - journal.base.index > self.config.snapshot_count // 10 or journal.bytes_held > WINDOW_BYTES:
+            journal.forget_before(keep)
+        self.wal.trim(min(journal.base.index, self.machine.durable_index()))
+
+    def _transferee(self, core: Core) -> int:
+        peers = core.node.connected
+        if not peers:
+            raise BadLeaderTransferee
+        return max(peers, key=lambda peer: (core.node.match_index(peer), peer))
+
+    def _running_core(self) -> Core:
+        assert self._core is not None, "the engine was not started"
+        return self._core
+
+    def _check_running(self) -> None:
+        if self._task is None or (self.failure is not None and self.failure.done()):
+            raise Stopped
+
+    def _fatal(self, error: Exception) -> None:
+        """Nothing can be promised any more: close the doors and say so. The owner ends the process."""
+        log.critical("this member stops: %s", error, exc_info=not isinstance(error, OSError))
+        if self.failure is not None and not self.failure.done():
+            self.failure.set_result(error)
+        self._fail_waiting()
+        self._transport.abort()
+
+    def _fail_waiting(self) -> None:
+        self._proposals.fail_all(Stopped)
+        self._reads.fail(Stopped)
+        for _, _, future in self._apply_waiters:
+            if not future.done():
+                future.set_exception(Stopped())
+        self._apply_waiters.clear()

@@ -1,0 +1,96 @@
+"""The shape of every message between members (P): checked before anything else looks at it.
+
+Messages are dicts with `type`. The first four are pysyncobj's own; the rest are ours. pysyncobj's others
+(`apply_command`, `apply_command_response`, appends with `transmission` or `serialized`) are not in the
+table: they would unpickle what a peer sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Message = dict[str, Any]
+
+APPEND = "append_entries"
+APPEND_REPLY = "next_node_idx"
+VOTE = "request_vote"
+VOTE_REPLY = "response_vote"
+TIMEOUT_NOW = "timeout_now"
+READ = "ri_req"
+READ_ACK = "ri_ack"
+ASK_INDEX = "ri_ask"
+INDEX = "ri_index"
+FORWARD = "forward"
+FORWARD_REFUSED = "forward_refused"
+SNAP_OFFER = "snap_offer"
+SNAP_CHUNK = "snap_chunk"
+SNAP_ACK = "snap_ack"
+
+RAFT = frozenset({APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, TIMEOUT_NOW})
+
+SHAPES: dict[str, dict[str, type]] = {
+    APPEND: {"term": int, "commit_index": int},
+    APPEND_REPLY: {"term": int, "next_node_idx": int, "reset": bool, "success": bool},
+    VOTE: {"term": int, "last_log_index": int, "last_log_term": int},
+    VOTE_REPLY: {"term": int},
+    TIMEOUT_NOW: {"term": int},
+    READ: {"term": int, "round": int},
+    READ_ACK: {"term": int, "round": int},
+    ASK_INDEX: {"round": int},
+    INDEX: {"round": int, "index": int},
+    FORWARD: {"term": int, "commands": list},
+    FORWARD_REFUSED: {"term": int, "ids": list},
+    SNAP_OFFER: {"term": int, "index": int, "entry_term": int, "size": int, "sha256": str},
+    SNAP_CHUNK: {"term": int, "index": int, "offset": int, "data": bytes, "crc": int},
+    SNAP_ACK: {"term": int, "index": int, "offset": int, "state": str},
+}
+
+
+def fault(message: object) -> str | None:
+    """What is wrong with a message from the network; None if nothing is."""
+    if not isinstance(message, dict):
+        return "not a map"
+    kind = message.get("type")
+    shape = SHAPES.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        return f"unknown type {kind!r:.60}"
+    for name, expected in shape.items():
+        value = message.get(name)
+        if type(value) is not expected or (expected is int and value < 0):
+            return f"{kind}: field {name} is {type(value).__name__}"
+    if kind == APPEND:
+        return _append_fault(message)
+    if kind == FORWARD and not all(_is_command(item) for item in message["commands"]):
+        return "forward: malformed command"
+    return None
+
+
+def _append_fault(message: Message) -> str | None:
+    if set(message) == {"type", "term", "commit_index"}:
+        return None  # a bare heartbeat, sent while a snapshot is on its way
+    if set(message) != {"type", "term", "commit_index", "entries", "prevLogIdx", "prevLogTerm"}:
+        return "append_entries: unexpected fields"
+    previous, entries = message["prevLogIdx"], message["entries"]
+    if type(previous) is not int or previous < 0 or type(message["prevLogTerm"]) is not int:
+        return "append_entries: bad previous entry"
+    if type(entries) is not list:
+        return "append_entries: bad entries"
+    for offset, entry in enumerate(entries, previous + 1):
+        if not _is_entry(entry) or entry[1] != offset:
+            return "append_entries: bad entry"
+    return None
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, list | tuple)
+        and len(entry) == 3
+        and type(entry[0]) is bytes
+        and entry[0][:1] in (b"\x00", b"\x01")
+        and type(entry[1]) is int
+        and type(entry[2]) is int
+    )
+
+
+def _is_command(item: object) -> bool:
+    return isinstance(item, list) and len(item) == 2 and type(item[0]) is int and type(item[1]) is bytes

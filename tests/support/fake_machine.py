@@ -1,0 +1,75 @@
+"""A state machine for tests of the engine: a list of (index, command), optionally kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import cbor2
+
+from kvstore.errors import SnapshotCorrupt
+from kvstore.raft.interface import SnapshotMeta
+
+
+class ListMachine:
+    """`apply` answers how many commands there are. `save()` makes what is applied durable."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self.commands: list[tuple[int, bytes]] = []
+        self._applied = (0, 0)
+        self._durable = 0
+        if path is not None and path.exists():
+            self._load(path.read_bytes())
+            self._durable = self._applied[0]
+
+    def applied(self) -> tuple[int, int]:
+        return self._applied
+
+    def durable_index(self) -> int:
+        return self._durable
+
+    def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]:
+        assert index == self._applied[0] + 1, f"entry {index} after {self._applied[0]}"
+        results: list[object] = []
+        for command in commands:
+            self.commands.append((index, command))
+            results.append(len(self.commands))
+        self._applied = (index, term)
+        return results
+
+    def flush(self) -> None:
+        """Nothing to publish."""
+
+    def save(self) -> None:
+        if self._path is not None:
+            self._path.write_bytes(self._dump())
+        self._durable = self._applied[0]
+
+    def write_snapshot(self, path: Path) -> SnapshotMeta:
+        data = self._dump()
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        return SnapshotMeta(0, *self._applied, len(self.commands), 0, len(data), digest)
+
+    def install_snapshot(self, path: Path) -> None:
+        self._load(path.read_bytes())
+        self.save()
+
+    def close(self) -> None:
+        self.save()
+
+    def values(self) -> list[bytes]:
+        return [command for _, command in self.commands]
+
+    def _dump(self) -> bytes:
+        return cbor2.dumps([self._applied, self.commands])
+
+    def _load(self, data: bytes) -> None:
+        try:
+            applied, commands = cbor2.loads(data)
+        except cbor2.CBORError as error:
+            raise SnapshotCorrupt(str(error)) from error
+        self._applied = (applied[0], applied[1])
+        self.commands = [(index, command) for index, command in commands]
