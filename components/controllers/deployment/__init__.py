@@ -1,0 +1,1 @@
+"""Deployment: moves pods from one pod template to the next through ReplicaSets."""
