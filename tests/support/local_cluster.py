@@ -29,7 +29,7 @@ class CommandFailed(AssertionError):
 
 
 def eventually(probe: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
-    """The first truthy answer of `probe`; real processes have no virtual clock, so this is the place that polls."""
+    """The first truthy answer of `probe`. Real processes have no virtual clock: polling happens here."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()

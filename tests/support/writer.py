@@ -1,7 +1,8 @@
 """Writes ConfigMaps one after another and keeps the history: what was acknowledged, and when.
 
-Each object has a name of its own. A write whose outcome is unknown (the connection broke, the leader changed) is
-tried again under the same name, as a client would; AlreadyExists then means that the first try had been stored.
+Each object has a name of its own. A write whose outcome is unknown (the connection broke, the leader
+changed) is tried again under the same name, as a client would; AlreadyExists then means that the first try
+had been stored.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ async def write(kubeconfig: Path, prefix: str, count: int, history: History) -> 
     try:
         for number in range(count):
             name = f"{prefix}-{number}"
-            while not await _store(client, name, history):
+            while not await _store(client, name, history):  # noqa: ASYNC110 - not a wait, a retry
                 await asyncio.sleep(RETRY_SECONDS)
             history.times.append(loop.time())
     finally:
