@@ -1,1 +1,1 @@
-"""Measurements, each printed as one table beside the figures of the real system (docs/design.md, "Numbers to beat")."""
+"""Measurements, each printed as one table beside the figures of the real system (docs/design.md)."""

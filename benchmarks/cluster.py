@@ -1,7 +1,8 @@
 """The default cluster of real processes: start-up, API speed over TLS, leader failover, memory.
 
-The real system's figures are kube-apiserver 1.36 with three etcd members on a machine of the same kind (docs/design.md).
-Ours are of the run that prints them; the load generator shares the machine with the cluster, as it did there.
+The real system's figures are kube-apiserver 1.36 with three etcd members on a machine of the same kind
+(docs/design.md). Ours are of the run that prints them; the load generator shares the machine with the
+cluster, as it did there.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ async def measure_list(client: ApiClient) -> list[Row]:
 
 
 async def measure_watch(client: ApiClient) -> list[Row]:
-    """One object patched in turn with many watchers; the time ends when the last watcher has the last event."""
+    """One object patched in turn with many watchers, timed until the last one has the last event."""
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched", "namespace": "default"}}
     version = (await client.create(CONFIG_MAPS, body))["metadata"]["resourceVersion"]
 

@@ -1,4 +1,4 @@
-"""One way to print a result: what was measured, ours, the real system's, and the ratio (above 1 is better)."""
+"""One way to print a result: what, ours, the real system's figure, and the ratio (above 1 is better)."""
 
 from __future__ import annotations
 
