@@ -14,7 +14,7 @@ import heapq
 import struct
 from dataclasses import dataclass
 
-from kvstore.errors import LeaseExists, LeaseNotFound, LeaseTTLTooLarge
+from kvstore.errors import LeaseExists, LeaseTTLTooLarge
 from kvstore.mvcc.backend import Backend
 
 MAX_TTL = 9_000_000_000
@@ -61,23 +61,21 @@ class Lessor:
     def get(self, lease_id: int) -> Lease | None:
         return self._leases.get(lease_id)
 
-    def grant(
-        self, lease_id: int, ttl: int, index: int, now: float
-    ) -> Lease | LeaseExists | LeaseTTLTooLarge:
-        """A new lease of at least the smallest TTL."""
+    def grant(self, lease_id: int, ttl: int, index: int, now: float) -> Lease:
+        """A new lease of at least the smallest TTL. Raises `LeaseTTLTooLarge`, `LeaseExists`."""
         if ttl > MAX_TTL:
-            return LeaseTTLTooLarge()
+            raise LeaseTTLTooLarge
         if lease_id in self._leases:
-            return LeaseExists()
+            raise LeaseExists
         lease = self._leases[lease_id] = Lease(lease_id, max(ttl, self._min_ttl), index, now)
         self._renew(lease, index, now)
         return lease
 
-    def renew(self, lease_id: int, index: int, now: float) -> Lease | LeaseNotFound:
+    def renew(self, lease_id: int, index: int, now: float) -> Lease | None:
+        """The lease with its full TTL again; None if there is no such lease."""
         lease = self._leases.get(lease_id)
-        if lease is None:
-            return LeaseNotFound()
-        self._renew(lease, index, now)
+        if lease is not None:
+            self._renew(lease, index, now)
         return lease
 
     def remove(self, lease_id: int) -> None:

@@ -161,14 +161,14 @@ class Mvcc:
             )
         return record.decode(revision, data)
 
-    def changes(self, start: int, end: int) -> Iterator[Event]:
-        """Events of the revisions [start, end) in order, from history; none may be compacted."""
+    def changes(self, start: int, end: int, *, prev_kv: bool) -> Iterator[Event]:
+        """Events of the revisions [start, end) in order, from history; `start` must not be compacted."""
         low, high = record.pack_revision(start, 0), record.pack_revision(end, 0)
         for revision, data in self._history.scan(low, high):
             kv, previous = record.decode(revision, data)
             kind = EventType.PUT if kv.version else EventType.DELETE
-            readable_before = kv.mod_revision > self.compact_revision
-            yield Event(kind, kv, self._previous_kv(previous) if readable_before else None)
+            wanted = prev_kv and kv.mod_revision > self.compact_revision
+            yield Event(kind, kv, self._previous_kv(previous) if wanted else None)
 
     def _previous_kv(self, previous: bytes) -> KeyValue | None:
         data = None if previous == record.NONE else self._history.get(previous)

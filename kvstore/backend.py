@@ -1,0 +1,218 @@
+"""LMDB: where the applied state lives, together with the Raft index up to which it was applied.
+
+Fed by `kvstore.mvcc` and `kvstore.lease` through the tables, driven by `kvstore.statemachine`, which calls
+`commit` a few times a second. Everything in between goes into one open write transaction and is read back
+through it, so a put costs no system call. A crash loses what was not committed; the Raft log replays it.
+
+Durability. `commit` writes new pages, waits for the disk (fdatasync), then writes the page that makes them
+current without waiting (MDB_NOMETASYNC). LMDB never overwrites a page of the current or the previous state,
+so a power loss at any moment leaves one of these two, whole; which of the two is not known until the next
+commit has synced that page as well. Therefore `durable` is the state *before* the last commit until `sync`
+or another commit. MDB_NOSYNC and MDB_WRITEMAP are not used: the first may leave a state that mixes both,
+the second turns a full disk into SIGBUS.
+
+One process per directory (`LOCK`). All calls but `copy` come from one thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import lmdb
+import msgspec
+
+from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull, StoreError
+
+DATA_FILE = "data.mdb"
+LOCK_FILE = "kvstore.lock"
+TABLES = ("live", "deleted", "history", "leases", "attached", "meta")
+
+_STATE_KEY = b"state"
+_SMALLEST_MAP = 16 << 30
+"""Bytes of address space, not of memory or disk: the file grows as it is written."""
+
+
+class StoredState(msgspec.Struct, frozen=True, array_like=True):
+    """What goes with the data into every commit: Raft position, counters and alarms of the applied state."""
+
+    index: int = 0
+    term: int = 0
+    revision: int = 1
+    compact_revision: int = 0
+    compacted: int = 0
+    alarms: tuple[tuple[int, int], ...] = ()
+
+
+class LmdbTable:
+    """One ordered table, read and written through the backend's open transaction."""
+
+    get: Callable[[bytes], bytes | None]
+    put: Callable[[bytes, bytes], object]
+    delete: Callable[[bytes], object]
+
+    def __init__(self, db: Any) -> None:
+        self.db = db
+
+    def bind(self, txn: Any) -> None:
+        """Use this transaction from now on."""
+        db = self.db
+        get, put, delete = txn.get, txn.put, txn.delete
+        self._txn = txn
+        self.get = lambda key: get(key, None, db)
+        self.put = lambda key, value: put(key, value, db=db)
+        self.delete = lambda key: delete(key, b"", db)
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        with self._txn.cursor(self.db) as cursor:
+            if not cursor.set_range(start):
+                return
+            items = cursor.iternext()
+            if not end:
+                yield from items
+                return
+            for item in items:
+                if item[0] >= end:
+                    return
+                yield item
+
+    def pages(self) -> int:
+        stat = self._txn.stat(self.db)
+        return int(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
+
+
+class LmdbBackend:
+    """The tables, their commits and copies.
+
+    `state` is what the last commit held, `durable` what survives power loss.
+    """
+
+    live: LmdbTable
+    deleted: LmdbTable
+    history: LmdbTable
+    leases: LmdbTable
+    attached: LmdbTable
+    meta: LmdbTable
+
+    def __init__(self, path: Path, quota_bytes: int) -> None:
+        self.path = path
+        self._lock = _lock(path)
+        try:
+            with translated(path):
+                self._open(quota_bytes)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _open(self, quota_bytes: int) -> None:
+        file = self.path / DATA_FILE
+        size = file.stat().st_size if file.exists() else 0
+        self._env = lmdb.open(
+            str(self.path),
+            map_size=max(_SMALLEST_MAP, 8 * quota_bytes, 8 * size),
+            max_dbs=len(TABLES),
+            metasync=False,
+        )
+        self._page_size = int(self._env.stat()["psize"])
+        self._tables = [LmdbTable(self._env.open_db(name.encode())) for name in TABLES]
+        self.live, self.deleted, self.history, self.leases, self.attached, self.meta = self._tables
+        self._begin()
+        self.state = self.durable = self._read_state()
+
+    def _begin(self) -> None:
+        self._txn = self._env.begin(write=True)
+        for table in self._tables:
+            table.bind(self._txn)
+
+    def _read_state(self) -> StoredState:
+        data = self.meta.get(_STATE_KEY)
+        if data is None:
+            return StoredState()
+        try:
+            return msgspec.convert(cbor2.loads(data), StoredState)
+        except Exception as error:
+            raise DataCorrupt(
+                f"{self.path / DATA_FILE}: the stored state cannot be read ({error})"
+            ) from error
+
+    def commit(self, state: StoredState) -> None:
+        """Make all writes so far, and `state`, current on disk in one step."""
+        with translated(self.path):
+            self.meta.put(_STATE_KEY, cbor2.dumps(msgspec.to_builtins(state)))
+            self._txn.commit()
+            self.durable, self.state = self.state, state
+            self._begin()
+
+    def sync(self) -> None:
+        """Wait until the last commit survives power loss."""
+        with translated(self.path):
+            self._env.sync(True)
+            self.durable = self.state
+
+    def copy(self, directory: Path) -> None:
+        """Copy the last committed state, without free pages, while others read and write. Any thread."""
+        with translated(directory):
+            directory.mkdir(parents=True)
+            self._env.copy(str(directory), compact=True)
+
+    def size(self) -> int:
+        """Bytes of the file, as of the last commit."""
+        return (int(self._env.info()["last_pgno"]) + 1) * self._page_size
+
+    def size_in_use(self) -> int:
+        """Bytes of the pages that hold data; the rest of the file is reused before it grows."""
+        return sum(table.pages() for table in self._tables) * self._page_size
+
+    def close(self) -> None:
+        """Drop what is not committed and release the directory."""
+        self._txn.abort()
+        self._env.close()
+        os.close(self._lock)
+
+
+def _lock(path: Path) -> int:
+    with translated(path):
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise DataDirLocked(
+            f"{path}: in use by another process; stop it or choose another data directory"
+        ) from error
+    return descriptor
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Errors of the system and of LMDB inside become the store's, with the path and a remedy."""
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        raise _translate(path, error) from error
+
+
+def _translate(path: Path, error: Exception) -> StoreError:
+    if isinstance(error, lmdb.MapFullError):
+        return DiskFull(
+            f"{path}: the mapping of the database is full; start the member again, which enlarges it"
+        )
+    if isinstance(error, lmdb.DiskError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"{path}: no space left on the disk; free some, then start the member again ({error})"
+        )
+    if isinstance(
+        error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PageNotFoundError | lmdb.VersionMismatchError
+    ):
+        return DataCorrupt(
+            f"{path / DATA_FILE}: not a readable database ({error}); move the member's data directory away,"
+            " then let it rejoin the cluster or restore a backup"
+        )
+    return DataDirUnusable(f"{path}: {error}; check that it exists and that this user may write to it")

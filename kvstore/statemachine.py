@@ -1,0 +1,348 @@
+"""The applied state of one member: what the Raft log's commands make of the store, and what readers see.
+
+Implements `kvstore.raft.interface.StateMachine`. The engine feeds committed entries to `apply`; each
+command runs in one write transaction (`kvstore.txn`) on the data (`kvstore.mvcc`) and leases
+(`kvstore.lease`), its result goes back to whoever proposed it, and its events wait for `flush`, which hands
+them to the watch hub, commits to LMDB when due and reclaims compacted space a slice at a time.
+`kvstore.member` reads through it and proposes what `housekeeping` asks for. Deterministic: every member
+that has applied the same entries gives the same results and holds the same data; only deadlines of leases
+and the size of files are a member's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+import msgspec
+
+from kvstore import backup
+from kvstore.backend import LmdbBackend, StoredState
+from kvstore.command import Command, decode, encode
+from kvstore.command import Request as CommandRequest
+from kvstore.errors import Compacted, FutureRevision, InvalidArgument, LeaseNotFound, NoSpace, StoreError
+from kvstore.lease import Lessor
+from kvstore.mvcc.compaction import Compactor
+from kvstore.mvcc.hashing import hash_kv
+from kvstore.mvcc.store import Mvcc
+from kvstore.raft.interface import SnapshotMeta
+from kvstore.txn import MAX_OPS, Executor, check, is_read_only, needs_space
+from kvstore.types import (
+    AlarmAction,
+    AlarmMember,
+    AlarmRequest,
+    AlarmResponse,
+    AlarmType,
+    CompactionRequest,
+    CompactionResponse,
+    DeleteRangeRequest,
+    Event,
+    HashKVResponse,
+    LeaseExpireRequest,
+    LeaseGrantRequest,
+    LeaseGrantResponse,
+    LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse,
+    LeaseLeasesResponse,
+    LeaseRevokeRequest,
+    LeaseRevokeResponse,
+    LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse,
+    PutRequest,
+    RangeRequest,
+    RangeResponse,
+    ResponseHeader,
+    TxnRequest,
+    TxnResponse,
+)
+from kvstore.watch.hub import WatchHub
+
+log = logging.getLogger(__name__)
+
+DEFAULT_QUOTA = 2 << 30
+"""Bytes, as etcd's default of --quota-backend-bytes."""
+
+_COMMIT_INTERVAL = 0.1
+_COMMIT_COMMANDS = 10_000
+_COMPACTION_SLICE = 500
+_SPACE_IS_BACK = 0.9
+"""Of the quota: the alarm ends well below the line where it starts, or it would come and go."""
+
+Outcome = TypeVar("Outcome", bound=msgspec.Struct)
+
+
+class KVStateMachine:
+    """The applied state in `path`. `apply` raises for nothing but files that cannot be read or written."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        cluster_id: int,
+        member_id: int,
+        quota_bytes: int = DEFAULT_QUOTA,
+        min_lease_ttl: int = 2,
+        max_txn_ops: int = MAX_OPS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._cluster_id = cluster_id
+        self._member_id = member_id
+        self._quota = quota_bytes or DEFAULT_QUOTA
+        self._min_lease_ttl = min_lease_ttl
+        self._max_txn_ops = max_txn_ops
+        self._clock = clock
+        self._load()
+        self.hub = WatchHub(self._mvcc)
+
+    def _load(self) -> None:
+        self._backend = LmdbBackend(self._path, self._quota)
+        state = self._backend.state
+        self._index, self._term = state.index, state.term
+        self._alarms = {AlarmMember(member, AlarmType(alarm)) for member, alarm in state.alarms}
+        self._mvcc = Mvcc(self._backend, state.revision, state.compact_revision)
+        self._compactor = Compactor(self._backend, state.compacted)
+        self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
+        self._executor = Executor(self._mvcc, self._lessor, self._max_txn_ops)
+        self._events: list[Event] = []
+        self._uncommitted = 0
+        self._committed_at = self._clock()
+
+    # The engine's side.
+
+    def applied(self) -> tuple[int, int]:
+        return self._index, self._term
+
+    def durable_index(self) -> int:
+        return self._backend.durable.index
+
+    def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]:
+        if index <= self._index:
+            return []
+        self._index, self._term = index, term
+        self._uncommitted += len(commands) or 1
+        return [self._apply(command) for command in commands]
+
+    def flush(self) -> None:
+        events, self._events = self._events, []
+        if events or self.hub.published != self._mvcc.revision:
+            self.hub.publish(events)
+        if self._compactor.done < self._mvcc.compact_revision:
+            self._compactor.step(self._mvcc.compact_revision, _COMPACTION_SLICE)
+            self._uncommitted += 1
+        if self._uncommitted and self._is_commit_due():
+            self.commit()
+
+    def _is_commit_due(self) -> bool:
+        return self._uncommitted >= _COMMIT_COMMANDS or self._clock() - self._committed_at >= _COMMIT_INTERVAL
+
+    def commit(self) -> None:
+        """Bring all that is applied to disk now; a `write_snapshot` that follows has it."""
+        alarms = tuple(sorted((a.member_id, int(a.alarm)) for a in self._alarms))
+        mvcc = self._mvcc
+        state = StoredState(
+            self._index, self._term, mvcc.revision, mvcc.compact_revision, self._compactor.done, alarms
+        )
+        self._backend.commit(state)
+        self._uncommitted = 0
+        self._committed_at = self._clock()
+
+    def write_snapshot(self, path: Path) -> SnapshotMeta:
+        """Copy the state of the last commit into a snapshot file. In a thread, beside everything else."""
+        return backup.write(path, self._backend.copy, self._cluster_id)
+
+    def install_snapshot(self, path: Path) -> None:
+        """Replace the state by a verified snapshot of this cluster; watches go on from the new history."""
+        with backup.unpacked(path, self._path) as (data, meta):
+            backup.require_cluster(path, meta, self._cluster_id)
+            self._backend.close()
+            backup.put_in_place(data, self._path)
+        self._load()
+        self.hub.reset(self._mvcc)
+
+    def close(self) -> None:
+        self.commit()
+        self._backend.sync()
+        self._backend.close()
+
+    # Commands.
+
+    def _apply(self, data: bytes) -> object:
+        command = decode(data)
+        if isinstance(command, StoreError):
+            return command
+        try:
+            result = self._run(command)
+        except StoreError as error:
+            return error.with_traceback(None)  # which would keep every frame of the call alive
+        finally:
+            self._events += self._mvcc.end()
+        return self._with_header(result)
+
+    def _run(self, command: Command) -> msgspec.Struct:
+        request = command.request
+        if self._alarms and self._is_refused(request):
+            raise NoSpace
+        match request:
+            case PutRequest() | DeleteRangeRequest() | TxnRequest():
+                return self._executor.run(request)
+            case CompactionRequest():
+                return self._compact(request)
+            case LeaseGrantRequest():
+                return self._lease_grant(request)
+            case LeaseKeepAliveRequest():
+                return self._lease_keep_alive(request)
+            case LeaseRevokeRequest():
+                return self._lease_revoke(request.id)
+            case LeaseExpireRequest():
+                return self._lease_expire(request)
+            case AlarmRequest():
+                return self._alarm(request)
+            case _:
+                assert_never(request)
+
+    def _is_refused(self, request: CommandRequest) -> bool:
+        grows = isinstance(request, LeaseGrantRequest) or needs_space(request)
+        return grows and any(alarm.alarm == AlarmType.NOSPACE for alarm in self._alarms)
+
+    def _compact(self, request: CompactionRequest) -> CompactionResponse:
+        if request.revision <= self._mvcc.compact_revision:
+            raise Compacted(self._mvcc.compact_revision)
+        if request.revision > self._mvcc.revision:
+            raise FutureRevision
+        self._mvcc.compact_revision = request.revision
+        return CompactionResponse()
+
+    def _lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
+        lease = self._lessor.grant(request.id, request.ttl, self._index, self._clock())
+        return LeaseGrantResponse(id=lease.id, ttl=lease.ttl)
+
+    def _lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
+        lease = self._lessor.renew(request.id, self._index, self._clock())
+        return LeaseKeepAliveResponse(id=request.id, ttl=lease.ttl if lease else 0)
+
+    def _lease_revoke(self, lease_id: int) -> LeaseRevokeResponse:
+        if lease_id not in self._lessor:
+            raise LeaseNotFound
+        for key in self._lessor.keys(lease_id):
+            self._mvcc.delete_range(key, b"")
+        self._lessor.remove(lease_id)
+        return LeaseRevokeResponse()
+
+    def _lease_expire(self, request: LeaseExpireRequest) -> LeaseRevokeResponse:
+        lease = self._lessor.get(request.id)
+        if lease is None or lease.renewed_at != request.renewed_at:
+            return LeaseRevokeResponse()
+        return self._lease_revoke(request.id)
+
+    def _alarm(self, request: AlarmRequest) -> AlarmResponse:
+        alarm = AlarmMember(request.member_id, request.alarm)
+        if request.action == AlarmAction.ACTIVATE:
+            self._alarms.add(alarm)
+            return AlarmResponse(alarms=(alarm,))
+        if request.action == AlarmAction.DEACTIVATE and alarm in self._alarms:
+            self._alarms.remove(alarm)
+            return AlarmResponse(alarms=(alarm,))
+        return AlarmResponse()
+
+    # Reads: of all that is applied, committed to disk or not. They raise `StoreError`.
+
+    def revision(self) -> int:
+        return self._mvcc.revision
+
+    def compact_revision(self) -> int:
+        return self._mvcc.compact_revision
+
+    def header(self, revision: int = 0) -> ResponseHeader:
+        """A header of this member, at the current revision unless another is given."""
+        return ResponseHeader(self._cluster_id, self._member_id, revision or self._mvcc.revision, self._term)
+
+    def range(self, request: RangeRequest) -> RangeResponse:
+        check(request)
+        return self._with_header(self._mvcc.range(request))
+
+    def read_txn(self, request: TxnRequest) -> TxnResponse:
+        """A transaction that cannot write (`kvstore.txn.is_read_only`)."""
+        if not is_read_only(request):
+            raise InvalidArgument("etcdserver: a transaction that may write must go through the log")
+        result = self._executor.run(request)
+        assert isinstance(result, TxnResponse)
+        return self._with_header(result)
+
+    def check(self, request: CommandRequest) -> None:
+        """Raise what would be refused anyway, so that it need not be proposed."""
+        if isinstance(request, PutRequest | DeleteRangeRequest | TxnRequest):
+            check(request, self._max_txn_ops)
+        if self._alarms and self._is_refused(request):
+            raise NoSpace
+
+    def lease_time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
+        lease = self._lessor.get(request.id)
+        if lease is None:
+            return LeaseTimeToLiveResponse(self.header(), request.id, -1)
+        left = max(0, int(lease.deadline - self._clock()))
+        keys = tuple(self._lessor.keys(lease.id)) if request.keys else ()
+        return LeaseTimeToLiveResponse(self.header(), lease.id, left, lease.ttl, keys)
+
+    def leases(self) -> LeaseLeasesResponse:
+        return LeaseLeasesResponse(self.header(), tuple(self._lessor.ids()))
+
+    def alarms(self) -> AlarmResponse:
+        return AlarmResponse(self.header(), tuple(sorted(self._alarms, key=lambda a: (a.member_id, a.alarm))))
+
+    def hash_kv(self, revision: int = 0) -> HashKVResponse:
+        """The same on every member that has applied `revision` (0: the latest) and compacted alike."""
+        self._mvcc.check_revision(revision)
+        at = revision if revision > 0 else self._mvcc.revision
+        compact_revision = self._mvcc.compact_revision
+        value = hash_kv(self._backend, at, compact_revision)
+        return HashKVResponse(self.header(), value, compact_revision, at)
+
+    def size(self) -> int:
+        return self._backend.size()
+
+    def size_in_use(self) -> int:
+        return self._backend.size_in_use()
+
+    def quota(self) -> int:
+        return self._quota
+
+    def is_compacting(self) -> bool:
+        """Whether space of compacted revisions is still being reclaimed."""
+        return self._compactor.done < self._mvcc.compact_revision
+
+    # What this member should propose.
+
+    def promote(self) -> None:
+        """This member became leader."""
+        self._lessor.promote(self._clock())
+
+    def housekeeping(self, *, is_leader: bool) -> list[bytes]:
+        """Commands to propose now, asked about twice a second: ends of leases, this member's space alarm."""
+        proposals: list[CommandRequest] = list(self._space_alarm())
+        if is_leader:
+            proposals += self._expired_leases()
+        return [encode(Command(request)) for request in proposals]
+
+    def _expired_leases(self) -> list[LeaseExpireRequest]:
+        due = (self._lessor.get(lease_id) for lease_id in self._lessor.expired(self._clock()))
+        return [LeaseExpireRequest(lease.id, lease.renewed_at) for lease in due if lease]
+
+    def _space_alarm(self) -> list[AlarmRequest]:
+        alarm = AlarmMember(self._member_id, AlarmType.NOSPACE)
+        used = self._backend.size_in_use()
+        if alarm not in self._alarms and used > self._quota:
+            log.warning("%s: %d bytes used of a quota of %d: no more writes", self._path, used, self._quota)
+            return [AlarmRequest(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE)]
+        if alarm in self._alarms and used < self._quota * _SPACE_IS_BACK:
+            log.info("%s: space is back, %d bytes used of %d", self._path, used, self._quota)
+            return [AlarmRequest(AlarmAction.DEACTIVATE, self._member_id, AlarmType.NOSPACE)]
+        return []
+
+    def _with_header(self, result: Outcome) -> Outcome:
+        """The result's own revision, if it has one, under this member's name."""
+        header: ResponseHeader = getattr(result, "header")  # noqa: B009
+        return msgspec.structs.replace(result, header=self.header(header.revision))

@@ -1,0 +1,171 @@
+"""One client's watches: created and cancelled by id, read as one sequence of responses.
+
+Sits between `kvstore.watch.hub` and its readers: the API server's storage and the gRPC front-end. A reader
+that finds the buffer empty lets the hub feed it from history, so catching up goes at the reader's pace.
+Source: etcd `server/etcdserver/api/v3rpc/watch.go`, `server/storage/mvcc/watcher.go`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from kvstore.errors import Stopped
+from kvstore.types import WatchCreateRequest, WatchResponse
+from kvstore.watch.hub import Interest, Watcher, WatchHub
+
+ALL_WATCHES = -1
+"""As `watch_id` of a response: it speaks of the whole stream, or of a watch that could not be created."""
+PROGRESS_INTERVAL = 600.0
+"""Seconds after which an idle watch with `progress_notify` is told how far it is (etcd: 10 minutes)."""
+
+_BUFFER_BYTES = 2 << 20
+
+
+class WatchStream:
+    """Any number of watches. Not for use by two readers at once.
+
+    `create` and `cancel` answer in the sequence, as a `created` or `canceled` response. Iteration ends after
+    `close`, or raises `Stopped` when the member stops.
+    """
+
+    def __init__(self, hub: WatchHub, *, progress_interval: float = PROGRESS_INTERVAL) -> None:
+        self._hub = hub
+        self._progress_interval = progress_interval
+        self._watchers: dict[int, Watcher] = {}
+        self._progress_notify: dict[int, bool] = {}
+        self._next_id = 0
+        self._buffer: deque[tuple[WatchResponse, int]] = deque()
+        self._weight = 0
+        self._progress_asked = False
+        self._progress_at = asyncio.get_running_loop().time() + progress_interval
+        self._wakeup = asyncio.Event()
+        self._closed = False
+        self._stopped = False
+
+    def create(self, request: WatchCreateRequest) -> int:
+        """Start a watch; its id, or -1 if the sequence will say why there is none."""
+        reason = self._refusal(request)
+        if reason:
+            response = WatchResponse(
+                ALL_WATCHES, self._hub.published, created=True, canceled=True, cancel_reason=reason
+            )
+            self.push(response)
+            return ALL_WATCHES
+        watch_id = request.watch_id or self._free_id()
+        self.push(WatchResponse(watch_id, self._hub.published, created=True))
+        self._watchers[watch_id] = self._hub.add(request, watch_id, self)
+        if request.progress_notify:
+            self._progress_notify[watch_id] = True
+        self._wakeup.set()
+        return watch_id
+
+    def cancel(self, watch_id: int) -> None:
+        """End a watch. An unknown id is ignored."""
+        watcher = self._watchers.pop(watch_id, None)
+        if watcher is not None:
+            self._hub.remove(watcher)
+            self._progress_notify.pop(watch_id, None)
+            self.push(WatchResponse(watch_id, self._hub.published, canceled=True))
+
+    def request_progress(self) -> None:
+        """Ask for one response that tells how far the stream is, sent once every watch is up to date."""
+        self._progress_asked = True
+        self._answer_progress()
+
+    def close(self) -> None:
+        """End all watches and, once the buffer is read, the iteration."""
+        for watcher in self._watchers.values():
+            self._hub.remove(watcher)
+        self._watchers.clear()
+        self._closed = True
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """The member stops: as `close`, but the reader is told so."""
+        self._stopped = True
+        self.close()
+
+    def __aiter__(self) -> AsyncIterator[WatchResponse]:
+        return self
+
+    async def __anext__(self) -> WatchResponse:
+        if self._progress_notify and asyncio.get_running_loop().time() >= self._progress_at:
+            self._notify_progress()
+        while not self._buffer:
+            if self._stopped:
+                raise Stopped
+            if self._closed:
+                raise StopAsyncIteration
+            await self._fill()
+        response, weight = self._buffer.popleft()
+        self._weight -= weight
+        if self._weight <= _BUFFER_BYTES // 2:
+            self._hub.revive(self._watchers.values())
+        return response
+
+    # What the hub calls (`kvstore.watch.hub.Sink`).
+
+    def offer(self, response: WatchResponse, weight: int) -> bool:
+        if self._weight and self._weight + weight > _BUFFER_BYTES:
+            return False
+        if response.watch_id in self._progress_notify:
+            self._progress_notify[response.watch_id] = False
+        self._append(response, weight)
+        return True
+
+    def push(self, response: WatchResponse) -> None:
+        self._append(response, 0)
+
+    def _append(self, response: WatchResponse, weight: int) -> None:
+        self._buffer.append((response, weight))
+        self._weight += weight
+        self._wakeup.set()
+
+    async def _fill(self) -> None:
+        """Make the buffer non-empty, or wait until something happens."""
+        if self._is_behind():
+            self._hub.sync()
+            self._answer_progress()
+            await asyncio.sleep(0)  # one slice at a time, so that catching up does not stall the loop
+            return
+        self._answer_progress()
+        if self._buffer:
+            return
+        self._wakeup.clear()
+        try:
+            async with asyncio.timeout_at(self._progress_at if self._progress_notify else None):
+                await self._wakeup.wait()
+        except TimeoutError:
+            self._notify_progress()
+
+    def _is_behind(self) -> bool:
+        return not all(map(self._hub.is_settled, self._watchers.values()))
+
+    def _answer_progress(self) -> None:
+        if self._progress_asked and not self._is_behind():
+            self._progress_asked = False
+            self.push(WatchResponse(ALL_WATCHES, self._hub.published))
+
+    def _notify_progress(self) -> None:
+        for watch_id, idle in self._progress_notify.items():
+            if idle and self._hub.is_synced(self._watchers[watch_id]):
+                self.push(WatchResponse(watch_id, self._hub.published))
+            self._progress_notify[watch_id] = True
+        self._progress_at = asyncio.get_running_loop().time() + self._progress_interval
+
+    def _refusal(self, request: WatchCreateRequest) -> str:
+        if self._closed:
+            return "etcdserver: watch stream is closed"
+        if Interest(request).is_empty():
+            return "mvcc: watcher range is empty"
+        if request.watch_id and request.watch_id in self._watchers:
+            return "mvcc: duplicate watch ID provided on the WatchStream"
+        return ""
+
+    def _free_id(self) -> int:
+        while self._next_id in self._watchers:
+            self._next_id += 1
+        self._next_id += 1
+        return self._next_id - 1
