@@ -111,7 +111,11 @@ class ServiceAccountTokens:
         account = ours.get("serviceaccount") or {}
         namespace, name = ours.get("namespace", ""), account.get("name", "")
         await self._check_alive("serviceaccounts", namespace, account)
-        extra = {"authentication.kubernetes.io/credential-id": [f"JTI={claims['jti']}"]} if claims.get("jti") else {}
+        extra = (
+            {"authentication.kubernetes.io/credential-id": [f"JTI={claims['jti']}"]}
+            if claims.get("jti")
+            else {}
+        )
         for key, plural in _BOUND.items():
             if key in ours:
                 await self._check_alive(plural, "" if key == "node" else namespace, ours[key])

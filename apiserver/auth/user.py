@@ -36,7 +36,9 @@ ANONYMOUS_USER: Final = User(ANONYMOUS, (UNAUTHENTICATED,))
 LOOPBACK_USER: Final = User("system:apiserver", (MASTERS, AUTHENTICATED))
 
 
-def service_account_user(namespace: str, name: str, uid: str, extra: dict[str, list[str]] | None = None) -> User:
+def service_account_user(
+    namespace: str, name: str, uid: str, extra: dict[str, list[str]] | None = None
+) -> User:
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
     return User(f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}", groups, uid, extra or {})
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
-_VERBS: Final = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS: Final = {
+    "POST": "create",
+    "GET": "get",
+    "HEAD": "get",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 _PREFIXES: Final = frozenset({"api", "apis"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
 _TRUE: Final = frozenset({"1", "true"})

@@ -17,8 +17,8 @@ from apiserver.storage.interface import (
     KeyExists,
     ListResult,
     RevisionMismatch,
-    Stored,
     StorageEvent,
+    Stored,
     WatchBatch,
 )
 
