@@ -108,7 +108,7 @@ class Failover:
     @property
     def connections(self) -> dict[str, int]:
         """Open connections per master."""
-        return {name: len(sides) for name, sides in self._open.items()}
+        return {name: len(sides) // 2 for name, sides in self._open.items()}
 
     def set_ready(self, name: str, ready: bool) -> None:
         """Say whether a master serves. Its connections are cut when it stops to."""

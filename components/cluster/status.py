@@ -8,7 +8,7 @@ from components.cluster.processes import Process
 
 
 class MemberAnswer(Struct, frozen=True, rename="camel"):
-    """A master as it describes itself: `leader` whether it leads, `leader_name` whom it follows ("" when nobody),
+    """A master as it describes itself: `leader` says whether it leads, `leader_name` whom it follows,
     `stalls` how often its event loop stood still, `memory` its resident bytes.
     """
 

@@ -45,7 +45,7 @@ def _masters(status: ClusterStatus) -> Table:
             _state(process.state, process.exit),
             role,
             *about,
-            str(status.connections.get(process.name, 0) // 2),
+            str(status.connections.get(process.name, 0)),
             str(process.pid or "-"),
             _uptime(process.uptime),
         )
