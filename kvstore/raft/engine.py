@@ -47,7 +47,9 @@ WINDOW_BYTES = 64 << 20
 class Engine:
     """Start it, propose, read, stop it. After a fatal error `failure` is set and everything raises `Stopped`."""
 
-    def __init__(self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None) -> None:
+    def __init__(
+        self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None
+    ) -> None:
         check_hooks()
         self.config, self.machine = config, machine
         self._rng = rng or random.Random()
@@ -338,6 +340,7 @@ class Engine:
             return
         self._proposals.expire(loop.time(), self.leader_id is not None)
         self._reads.retry()
+        self.in_round(lambda _: self.machine.flush())
         if self._ticks % (SWEEP_TICKS * 5) == 0:
             self._transport.check(max(2.0, 3 * self.config.election_timeout))
             self.in_round(self._trim)
@@ -348,6 +351,7 @@ class Engine:
         keep = core.node.applied_index - self.config.snapshot_count
         if journal.bytes_held > WINDOW_BYTES:
             keep = max(keep, (journal.base.index + core.node.applied_index) // 2)
+        keep = min(keep, self.machine.durable_index())  # a snapshot is at least that new
         keep = min(keep, self._snapshots.oldest_index(core.node.applied_index))
         # Not entry by entry: a slice of the window costs as much as the window is long.
         if keep - journal.base.index > self.config.snapshot_count // 10 or journal.bytes_held > WINDOW_BYTES:

@@ -43,7 +43,7 @@ class StateMachine(Protocol):
         """Apply one entry; the results (or error values) in the order of its commands."""
 
     def flush(self) -> None:
-        """End of a batch of entries: publish events to the watch hub, commit to disk when due."""
+        """End of a batch of entries, and ten times a second: publish events, commit to disk when due."""
 
     def write_snapshot(self, path: Path) -> SnapshotMeta:
         """Write a consistent copy of the applied state. Runs in a thread beside `apply`."""

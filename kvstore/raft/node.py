@@ -21,7 +21,21 @@ from kvstore.raft.messages import Message
 
 VERSION = "0.3.17"
 PREFIX = "_SyncObj__"
-HOOKS = ["raftLog", "raftCurrentTerm", "votedForNodeId", "raftCommitIndex", "raftLastApplied", "raftElectionDeadline", "raftState", "raftLeader", "connectedNodes", "raftNextIndex", "raftMatchIndex", "lastResponseTime", "serializer"]
+HOOKS = [
+    "raftLog",
+    "raftCurrentTerm",
+    "votedForNodeId",
+    "raftCommitIndex",
+    "raftLastApplied",
+    "raftElectionDeadline",
+    "raftState",
+    "raftLeader",
+    "connectedNodes",
+    "raftNextIndex",
+    "raftMatchIndex",
+    "lastResponseTime",
+    "serializer",
+]
 METHODS = (
     f"{PREFIX}generateRaftTimeout {PREFIX}connectedToAnyone {PREFIX}applyLogEntries {PREFIX}tryLogCompaction "
     f"{PREFIX}sendAppendEntries {PREFIX}onMessageReceived _checkCommandsToApply _onTick _isLeader _getLeader"

@@ -117,7 +117,9 @@ class Snapshots:
             meta = await asyncio.to_thread(self._owner.machine.write_snapshot, path)
             out = self._outgoing[peer]
             out.index = meta.index
-            log.info("member %x lags: sending a snapshot of %d bytes at index %d", peer, meta.size, meta.index)
+            log.info(
+                "member %x lags: sending a snapshot of %d bytes at index %d", peer, meta.size, meta.index
+            )
             await self._transfer(peer, out, path, meta)
             if out.state in (DONE, HAVE):
                 index = out.have

@@ -1,0 +1,396 @@
+"""One member of the store: the Raft engine and the applied state joined, as one async API.
+
+Everything above (the API server's storage, the gRPC front-end) talks to a `Member`. Writes become commands,
+go through the log and come back as this member's own result; reads are linearizable unless asked otherwise.
+
+The data directory, which this module owns (`restore` in `kvstore.backup` fills the same layout):
+
+    DATA_DIR/member/identity.json   name, member id, cluster id; written first (`kvstore.raft.identity`)
+    DATA_DIR/member/db/             LMDB: the applied state, with its Raft index (`kvstore.backend`)
+    DATA_DIR/member/wal/            log segments (`kvstore.raft.wal`); created at the first start
+    DATA_DIR/member/snap/           snapshots on their way to or from other members; emptied at every start
+
+To restore, put a restored database into `db` (at Raft index 0, the same for all members) and nothing else:
+the first start writes the identity, with the cluster id that follows from names and the new token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from kvstore.command import Command, Request, encode
+from kvstore.errors import RequestTimeout, RequestTooLarge, StoreError, Stopped
+from kvstore.raft import identity
+from kvstore.raft.config import Peer, RaftConfig, TlsFiles
+from kvstore.raft.engine import Engine
+from kvstore.raft.interface import SnapshotMeta
+from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
+from kvstore.txn import is_read_only
+from kvstore.types import (
+    AlarmRequest,
+    AlarmResponse,
+    CompactionRequest,
+    CompactionResponse,
+    DeleteRangeRequest,
+    DeleteRangeResponse,
+    HashKVResponse,
+    LeaseGrantRequest,
+    LeaseGrantResponse,
+    LeaseKeepAliveRequest,
+    LeaseKeepAliveResponse,
+    LeaseLeasesResponse,
+    LeaseRevokeRequest,
+    LeaseRevokeResponse,
+    LeaseTimeToLiveRequest,
+    LeaseTimeToLiveResponse,
+    MemberInfo,
+    PutRequest,
+    PutResponse,
+    RangeRequest,
+    RangeResponse,
+    StatusResponse,
+    TxnRequest,
+    TxnResponse,
+)
+from kvstore.watch.stream import WatchStream
+
+log = logging.getLogger(__name__)
+
+VERSION = "3.6.0"
+"""The etcd version whose API and behaviour the store follows."""
+HOUSEKEEPING_SECONDS = 0.5
+
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True)
+class MemberConfig:
+    """Times in seconds, sizes in bytes. `initial_cluster`: name -> (host, port) of every member, this one too.
+
+    `cluster_token` tells clusters with the same member names apart; every incarnation needs its own.
+    """
+
+    name: str
+    data_dir: Path
+    initial_cluster: dict[str, tuple[str, int]]
+    listen: tuple[str, int] = ("127.0.0.1", 0)
+    cluster_token: str = "etcd-cluster"
+    tls: TlsFiles | None = None
+    quota_bytes: int = DEFAULT_QUOTA
+    heartbeat_interval: float = 0.1
+    election_timeout: float = 1.0
+    unsafe_no_fsync: bool = False
+    max_request_bytes: int = 1_572_864
+    snapshot_count: int = 5000
+
+    @property
+    def request_timeout(self) -> float:
+        """As etcd: five seconds and two elections."""
+        return 5.0 + 2 * self.election_timeout
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the leader knows of a member: `lag` in entries; 0 and unconnected where nothing is known."""
+
+    id: int
+    name: str
+    connected: bool
+    match_index: int
+    lag: int
+
+
+class Member:
+    def __init__(self, config: MemberConfig, *, rng: random.Random | None = None) -> None:
+        if config.name not in config.initial_cluster:
+            known = ", ".join(sorted(config.initial_cluster))
+            raise ValueError(f"member {config.name!r} is not in the initial cluster ({known})")
+        self.config = config
+        self._rng = rng or random.Random()
+        names = config.initial_cluster
+        self._names = {identity.member_id(name, config.cluster_token): name for name in names}
+        self._wanted = identity.identity(config.name, names, config.cluster_token)
+        self._machine: KVStateMachine | None = None
+        self._engine: Engine | None = None
+        self._housekeeper: asyncio.Task[None] | None = None
+        self._streams: weakref.WeakSet[WatchStream] = weakref.WeakSet()
+        self._callbacks: list[Callable[[int | None], None]] = []
+
+    # Lifecycle.
+
+    async def start(self) -> None:
+        """Returns when the member takes part; `wait_leader` for a working cluster. Raises `DataLoss` errors,
+        `ClusterIDMismatch`, and OSError if the peer address cannot be bound."""
+        config = self.config
+        mine = identity.claim(config.data_dir, self._wanted)
+        machine = KVStateMachine(
+            config.data_dir / "member" / "db",
+            cluster_id=mine.cluster_id,
+            member_id=mine.member_id,
+            quota_bytes=config.quota_bytes,
+        )
+        engine = Engine(self._raft_config(mine), machine, rng=self._rng)
+        engine.on_leader_change(self._leader_changed)
+        try:
+            await engine.start()
+        except OSError as error:
+            await engine.stop()
+            machine.close()
+            if isinstance(error.errno, int) and error.strerror:
+                error.strerror = f"member {config.name}, peer address {config.listen}: {error.strerror}"
+            raise
+        except StoreError:
+            await engine.stop()
+            machine.close()
+            raise
+        self._machine, self._engine = machine, engine
+        self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house(), name="housekeeping")
+
+    async def stop(self) -> None:
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+            await asyncio.wait([self._housekeeper])
+            self._housekeeper = None
+        engine, machine = self._engine, self._machine
+        for stream in list(self._streams):
+            stream.stop()
+        if engine is not None:
+            self._engine = None
+            await engine.stop()
+        if machine is not None:
+            self._machine = None
+            try:
+                machine.close()
+            except StoreError as error:
+                log.error("the applied state was not saved; the log restores it: %s", error)
+
+    async def wait_failure(self) -> BaseException:
+        """Returns only when the member can no longer work (its disk failed): its process must end."""
+        failure = self._running().failure
+        assert failure is not None
+        return await asyncio.shield(failure)
+
+    async def wait_leader(self, timeout: float) -> int:
+        """The leader's id, once there is one that this member can work with. Raises `RequestTimeout`."""
+        await self._running().read_index(timeout)
+        leader = self.leader_id
+        if leader is None:
+            raise RequestTimeout
+        return leader
+
+    def on_leader_change(self, callback: Callable[[int | None], None]) -> None:
+        """`callback(leader id or None)`."""
+        self._callbacks.append(callback)
+
+    # Reads.
+
+    async def range(self, request: RangeRequest) -> RangeResponse:
+        if not request.serializable:
+            await self.read_index()
+        return self._state().range(request)
+
+    async def read_index(self) -> int:
+        """The store revision that a linearizable read must see; applied here on return."""
+        await self._running().read_index(self.config.request_timeout)
+        return self._state().revision()
+
+    def revision(self) -> int:
+        """Of what is applied here."""
+        return self._state().revision()
+
+    def compact_revision(self) -> int:
+        return self._state().compact_revision()
+
+    def watch(self) -> WatchStream:
+        stream = WatchStream(self._state().hub)
+        self._streams.add(stream)
+        return stream
+
+    async def lease_time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
+        await self.read_index()
+        return self._state().lease_time_to_live(request)
+
+    async def leases(self) -> LeaseLeasesResponse:
+        await self.read_index()
+        return self._state().leases()
+
+    # Writes. They raise the store's errors; `LeaderChanged` and `RequestTimeout`: outcome unknown.
+
+    async def put(self, request: PutRequest) -> PutResponse:
+        return await self._write(request, PutResponse)
+
+    async def delete_range(self, request: DeleteRangeRequest) -> DeleteRangeResponse:
+        return await self._write(request, DeleteRangeResponse)
+
+    async def txn(self, request: TxnRequest) -> TxnResponse:
+        if is_read_only(request):
+            await self.read_index()
+            return self._state().read_txn(request)
+        return await self._write(request, TxnResponse)
+
+    async def compact(self, request: CompactionRequest) -> CompactionResponse:
+        """With `physical`, waits until the space is free on this member."""
+        response = await self._write(request, CompactionResponse)
+        async with asyncio.timeout(60):
+            while request.physical and self._state().is_compacting():
+                await asyncio.sleep(0.02)
+        return response
+
+    async def lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
+        if request.id == 0:
+            request = LeaseGrantRequest(request.ttl, self._rng.getrandbits(63) or 1)
+        return await self._write(request, LeaseGrantResponse)
+
+    async def lease_revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
+        return await self._write(request, LeaseRevokeResponse)
+
+    async def lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
+        return await self._write(request, LeaseKeepAliveResponse)
+
+    async def alarm(self, request: AlarmRequest) -> AlarmResponse:
+        """`GET` lists; the others go through the log."""
+        if request.action == 0:
+            await self.read_index()
+            return self._state().alarms()
+        return await self._write(request, AlarmResponse)
+
+    # Cluster.
+
+    @property
+    def id(self) -> int:
+        return self._wanted.member_id
+
+    @property
+    def cluster_id(self) -> int:
+        return self._wanted.cluster_id
+
+    @property
+    def leader_id(self) -> int | None:
+        return self._engine.leader_id if self._engine is not None else None
+
+    @property
+    def is_leader(self) -> bool:
+        return self._engine is not None and self._engine.is_leader
+
+    def member_name(self, member: int | None) -> str:
+        """Empty for none and for ids that are no member's."""
+        return self._names.get(member or 0, "")
+
+    def member_list(self) -> list[MemberInfo]:
+        scheme = "https" if self.config.tls else "http"
+        found = []
+        for id_, name in sorted(self._names.items()):
+            host, port = self.config.initial_cluster[name]
+            found.append(MemberInfo(id_, name, (f"{scheme}://{host}:{port}",)))
+        return found
+
+    def progress(self) -> list[Progress]:
+        """Of every member, as this one sees it: a leader knows, others only know themselves."""
+        engine = self._running()
+        connected = engine.connected()
+        found = []
+        for id_, name in sorted(self._names.items()):
+            own = id_ == self.id
+            match = engine.last_index if own else engine.match_index(id_)
+            lag = max(0, engine.last_index - match) if own or match else 0
+            found.append(Progress(id_, name, own or id_ in connected, match, lag))
+        return found
+
+    async def status(self) -> StatusResponse:
+        """Of this member; answered without the others."""
+        engine, state = self._running(), self._state()
+        alarms = tuple(f"memberID:{a.member_id} alarm:{a.alarm.name} " for a in state.alarms().alarms)
+        errors = alarms if engine.leader_id else (*alarms, "etcdserver: no leader")
+        return StatusResponse(
+            header=state.header(),
+            version=VERSION,
+            db_size=state.size(),
+            leader=engine.leader_id or 0,
+            raft_index=engine.commit_index,
+            raft_term=engine.term,
+            raft_applied_index=engine.applied_index,
+            errors=errors,
+            db_size_in_use=state.size_in_use(),
+            storage_version="3.6.0",
+            db_size_quota=state.quota(),
+        )
+
+    async def move_leader(self, target: int) -> None:
+        """To that member id. Raises `NotLeader`, `BadLeaderTransferee`."""
+        await self._running().transfer_leadership(target)
+
+    async def snapshot(self, path: Path) -> SnapshotMeta:
+        """A snapshot file of the store as of now (linearizable), written beside all other work."""
+        await self.read_index()
+        state = self._state()
+        state.commit()
+        return await asyncio.to_thread(state.write_snapshot, path)
+
+    async def hash_kv(self, revision: int = 0) -> HashKVResponse:
+        return self._state().hash_kv(revision)
+
+    # Inside.
+
+    async def _write(self, request: Request, response: type[Response]) -> Response:
+        self._state().check(request)
+        command = encode(Command(request))
+        if len(command) > self.config.max_request_bytes:
+            raise RequestTooLarge
+        result = await self._running().propose(command, self.config.request_timeout)
+        if isinstance(result, StoreError):
+            raise result
+        assert isinstance(result, response), result
+        return result
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                for command in self._state().housekeeping(is_leader=self.is_leader):
+                    await self._running().propose(command, self.config.request_timeout)
+            except Stopped:
+                return
+            except StoreError as error:
+                log.info("housekeeping will be tried again: %s", error)
+
+    def _leader_changed(self, leader: int | None) -> None:
+        if leader == self.id and self._machine is not None:
+            self._machine.promote()
+        for callback in self._callbacks:
+            callback(leader)
+
+    def _raft_config(self, mine: identity.Identity) -> RaftConfig:
+        config = self.config
+        peers = {id_: Peer(name, *config.initial_cluster[name]) for id_, name in self._names.items()}
+        return RaftConfig(
+            member_id=mine.member_id,
+            name=config.name,
+            cluster_id=mine.cluster_id,
+            data_dir=config.data_dir,
+            listen=config.listen,
+            peers=peers,
+            tls=config.tls,
+            heartbeat_interval=config.heartbeat_interval,
+            election_timeout=config.election_timeout,
+            unsafe_no_fsync=config.unsafe_no_fsync,
+            max_request_bytes=config.max_request_bytes,
+            snapshot_count=config.snapshot_count,
+            first_start=mine.first_start,
+        )
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise Stopped
+        return self._engine
+
+    def _state(self) -> KVStateMachine:
+        if self._machine is None:
+            raise Stopped
+        return self._machine
