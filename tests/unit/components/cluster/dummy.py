@@ -1,4 +1,4 @@
-"""A stand-in for a master or worker process: answers on its admin socket, ends on SIGTERM. Started by the starter.
+"""A stand-in for a master or worker process: answers on its admin socket, ends on SIGTERM.
 
 Its behaviour is in its configuration file, JSON: {"socket": path, "ready": true, "nodes": [...], "exit":
 code, "deaf": false, "ended": path}; `exit` ends it at once, `deaf` ignores SIGTERM, `ended` records `--end-

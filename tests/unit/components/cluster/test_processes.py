@@ -42,9 +42,17 @@ def test_every_event_in_every_state(state: State, event: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "text"), [(0, "exited with code 0"), (3, "exited with code 3"), (-signal.SIGKILL, "killed by
-    SIGKILL")] ) def test_how_it_ended_in_words(status: int, text: str) -> None: process = Process("m1",
-    "master", "ready", pid=7) process.ended(status) assert process.describe_exit() == text
+    ("status", "text"),
+    [
+        (0, "exited with code 0"),
+        (3, "exited with code 3"),
+        (-signal.SIGKILL, "killed by SIGKILL"),
+    ],
+)
+def test_how_it_ended_in_words(status: int, text: str) -> None:
+    process = Process("m1", "master", "ready", pid=7)
+    process.ended(status)
+    assert process.describe_exit() == text
 
 
 def test_an_unknown_name_lists_the_known() -> None:
@@ -66,7 +74,7 @@ def node(ready: str, heartbeat: float) -> NodeStatus:
         ([node("Unknown", 101)], False),
     ],
 )
-def test_a_worker_is_ready_once_its_node_has_said_so_since_its_start(nodes: list[NodeStatus], ready: bool) -> None:
+def test_a_worker_is_ready_once_its_node_has_said_so_since_then(nodes: list[NodeStatus], ready: bool) -> None:
     process = Process("w1", "worker")
     process.started(1, 100.7)
     assert node_is_ready(process, nodes) is ready

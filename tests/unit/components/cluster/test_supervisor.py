@@ -159,8 +159,8 @@ def test_a_process_that_cannot_start_ends_the_start_with_its_words(tmp_path: Pat
         pids.extend(int(line.split("process ")[1].rstrip(")")) for line in lines if "process " in line)
         await until(lambda: supervisor.failure is not None)
 
-    with pytest.raises(ClusterError, match="w1 exited with code 3 while starting:\n    the dummy cannot
-    start") as e:
+    words = "w1 exited with code 3 while starting:\n    the dummy cannot start"
+    with pytest.raises(ClusterError, match=words) as e:
         play(tmp_path, scene, w1={"exit": 3})
     assert "logs/w1.log" in e.value.remedy
     assert not any(map(is_running, pids))
