@@ -58,7 +58,8 @@ class Algorithm:
         enough = nodes_to_find(len(nodes))
         possible: list[NodeInfo] = []
         checked = 0
-        for checked, node in enumerate(_rotated(nodes, self._start), 1):
+        for node in _rotated(nodes, self._start):
+            checked += 1
             rejection = _first_rejection(active, pod, node, rejected)
             if rejection is None:
                 possible.append(node)

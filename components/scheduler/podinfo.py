@@ -44,7 +44,7 @@ class AffinityTerm:
         """`namespace_labels` are those of the pod's namespace."""
         by_name = pod.namespace in self._namespaces
         selector = self._namespace_selector
-        by_labels = selector is not None and (selector.empty or selector.matches(namespace_labels))
+        by_labels = selector is not None and selector.matches(namespace_labels)
         return (by_name or by_labels) and self.selector.matches(pod.labels)
 
 

@@ -95,6 +95,7 @@ class SchedulingQueue:
     def delete(self, key: str) -> None:
         for pool in (self._active, self._backoff, self._unschedulable):
             pool.pop(key, None)
+        self._tickets.pop(key, None)
 
     def pop(self) -> QueuedPod | None:
         """The next pod to schedule, its attempt counted; None if none is ready."""
