@@ -6,7 +6,7 @@ The engine (and the simulation) drives it in rounds, one after another, never tw
 
 *Held* messages speak of what must be on disk first (votes, acknowledgements). *Early* ones are a leader's
 appends: they may leave beside its own sync, because the replies they cause are only looked at in the next
-round, after it (Ongaro's thesis, section 10.2.1).
+round, after it (Ongaro's thesis, section 10.2.1). Forwarded commands promise nothing and are early, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import cbor2
 
 from kvstore.raft.guard import Guard
 from kvstore.raft.journal import WalJournal
-from kvstore.raft.messages import APPEND, Message, fault
+from kvstore.raft.messages import APPEND, FORWARD, FORWARD_REFUSED, Message, fault
 from kvstore.raft.node import Clock, RaftNode, library_clock
 from kvstore.raft.proposals import Proposals
 
@@ -87,6 +87,12 @@ class Core:
         if what is not None:
             log.warning("dropped a message from member %x: %s", peer, what)
             return
+        if message["type"] == FORWARD:
+            self.proposals.add_remote(message["term"], peer, message["commands"])
+            return
+        if message["type"] == FORWARD_REFUSED:
+            self.proposals.requeue(message["term"], message["ids"])
+            return
         allowed = self._guard.incoming(peer, message)
         if allowed is None:
             return
@@ -98,7 +104,9 @@ class Core:
 
     def tick(self) -> None:
         self._outbox_heartbeats.clear()
+        self._refuse()
         self.node.doTick(0)
+        self._forward()
 
     def take_early(self) -> list[tuple[int, Message]]:
         early, self._early = self._early, []
@@ -113,7 +121,7 @@ class Core:
         self._held.append((peer, message))
 
     def connected(self, peer: int) -> None:
-        """A member without a leader does not wait out a whole timeout at start: it may be the first of all."""
+        """At start a member does not wait out a whole timeout: all may have been started together."""
         self.node.set_connected(peer, True)
         if self.node.leader_id is None and not self.node.is_leader:
             self.node.campaign_at(self._soon())
@@ -156,6 +164,19 @@ class Core:
         self.snapshotting.discard(peer)
         reply = {"type": "next_node_idx", "next_node_idx": index + 1, "reset": True, "success": True}
         self.deliver(peer, {**reply, "term": self.node.term})
+
+    def _refuse(self) -> None:
+        """Forwarded commands may enter the log only in the term in which they were forwarded."""
+        term = self.node.term if self.node.is_leader else -1
+        for (member, sent_in), ids in self.proposals.refuse_remote(term).items():
+            self._early.append((member, {"type": FORWARD_REFUSED, "term": sent_in, "ids": ids}))
+
+    def _forward(self) -> None:
+        leader, term = self.node.leader_id, self.node.term
+        if self.node.is_leader or leader is None or leader not in self.node.connected:
+            return
+        while commands := self.proposals.take_for(term):
+            self._early.append((leader, {"type": FORWARD, "term": term, "commands": commands}))
 
     # Called by the node (`kvstore.raft.node.Driver`).
 

@@ -1,7 +1,7 @@
-"""The Raft engine: the asyncio shell around `Core` that makes it live, and the API that `kvstore.member` uses.
+"""The Raft engine: the asyncio shell around `Core` that makes it live; its API is used by `kvstore.member`.
 
 One task runs the rounds (see `kvstore.raft.core`); everything else only queues and wakes it. Messages that
-need no disk (forwarded commands, read rounds, snapshots) are handled as they come.
+need no disk (read rounds, snapshots) are handled as they come.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import (
-    FORWARD,
-    FORWARD_REFUSED,
-    RAFT,
+    IN_ROUNDS,
     SNAP_ACK,
     SNAP_CHUNK,
     SNAP_OFFER,
@@ -45,7 +43,7 @@ WINDOW_BYTES = 64 << 20
 
 
 class Engine:
-    """Start it, propose, read, stop it. After a fatal error `failure` is set and everything raises `Stopped`."""
+    """Start, propose, read, stop. After a fatal error `failure` is set and everything raises `Stopped`."""
 
     def __init__(
         self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None
@@ -75,7 +73,7 @@ class Engine:
     # Lifecycle.
 
     async def start(self) -> None:
-        """Read the log, listen, dial, run. Raises `DataLoss` errors for a damaged log, OSError for a taken port."""
+        """Read the log, listen, dial, run. Raises `DataLoss` for a damaged log, OSError for a taken port."""
         loop = asyncio.get_running_loop()
         config = self.config
         self.failure = loop.create_future()
@@ -134,7 +132,8 @@ class Engine:
         future: asyncio.Future[int] = loop.create_future()
         try:
             async with asyncio.timeout(timeout):
-                self._reads.add(future)
+                if self._reads.add(future):
+                    loop.call_soon(self._reads.pump)
                 index = await future
                 await self.wait_applied(index)
         except TimeoutError:
@@ -243,11 +242,9 @@ class Engine:
             log.warning("dropped a message from member %x: %s", peer, what)
             return
         kind = message["type"]
-        if kind in RAFT:
+        if kind in IN_ROUNDS:
             self._inbox.append((peer, message))
             self._wake.set()
-        elif kind in (FORWARD, FORWARD_REFUSED):
-            self._on_forward(peer, message)
         elif kind in (SNAP_OFFER, SNAP_CHUNK, SNAP_ACK):
             self._snapshots.received(peer, message)
         else:
@@ -284,7 +281,6 @@ class Engine:
             self.machine.flush()
             self._release_applied()
         self._observe_leader(core)
-        self._forward(core)
         self._transport.send(core.take_early())
         batch = self.journal.take_batch()
         if batch is not None:
@@ -306,23 +302,6 @@ class Engine:
         self._reads.leader_changed()
         for callback in self._callbacks:
             callback(now[0])
-
-    def _forward(self, core: Core) -> None:
-        node, term = core.node, core.node.term
-        for (member, sent_in), ids in self._proposals.refuse_remote(term if node.is_leader else -1).items():
-            self._transport.send([(member, {"type": FORWARD_REFUSED, "term": sent_in, "ids": ids})])
-        leader = node.leader_id
-        if node.is_leader or leader is None or leader not in node.connected:
-            return
-        while commands := self._proposals.take_for(term):
-            self._transport.send([(leader, {"type": FORWARD, "term": term, "commands": commands})])
-
-    def _on_forward(self, peer: int, message: Message) -> None:
-        if message["type"] == FORWARD:
-            self._proposals.add_remote(message["term"], peer, message["commands"])
-        else:
-            self._proposals.requeue(message["term"], message["ids"])
-        self._wake.set()
 
     def _release_applied(self) -> None:
         applied = self.applied_index
@@ -346,7 +325,7 @@ class Engine:
             self.in_round(self._trim)
 
     def _trim(self, core: Core) -> None:
-        """Keep `snapshot_count` applied entries (fewer if large) for members that lag, and what is not durable."""
+        """Keep `snapshot_count` applied entries (fewer if large) for members that lag, and what is volatile."""
         journal = self.journal
         keep = core.node.applied_index - self.config.snapshot_count
         if journal.bytes_held > WINDOW_BYTES:

@@ -17,8 +17,8 @@ from kvstore.errors import DataCorrupt, DataLoss
 class WalCorrupt(DataCorrupt):
     def __init__(self, path: str, offset: int, what: str) -> None:
         super().__init__(
-            f"{path}: {what} at offset {offset}; the log cannot be trusted from there on. If the other members "
-            "are healthy, delete this member's data directory and start it again (it copies their state); "
+            f"{path}: {what} at offset {offset}; the log cannot be trusted from there on. If the other "
+            "members are healthy, delete this member's data directory and start it again (it copies their state); "
             "otherwise restore the cluster from a snapshot."
         )
         self.path, self.offset = path, offset

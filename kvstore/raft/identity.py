@@ -59,9 +59,9 @@ def claim(data_dir: Path, wanted: Identity) -> Identity:
         ) from error
     if (found.cluster_id, found.member_id) != (wanted.cluster_id, wanted.member_id):
         raise ClusterIDMismatch(
-            f"{path}: belongs to member {found.name} ({found.member_id:x}) of cluster {found.cluster_id:x}, not to "
-            f"{wanted.name} ({wanted.member_id:x}) of {wanted.cluster_id:x}: use the name, initial cluster and "
-            "token it was created with, or an empty directory"
+            f"{path}: belongs to member {found.name} ({found.member_id:x}) of cluster {found.cluster_id:x}, "
+            f"not to {wanted.name} ({wanted.member_id:x}) of {wanted.cluster_id:x}: use the name, initial "
+            "cluster and token it was created with, or an empty directory"
         )
     return found
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class SnapshotMeta:
-    """What a snapshot file says of itself. `index` and `term` are Raft's, `revision` the store's; `size` in bytes."""
+    """What a snapshot file says of itself. `index`, `term`: Raft's, `revision`: the store's, `size` in bytes."""
 
     cluster_id: int
     index: int

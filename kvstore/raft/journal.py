@@ -4,8 +4,8 @@ Between two syncs changes collect in `take_batch()`; the engine writes that batc
 messages out that speak of it. The first entry of the window is the *base*: it is applied, and only its index
 and term are of use. So the log of a fresh member is the base (0, 0), of a restored one that of the snapshot.
 
-Worked example: the applied state is at 7, the WAL holds 5..9. The window opens as base 5 (kept for members that
-lag), 6..9; pysyncobj starts with applied = commit = 7 and learns anew that 8 and 9 are committed.
+Worked example: the applied state is at 7, the WAL holds 5..9. The window opens as base 5 (kept for members
+that lag), 6..9; pysyncobj starts with applied = commit = 7 and learns anew that 8 and 9 are committed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     """Compares equal to the plain tuples that pysyncobj handles. `command` begins with its type byte."""
 
     command: bytes
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index, which nothing here calls
     term: int
 
 
@@ -66,9 +66,9 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
     def _create(self, applied: tuple[int, int], first_start: tuple[int, int]) -> None:
         if applied != first_start:
             raise DataCorrupt(
-                f"the write-ahead log is missing, but the applied state is at index {applied[0]} (a new member "
-                f"would be at {first_start[0]}): delete this member's data directory if the others are healthy, "
-                "else restore the cluster from a snapshot"
+                f"the write-ahead log is missing, but the applied state is at index {applied[0]} (a new "
+                f"member's would be at {first_start[0]}): delete this member's data directory if the others are "
+                "healthy, else restore the cluster from a snapshot"
             )
         self._entries = [Entry(NO_OP, *applied)]
         self._term = applied[1]
@@ -94,13 +94,13 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
             keep = entry.index - entries[0].index
             if not 0 <= keep <= len(entries):
                 raise DataCorrupt(
-                    f"write-ahead log: entry {entry.index} follows entry {entries[-1].index}: restore this member"
+                    f"write-ahead log: entry {entry.index} follows {entries[-1].index}: restore this member"
                 )
             del entries[keep:]
         entries.append(entry)
 
     def _align(self, index: int, term: int) -> None:
-        """Make the applied entry the base. A log that ends before it, or forked from it, holds nothing of use.
+        """Check that the log reaches the applied entry; one that ends before it or forked is of no use.
 
         That happens when a snapshot was installed, or when a committed entry reached the applied state's disk
         before the log's, and the process died in between.
@@ -109,8 +109,8 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
             first = self._entries[0]
             if first.index > index + 1:
                 raise DataCorrupt(
-                    f"the applied state ends at index {index}, but the log begins at {first.index}: entries are "
-                    "missing; delete this member's data directory if the others are healthy, else restore"
+                    f"the applied state ends at index {index}, but the log begins at {first.index}: entries "
+                    "are missing; delete this member's data directory if the others are healthy, else restore"
                 )
             self._entries.insert(0, Entry(NO_OP, index, term))
         if self.term_at(index) != term:
@@ -181,7 +181,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         self._pending_index = max(self._pending_index, idx)
 
     def deleteEntriesFrom(self, entryFrom: int) -> None:
-        """No record of its own: pysyncobj only truncates to add a conflicting entry, which replaces the rest."""
+        """No record of its own: pysyncobj truncates only to add a conflicting entry, which replaces the rest."""
         self._bytes -= sum(len(entry.command) for entry in self._entries[entryFrom:])
         del self._entries[entryFrom:]
 

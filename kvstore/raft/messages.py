@@ -26,7 +26,8 @@ SNAP_OFFER = "snap_offer"
 SNAP_CHUNK = "snap_chunk"
 SNAP_ACK = "snap_ack"
 
-RAFT = frozenset({APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, TIMEOUT_NOW})
+IN_ROUNDS = frozenset({APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, TIMEOUT_NOW, FORWARD, FORWARD_REFUSED})
+"""May change the log, so they wait for the next round; the others are handled as they come."""
 
 SHAPES: dict[str, dict[str, type]] = {
     APPEND: {"term": int, "commit_index": int},
@@ -56,10 +57,12 @@ def fault(message: object) -> str | None:
         return f"unknown type {kind!r:.60}"
     for name, expected in shape.items():
         value = message.get(name)
-        if type(value) is not expected or (expected is int and value < 0):
+        if type(value) is not expected or (isinstance(value, int) and value < 0):
             return f"{kind}: field {name} is {type(value).__name__}"
     if kind == APPEND:
         return _append_fault(message)
+    if kind == FORWARD_REFUSED and not all(type(item) is int for item in message["ids"]):
+        return "forward_refused: malformed id"
     if kind == FORWARD and not all(_is_command(item) for item in message["commands"]):
         return "forward: malformed command"
     return None

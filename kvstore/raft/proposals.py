@@ -32,7 +32,7 @@ class Proposal:
 
 
 class Proposals:
-    """`nonce`: random per process start, so that no entry of an earlier life answers a proposal of this one."""
+    """`nonce`: random for each start, so that no entry of an earlier life answers a proposal of this one."""
 
     def __init__(self, member_id: int, nonce: int, max_entry_bytes: int) -> None:
         self._member_id, self._max_entry_bytes = member_id, max_entry_bytes
@@ -66,8 +66,8 @@ class Proposals:
         batch: list[tuple[int, int, bytes]] = []
         room = self._max_entry_bytes - (32 << 10)
         while self._remote and room > 0:
-            _, member, id_, command = self._remote[0]
-            if batch and len(command) + 32 > room:
+            sent_in, member, id_, command = self._remote[0]
+            if sent_in != term or (batch and len(command) + 32 > room):
                 break
             self._remote.popleft()
             batch.append((member, id_, command))
@@ -94,9 +94,12 @@ class Proposals:
     def refuse_remote(self, term: int) -> dict[tuple[int, int], list[int]]:
         """Forwarded commands that were not put into an entry in their own term: {(member, term): ids}."""
         refused: dict[tuple[int, int], list[int]] = {}
-        while self._remote and self._remote[0][0] != term:
-            sent_in, member, id_, _ = self._remote.popleft()
-            refused.setdefault((member, sent_in), []).append(id_)
+        if all(item[0] == term for item in self._remote):
+            return refused
+        for sent_in, member, id_, _ in self._remote:
+            if sent_in != term:
+                refused.setdefault((member, sent_in), []).append(id_)
+        self._remote = deque(item for item in self._remote if item[0] == term)
         return refused
 
     def requeue(self, term: int, ids: list[int]) -> None:

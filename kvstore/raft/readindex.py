@@ -26,11 +26,10 @@ class ReadIndex:
         self._led: list[asyncio.Future[int]] = []  # given to a round of this leader
         self._ask_number = 0
 
-    def add(self, future: asyncio.Future[int]) -> None:
+    def add(self, future: asyncio.Future[int]) -> bool:
+        """True for the first of several: `pump` a little later, so that they share a round."""
         self._waiting.append(future)
-        if len(self._waiting) == 1:
-            # Reads that arrive in the same turn of the loop share a round.
-            asyncio.get_running_loop().call_soon(self.pump)
+        return len(self._waiting) == 1
 
     def pump(self) -> None:
         """Start what can be started."""

@@ -138,8 +138,8 @@ class Snapshots:
                 self._core.snapshotting.discard(peer)
 
     async def _transfer(self, peer: int, out: Outgoing, path: Path, meta: SnapshotMeta) -> None:
-        term, size = self._core.node.term, path.stat().st_size
-        digest = await asyncio.to_thread(_sha256, path)
+        term = self._core.node.term
+        size, digest = await asyncio.to_thread(_describe, path)
         head = {"term": term, "index": meta.index}
         offer = {"type": SNAP_OFFER, "entry_term": meta.term, "size": size, "sha256": digest}
         self._send([(peer, {**offer, **head})])
@@ -240,6 +240,7 @@ class Snapshots:
         (self._directory / "incoming.tmp").unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str:
+def _describe(path: Path) -> tuple[int, str]:
+    """(bytes, SHA-256) of a file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()

@@ -205,7 +205,8 @@ class PeerTransport:
             return "no greeting of a member"
         _, cluster, sender, receiver, _ = content
         if cluster != self._config.cluster_id:
-            return f"cluster id {cluster!r:.40} (this is {self._config.cluster_id:x}): a member of another cluster"
+            own = self._config.cluster_id
+            return f"cluster id {cluster!r:.40} instead of {own}: a member of another cluster"
         if sender not in self._config.other_ids or connection.dialled not in (None, sender):
             return f"member id {sender!r:.40}, which is not expected there"
         if receiver not in (0, self._config.member_id):

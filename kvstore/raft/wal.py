@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cbor2
@@ -62,7 +63,7 @@ class Wal:
         return self._segments
 
     def open(self) -> list[tuple[int, bytes]]:
-        """All records in order, [] for a new log. Cuts a torn tail; raises `WalCorrupt` for any other damage."""
+        """All records in order, [] for a new log. Cuts a torn tail; other damage raises `WalCorrupt`."""
         found: list[tuple[int, bytes]] = []
         names = [name for name in self._files.names() if name.endswith(SUFFIX)]
         for name in names:
@@ -86,12 +87,12 @@ class Wal:
     def close(self) -> None:
         self._files.close()
 
-    def _guarded(self, step: object, *args: object) -> None:
+    def _guarded(self, step: Callable[..., None], *args: object) -> None:
         name = self._segments[-1].name if self._segments else ""
         if self._failed:
             raise WalError(self._files.path(name), OSError(0, "an earlier write failed"))
         try:
-            step(*args)  # type: ignore[operator]
+            step(*args)
         except OSError as error:
             self._failed = True
             raise WalError(self._files.path(name), error) from error
@@ -146,7 +147,7 @@ class Wal:
     def _check_header(self, bodies: list[bytes], path: str) -> int:
         try:
             kind, payload = next(records(bodies[0]))
-            header = cbor2.loads(payload) if kind == HEADER else None
+            header: list[int] = cbor2.loads(payload) if kind == HEADER else []
             identity, sequence = header[:3], int(header[3])
         except (ValueError, TypeError, IndexError, StopIteration, cbor2.CBORError) as error:
             raise WalCorrupt(path, 0, "no segment header") from error
