@@ -37,8 +37,13 @@ class ControllerContext:
     now: Callable[[], datetime] = utc_now
     rng: random.Random = field(default_factory=random.Random)
 
+    recorders: list[EventRecorder] = field(default_factory=list)
+
     def recorder(self, component: str) -> EventRecorder:
-        return EventRecorder(self.client, component)
+        """A recorder in this component's name; the manager closes it."""
+        recorder = EventRecorder(self.client, component, now=self.now)
+        self.recorders.append(recorder)
+        return recorder
 
     def pods(self) -> Informer:
         """The shared pod informer, with the indexes by controller and by node."""

@@ -1,0 +1,1 @@
+"""EndpointSlices for the pods that Services select."""

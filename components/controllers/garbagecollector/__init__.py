@@ -1,0 +1,1 @@
+"""Deletes dependents whose owners are gone; foreground and orphaning deletion."""

@@ -1,0 +1,1 @@
+"""Node health: conditions, taints, and the eviction of pods from dead nodes."""

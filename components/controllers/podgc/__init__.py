@@ -1,0 +1,1 @@
+"""Deletes pods that nobody else will: of gone nodes, long finished, never scheduled."""

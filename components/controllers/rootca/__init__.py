@@ -1,0 +1,1 @@
+"""The cluster's CA certificate as a ConfigMap in every namespace."""

@@ -1,0 +1,31 @@
+"""The controllers of the manager by the original's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from components.controllers.common.context import Controller, ControllerContext
+from components.controllers.deployment.controller import DeploymentController
+from components.controllers.endpoints.controller import EndpointsController
+from components.controllers.endpointslice.controller import EndpointSliceController
+from components.controllers.replicaset.controller import (
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    ReplicaController,
+)
+from components.controllers.rootca.controller import root_ca_publisher
+from components.controllers.serviceaccount.controller import service_account_controller
+
+CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
+    "serviceaccount-controller": service_account_controller,
+    "root-ca-certificate-publisher-controller": root_ca_publisher,
+    "deployment-controller": DeploymentController,
+    "replicaset-controller": lambda context: ReplicaController(
+        context, REPLICA_SET, context.options.concurrent_replicaset_syncs
+    ),
+    "replicationcontroller-controller": lambda context: ReplicaController(
+        context, REPLICATION_CONTROLLER, context.options.concurrent_rc_syncs
+    ),
+    "endpointslice-controller": EndpointSliceController,
+    "endpoints-controller": EndpointsController,
+}
