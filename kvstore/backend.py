@@ -82,6 +82,24 @@ class LmdbTable:
                     return
                 yield item
 
+    def items(self, start: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
+        with self._txn.cursor(self.db) as cursor:
+            if not cursor.set_range(start):
+                return []
+            if not end:
+                return list(cursor.iternext())
+            found = []
+            add = found.append
+            for item in cursor.iternext():
+                if item[0] >= end:
+                    break
+                add(item)
+            return found
+
+    def get_many(self, keys: list[bytes]) -> list[bytes]:
+        with self._txn.cursor(self.db) as cursor:
+            return [value for _, value in cursor.getmulti(keys)]
+
     def pages(self) -> int:
         stat = self._txn.stat(self.db)
         return int(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])

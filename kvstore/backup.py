@@ -107,6 +107,25 @@ def restore_database(
     return meta
 
 
+def restore(
+    path: Path, data_dir: Path, *, bump_revision: int = REVISION_BUMP, mark_compacted: bool = True
+) -> SnapshotMeta:
+    """Make a member's data directory (`kvstore.member`) from a snapshot: whole or, after an error, not at all.
+
+    Every member of the new cluster is restored from the same file. Names, addresses and the new cluster token
+    are given to the members when they start; their identities follow from these.
+    """
+    require_empty(data_dir)
+    with work_directory(data_dir.parent) as work:
+        meta = restore_database(
+            path, work / "member" / "db", bump_revision=bump_revision, mark_compacted=mark_compacted
+        )
+        with translated(data_dir):
+            os.replace(work / "member", data_dir / "member")
+            fsync_directory(data_dir)
+    return meta
+
+
 def require_empty(directory: Path) -> None:
     """Raise `DataDirUnusable` unless the directory is empty or absent; it exists afterwards."""
     with translated(directory):

@@ -55,7 +55,7 @@ class Executor:
         self._max_ops = max_ops
 
     def run(self, request: RequestOp) -> ResponseOp:
-        """Answer the request; if it raises `StoreError`, nothing was changed. The caller then calls `end`."""
+        """Answer the request, a transaction without a header; if it raises `StoreError`, nothing was changed. The caller then calls `end`."""
         check(request, self._max_ops)
         branches: list[bool] = []
         self._prepare(request, branches)
@@ -116,7 +116,7 @@ class Executor:
         succeeded = branches.pop()
         operations = request.success if succeeded else request.failure
         responses = tuple(self._execute(op, branches) for op in operations)
-        return TxnResponse(self._header(), succeeded, responses)
+        return TxnResponse(succeeded=succeeded, responses=responses)
 
     def _header(self) -> ResponseHeader:
         return ResponseHeader(revision=self._mvcc.seen_revision)

@@ -22,6 +22,12 @@ class Table(Protocol):
     def scan(self, start: bytes, end: bytes, /) -> Iterator[tuple[bytes, bytes]]:
         """Items of [start, end) in key order; `end` b"" is no bound."""
 
+    def items(self, start: bytes, end: bytes, /) -> list[tuple[bytes, bytes]]:
+        """All of `scan` at once."""
+
+    def get_many(self, keys: list[bytes], /) -> list[bytes]:
+        """The values of keys that are all there, in their order."""
+
 
 class Backend(Protocol):
     """`live` and `deleted` map a key to its latest revision, `history` a revision to its record,

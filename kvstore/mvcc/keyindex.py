@@ -15,6 +15,7 @@ from __future__ import annotations
 import bisect
 import struct
 from collections.abc import Iterator
+from operator import itemgetter
 
 from kvstore.mvcc.backend import Table
 
@@ -67,6 +68,15 @@ class KeyIndex:
                 key = item[0] + suffix
                 if key >= start and (not end or key < end):
                     yield key, revision
+
+    def items(self, start: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
+        """All of `scan` at once."""
+        if len(start) >= LIMIT or len(end) >= LIMIT:
+            return list(self.scan(start, end))
+        items = self._table.items(start, end)
+        if max(map(len, map(itemgetter(0), items)), default=0) < LIMIT:
+            return items
+        return list(self.scan(start, end))
 
     def _bucket(self, key: bytes) -> Bucket:
         return _unpack(self._table.get(key[:LIMIT]) or b"")

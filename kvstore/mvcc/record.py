@@ -60,6 +60,14 @@ def decode(revision: bytes, data: bytes) -> Record:
     return Record(kv, previous)
 
 
+def value_of(revision: bytes, data: bytes) -> KeyValue:
+    """`decode(...).kv` without the rest."""
+    create_revision, version, lease, _, length = _HEAD.unpack_from(data)
+    end = _HEAD_SIZE + length
+    main = int.from_bytes(revision[:8], "big")
+    return KeyValue(data[_HEAD_SIZE:end], data[end:], create_revision, main, version, lease)
+
+
 def previous_of(data: bytes) -> bytes:
     """`decode(...).previous` without the rest."""
     return data[24:36]

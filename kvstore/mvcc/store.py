@@ -18,6 +18,9 @@ from kvstore.mvcc.keyindex import KeyIndex
 from kvstore.mvcc.ranges import bounds, finish, needs_all
 from kvstore.types import Event, EventType, KeyValue, RangeRequest, RangeResponse, ResponseHeader
 
+_FEW = 4
+"""Below it, single look-ups are faster than one for many."""
+
 
 class Mvcc:
     """The data of one member.
@@ -96,7 +99,7 @@ class Mvcc:
 
     def latest(self, key: bytes, range_end: bytes) -> list[KeyValue]:
         """The latest values of a range."""
-        return [self._record(revision).kv for _, revision in self._find(key, range_end)]
+        return self._read(self._find(key, range_end))
 
     def check_revision(self, revision: int) -> None:
         """Raise `FutureRevision` or `Compacted` for a revision that cannot be read; 0 is the latest."""
@@ -113,14 +116,14 @@ class Mvcc:
         if r.count_only:
             return RangeResponse(header, count=len(found))
         wanted = found if needs_all(r) or r.limit <= 0 else found[: r.limit]
-        kvs, more = finish(r, [self._record(revision).kv for _, revision in wanted])
+        kvs, more = finish(r, self._read(wanted))
         return RangeResponse(header, tuple(kvs), more or len(wanted) < len(found), len(found))
 
     def _find(self, key: bytes, range_end: bytes) -> list[tuple[bytes, bytes]]:
         if not range_end:
             revision = self._live.get(key)
             return [] if revision is None else [(key, revision)]
-        return list(self._live.scan(*bounds(key, range_end)))
+        return self._live.items(*bounds(key, range_end))
 
     def _find_at(self, r: RangeRequest) -> list[tuple[bytes, bytes]]:
         found = []
@@ -152,6 +155,14 @@ class Mvcc:
             revision = record.previous_of(data)
         data = self._history.get(revision)
         return None if data is None or record.is_tombstone(data) else revision
+
+    def _read(self, found: list[tuple[bytes, bytes]]) -> list[KeyValue]:
+        if len(found) < _FEW:
+            return [self._record(revision).kv for _, revision in found]
+        records = self._history.get_many([revision for _, revision in found])
+        if len(records) != len(found):
+            raise LookupError("the key index names revisions that history lacks")
+        return [record.value_of(item[1], data) for item, data in zip(found, records, strict=True)]
 
     def _record(self, revision: bytes) -> record.Record:
         data = self._history.get(revision)
