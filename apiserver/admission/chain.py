@@ -1,0 +1,53 @@
+"""The plugins in their order; `apiserver.http` runs `admit`, then the strategy, then `validate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from apiserver.admission.default_ingress_class import DefaultIngressClass
+from apiserver.admission.default_storage_class import DefaultStorageClass
+from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from apiserver.admission.interface import AdmissionOptions, Attributes, Plugin, Reader
+from apiserver.admission.limit_ranger import LimitRanger
+from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver.admission.priority import Priority
+from apiserver.admission.runtime_class import RuntimeClass
+from apiserver.admission.service_account import ServiceAccount
+from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
+from apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+
+
+class Chain:
+    """Every plugin in turn; the first refusal ends the write."""
+
+    def __init__(self, plugins: Sequence[Plugin], reader: Reader) -> None:
+        self._plugins = tuple(plugins)
+        self._reader = reader
+
+    async def admit(self, attributes: Attributes) -> None:
+        for plugin in self._plugins:
+            await plugin.admit(attributes, self._reader)
+
+    async def validate(self, attributes: Attributes) -> None:
+        for plugin in self._plugins:
+            await plugin.validate(attributes, self._reader)
+
+
+def default_chain(reader: Reader, options: AdmissionOptions | None = None) -> Chain:
+    """The plugins that kube-apiserver 1.36 turns on by default and that are built so far, in its order."""
+    options = options or AdmissionOptions()
+    plugins: list[Plugin] = [
+        NamespaceLifecycle(),
+        LimitRanger(),
+        ServiceAccount(options.rng),
+        TaintNodesByCondition(),
+        Priority(),
+        DefaultTolerationSeconds(
+            options.not_ready_toleration_seconds, options.unreachable_toleration_seconds
+        ),
+        DefaultStorageClass(),
+        StorageObjectInUseProtection(),
+        RuntimeClass(),
+        DefaultIngressClass(),
+    ]
+    return Chain(plugins, reader)

@@ -1,0 +1,85 @@
+"""What a plugin sees (`Attributes`), what it may ask (`Reader`), and what it may do (`Plugin`)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from apiserver.api import errors
+from apiserver.api.gvk import GroupResource, GroupVersionKind, GroupVersionResource
+from apiserver.api.meta import Object
+from apiserver.auth.user import User
+
+CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
+
+
+@dataclass
+class Attributes:
+    """One write on its way. `obj` is the new object (None on delete), `old` the stored one (None on create).
+
+    `namespace` is empty for cluster-scoped resources; `name` is empty on create with generateName.
+    """
+
+    operation: str
+    gvr: GroupVersionResource
+    gvk: GroupVersionKind
+    namespace: str
+    name: str
+    obj: Object | None
+    old: Object | None
+    user: User
+    subresource: str = ""
+    dry_run: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def group_resource(self) -> GroupResource:
+        return GroupResource(self.gvr.group, self.gvr.resource)
+
+    def is_on(self, group: str, resource: str, *operations: str, subresource: str = "") -> bool:
+        """True when this is one of the operations on that resource."""
+        return (
+            self.operation in operations
+            and (self.gvr.group, self.gvr.resource) == (group, resource)
+            and self.subresource == subresource
+        )
+
+    def forbidden(self, reason: str, causes: list[dict[str, str]] | None = None) -> errors.StatusError:
+        """A 403 about the object of this write; one without a name yet is "Unknown", as in the original."""
+        name = self.name
+        if self.obj is not None and not name:
+            metadata = self.obj.get("metadata") or {}
+            name = metadata.get("name") or metadata.get("generateName") or "Unknown"
+        return errors.forbidden(self.group_resource, name, reason, causes or [])
+
+
+class Reader(Protocol):
+    """Other objects, as this API server's watch cache knows them; `fresh` asks the store itself."""
+
+    async def get(
+        self, gvr: GroupVersionResource, namespace: str, name: str, *, fresh: bool = False
+    ) -> Object | None: ...
+
+    async def list(self, gvr: GroupVersionResource, namespace: str | None = None) -> list[Object]: ...
+
+
+@dataclass(frozen=True)
+class AdmissionOptions:
+    """Times in seconds; `rng` makes the suffixes of generated volume names."""
+
+    not_ready_toleration_seconds: int = 300
+    unreachable_toleration_seconds: int = 300
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+
+class Plugin:
+    """Both phases default to nothing; both raise `StatusError`."""
+
+    name: str
+
+    async def admit(self, attributes: Attributes, reader: Reader) -> None:
+        """Change `attributes.obj` in place, or refuse it."""
+
+    async def validate(self, attributes: Attributes, reader: Reader) -> None:
+        """Refuse the object; never changes it."""
