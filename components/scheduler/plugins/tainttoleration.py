@@ -40,10 +40,8 @@ class TaintToleration:
         return [t for t in pod.tolerations if (t.get("effect") or _DISLIKED) == _DISLIKED]
 
     def score(self, state: Any, pod: PodInfo, node: NodeInfo) -> float:
-        return sum(
-            taint.get("effect") == _DISLIKED and not any(tolerates(t, taint) for t in state)
-            for taint in node.taints
-        )
+        disliked = [taint for taint in node.taints if taint.get("effect") == _DISLIKED]
+        return sum(1 for taint in disliked if not any(tolerates(t, taint) for t in state))
 
     def normalize(self, state: Any, scores: list[float], possible: list[NodeInfo]) -> list[float]:
         most = max(scores)
