@@ -1,0 +1,82 @@
+"""What an API server is told at start: one field per flag of kube-apiserver that it knows.
+
+Filled by ``__main__`` from the command line or by a composition root; checked by :meth:`ApiServerConfig.check`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from pathlib import Path
+
+from apiserver.auth.authorizer import MODES
+
+
+class ConfigError(ValueError):
+    """A flag has a value that cannot be used; the text names flag and remedy."""
+
+
+@dataclass(slots=True)
+class ApiServerConfig:
+    bind_address: str = "0.0.0.0"
+    secure_port: int = 6443
+    advertise_address: str = ""
+    cert_dir: Path = Path("/var/run/kubernetes")
+    tls_cert_file: Path | None = None
+    tls_private_key_file: Path | None = None
+    client_ca_file: Path | None = None
+    token_auth_file: Path | None = None
+    authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
+    anonymous_auth: bool = True
+    service_cluster_ip_range: str = "10.96.0.0/16"
+    service_node_port_range: tuple[int, int] = (30000, 32767)
+    service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc",)
+    service_account_key_file: tuple[Path, ...] = ()
+    service_account_signing_key_file: Path | None = None
+    api_audiences: tuple[str, ...] = ()
+    kubelet_client_certificate: Path | None = None
+    kubelet_client_key: Path | None = None
+    kubelet_certificate_authority: Path | None = None
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    request_timeout: float = 60.0
+    min_request_timeout: int = 1800
+    event_ttl: int = 3600
+    allow_loopback_endpoints: bool = False
+    default_not_ready_toleration_seconds: int = 300
+    default_unreachable_toleration_seconds: int = 300
+
+    def check(self) -> None:
+        """Raises ConfigError."""
+        if not 0 <= self.secure_port <= 65535:
+            raise ConfigError(f"--secure-port {self.secure_port} must be between 0 and 65535")
+        for mode in self.authorization_mode:
+            if mode not in MODES:
+                raise ConfigError(f"--authorization-mode {mode}: not supported, use one of {', '.join(MODES)}")
+        if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
+            raise ConfigError("--tls-cert-file and --tls-private-key-file must be given together")
+        low, high = self.service_node_port_range
+        if not 0 < low <= high <= 65535:
+            raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")
+        self._check_addresses()
+
+    def _check_addresses(self) -> None:
+        try:
+            network = ip_network(self.service_cluster_ip_range)
+        except ValueError as exc:
+            raise ConfigError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: {exc}") from exc
+        if network.version != 4 or network.prefixlen > 30:
+            raise ConfigError(f"--service-cluster-ip-range {network}: must be an IPv4 network of at least 4 addresses")
+        for flag, address in (("bind", self.bind_address), ("advertise", self.advertise_address)):
+            try:
+                _ = address and ip_address(address)
+            except ValueError as exc:
+                raise ConfigError(f"--{flag}-address {address}: not an IP address") from exc
+
+    @property
+    def service_network(self) -> IPv4Network:
+        return IPv4Network(self.service_cluster_ip_range)
+
+    @property
+    def kubernetes_service_ip(self) -> str:
+        return str(IPv4Address(int(self.service_network.network_address) + 1))

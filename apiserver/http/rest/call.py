@@ -1,0 +1,90 @@
+"""On whose behalf and under which options an operation runs, and how a resource's objects are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from apiserver.admission.chain import Attributes
+from apiserver.api import codec, errors
+from apiserver.api.field_errors import FieldError
+from apiserver.auth.user import LOOPBACK_USER, User
+from apiserver.http.scope import Object, Services
+from apiserver.storage.interface import Stored
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
+
+
+def _ignore(_: str) -> None:
+    """The server's own calls have nobody to warn."""
+
+
+@dataclass(slots=True)
+class Call:
+    """``options`` is the Create, Update, Patch or DeleteOptions object that admission sees."""
+
+    services: Services
+    resource: Resource
+    user: User = LOOPBACK_USER
+    dry_run: bool = False
+    subresource: str = ""
+    warn: Callable[[str], None] = _ignore
+    options: Object | None = None
+
+    def key(self, namespace: str, name: str) -> str:
+        prefix = self.resource.storage_prefix
+        return f"{prefix}/{namespace}/{name}" if self.resource.namespaced else f"{prefix}/{name}"
+
+    @property
+    def ttl(self) -> int:
+        return self.services.config.event_ttl if self.resource.gvr.resource == "events" else 0
+
+    def decode(self, stored: Stored) -> Object:
+        """A fresh object in the resource's own version."""
+        return served(self.resource, codec.decode_stored(stored.value, stored.revision))
+
+    def encode(self, obj: Object) -> bytes:
+        return codec.encode(to_stored(self.resource, obj))
+
+    async def read(self, namespace: str, name: str) -> Stored:
+        stored, _ = await self.services.storage.get(self.key(namespace, name))
+        if stored is None:
+            raise errors.not_found(self.resource.gvr.group_resource, name)
+        return stored
+
+    def attributes(
+        self, operation: str, namespace: str, name: str, obj: Object | None, old: Object | None
+    ) -> Attributes:
+        return Attributes(
+            operation=operation,
+            gvr=self.resource.gvr,
+            subresource=self.subresource,
+            gvk=self.resource.gvk,
+            namespace=namespace,
+            name=name,
+            obj=obj,
+            old=old,
+            user=self.user,
+            dry_run=self.dry_run,
+            options=self.options or {},
+        )
+
+    def check(self, name: str, found: list[FieldError]) -> None:
+        if found:
+            raise errors.invalid(self.resource.gvk.group_kind, name, found)
+
+
+def converts(resource: Resource) -> bool:
+    """Whether this version of the resource is stored in another one."""
+    return resource.storage_version != resource.gvk.group_version
+
+
+def served(resource: Resource, obj: Object) -> Object:
+    return resource.strategy.to_version(obj, resource.gvk.group_version) if converts(resource) else obj
+
+
+def to_stored(resource: Resource, obj: Object) -> Object:
+    return resource.strategy.from_version(deepcopy(obj), resource.gvk.group_version) if converts(resource) else obj

@@ -1,0 +1,145 @@
+"""Update and patch: a guaranteed update, in the order of ``rest/update.go`` and ``GuaranteedUpdate``.
+
+    read → new object from the old → mutating admission → preconditions → prepare → validate → warnings → reserve →
+    validating admission → compare-and-swap; a lost race starts again with what is stored now
+
+An update that empties the finalizers of an object being deleted ends in its deletion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from apiserver.api import errors, meta
+from apiserver.api.field_errors import Path, invalid
+from apiserver.http.rest import create as creation
+from apiserver.http.rest.call import Call
+from apiserver.http.scope import Object
+from apiserver.storage.interface import RevisionMismatch, Stored
+
+_ATTEMPTS: Final = 32
+Transform = Callable[[Object | None], Awaitable[Object]]
+
+
+@dataclass(slots=True)
+class Update:
+    """``transform`` makes the new object from a private copy of the old one (None: it does not exist).
+    ``strategy`` is the resource's own or that of a subresource. ``put``: the uid in the object is a precondition."""
+
+    transform: Transform
+    strategy: Any
+    put: bool = False
+    may_create: bool = False
+
+
+async def update(call: Call, namespace: str, name: str, change: Update) -> tuple[Object, bool]:
+    """The stored object and whether it was created. Raises 404, 409, 422."""
+    key = call.key(namespace, name)
+    stored, _ = await call.services.storage.get(key)
+    for _ in range(_ATTEMPTS):
+        if stored is None:
+            return await _create(call, namespace, name, change), True
+        try:
+            return await _update_once(call, namespace, name, stored, change), False
+        except RevisionMismatch as exc:
+            stored = exc.current
+    raise errors.conflict(call.resource.gvr.group_resource, name, errors.MODIFIED)
+
+
+async def _create(call: Call, namespace: str, name: str, change: Update) -> Object:
+    if not change.may_create:
+        raise errors.not_found(call.resource.gvr.group_resource, name)
+    obj = await change.transform(None)
+    return await creation.create(call, namespace, obj)
+
+
+async def _update_once(call: Call, namespace: str, name: str, stored: Stored, change: Update) -> Object:
+    old = call.decode(stored)
+    new = await change.transform(deepcopy(old))
+    new.setdefault("metadata", {})
+    creation.check_namespace(new, namespace)
+    attributes = call.attributes("UPDATE", namespace, name, new, old)
+    await call.services.admission.admit(attributes)
+    new = attributes.obj or new
+    _check_preconditions(call, name, new, old, stored, change)
+    _keep_system_fields(new, old)
+    change.strategy.prepare_for_update(new, old)
+    call.check(name, change.strategy.validate_update(new, old))
+    for text in call.resource.strategy.warnings(new, old):
+        call.warn(text)
+    finish = await call.resource.strategy.begin_update(new, old, call)
+    saved = False
+    try:
+        await call.services.admission.validate(call.attributes("UPDATE", namespace, name, new, old))
+        revision = await _store(call, stored, new, old)
+        saved = not call.dry_run
+    finally:
+        await finish(saved)
+    new["metadata"]["resourceVersion"] = str(revision)
+    return new
+
+
+def _check_preconditions(
+    call: Call, name: str, new: Object, old: Object, stored: Stored, change: Update
+) -> None:
+    resource = call.resource.gvr.group_resource
+    wanted, uid = meta.uid(new), meta.uid(old)
+    if change.put and wanted and wanted != uid:
+        raise errors.conflict(
+            resource,
+            name,
+            f"StorageError: invalid object, Code: 4, Key: {stored.key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}",
+        )
+    version = meta.resource_version(new)
+    if version in ("", "0"):
+        if not call.resource.strategy.allow_unconditional_update:
+            path = Path("metadata").child("resourceVersion")
+            raise errors.invalid(resource, name, [invalid(path, 0, "must be specified for an update")])
+    elif not version.isdigit():
+        text = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        raise errors.unknown(f'resourceVersion: Invalid value: "{version}": {text}')
+    elif int(version) != stored.revision:
+        raise errors.conflict(resource, name, errors.MODIFIED)
+
+
+def _keep_system_fields(new: Object, old: Object) -> None:
+    """What an update may leave out but never changes; strategies bump the generation themselves."""
+    fresh, known = new["metadata"], old["metadata"]
+    for key in ("uid", "creationTimestamp", "deletionGracePeriodSeconds", "namespace"):
+        if not fresh.get(key) and key in known and fresh.get(key) != known[key]:
+            fresh[key] = known[key]
+    for key in ("generation", "deletionTimestamp", "managedFields"):
+        if key in known:
+            fresh[key] = known[key]
+        elif key != "deletionTimestamp":
+            fresh.pop(key, None)
+    if fresh.get("deletionTimestamp") is None:
+        fresh.pop("deletionTimestamp", None)
+    fresh.pop("selfLink", None)
+    fresh["resourceVersion"] = known["resourceVersion"]
+
+
+async def _store(call: Call, stored: Stored, new: Object, old: Object) -> int:
+    if call.dry_run:
+        return stored.revision
+    storage = call.services.storage
+    if _ends_deletion(call, new, old):
+        revision = await storage.delete(stored.key, stored.revision)
+        await call.resource.strategy.after_delete(new, call)
+        return revision
+    data = call.encode(new)
+    if data == stored.value:
+        return stored.revision
+    return await storage.update(stored.key, data, stored.revision, ttl=call.ttl)
+
+
+def _ends_deletion(call: Call, new: Object, old: Object) -> bool:
+    if meta.finalizers(new) or not meta.is_deleting(old):
+        return False
+    if call.resource.gvk.kind == "Namespace":
+        return not (new.get("spec") or {}).get("finalizers")
+    return not old["metadata"].get("deletionGracePeriodSeconds")

@@ -1,0 +1,78 @@
+"""What every handler works with: the server's parts (:class:`Services`) and one request's state (:class:`Exchange`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from apiserver.api import errors
+from apiserver.auth.authenticator import Authenticator
+from apiserver.auth.authorizer import Authorizer
+from apiserver.auth.service_account_tokens import ServiceAccountTokens
+from apiserver.auth.user import ANONYMOUS_USER, User
+from apiserver.config import ApiServerConfig
+from apiserver.http.negotiation import Accepted
+from apiserver.http.request_info import RequestInfo
+from apiserver.storage.cacher import Caches, ResourceCache
+from apiserver.storage.interface import Storage
+
+if TYPE_CHECKING:
+    from apiserver.admission.chain import Chain
+    from apiserver.registry.table import Registry, Resource
+    from apiserver.schema.schemas import Schemas
+
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Services:
+    config: ApiServerConfig
+    storage: Storage
+    caches: Caches
+    registry: Registry
+    schemas: Schemas
+    admission: Chain
+    authenticator: Authenticator
+    authorizer: Authorizer
+    accounts: ServiceAccountTokens
+    now: Callable[[], datetime]
+    new_uid: Callable[[], str]
+    stopping: list[bool] = field(default_factory=lambda: [False])
+
+    def cache(self, resource: Resource) -> ResourceCache:
+        return self.caches.of(resource.storage_prefix + "/")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the chain. ``warnings`` become Warning headers of the answer."""
+
+    request: web.BaseRequest
+    services: Services
+    info: RequestInfo
+    user: User = ANONYMOUS_USER
+    accepted: Accepted | None = None
+    warnings: list[str] = field(default_factory=list)
+    _resource: Resource | None = None
+
+    @property
+    def query(self) -> Any:
+        return self.request.query
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of the path; raises the 404 of an unknown one."""
+        if self._resource is None:
+            info = self.info
+            self._resource = self.services.registry.lookup(info.group, info.version, info.resource)
+            if self._resource is None:
+                raise errors.generic(404)
+        return self._resource
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
