@@ -8,6 +8,9 @@ from components.controllers.common.context import Controller, ControllerContext
 from components.controllers.deployment.controller import DeploymentController
 from components.controllers.endpoints.controller import EndpointsController
 from components.controllers.endpointslice.controller import EndpointSliceController
+from components.controllers.namespace.controller import NamespaceController
+from components.controllers.nodelifecycle.controller import NodeLifecycleController
+from components.controllers.podgc.controller import PodGarbageCollector
 from components.controllers.replicaset.controller import (
     REPLICA_SET,
     REPLICATION_CONTROLLER,
@@ -28,4 +31,7 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     ),
     "endpointslice-controller": EndpointSliceController,
     "endpoints-controller": EndpointsController,
+    "namespace-controller": NamespaceController,
+    "node-lifecycle-controller": NodeLifecycleController,
+    "pod-garbage-collector-controller": PodGarbageCollector,
 }

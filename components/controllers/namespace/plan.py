@@ -1,0 +1,75 @@
+"""The conditions of a namespace that is being emptied, and what to do next (P)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from apiserver.api import meta
+from apiserver.api.conditions import set_condition
+from apiserver.api.meta import Object
+from components.controllers.common.objects import spec, status
+
+FINALIZER = "kubernetes"
+
+
+def is_due(namespace: Object) -> bool:
+    return meta.is_deleting(namespace) and FINALIZER in (spec(namespace).get("finalizers") or ())
+
+
+def finalized(namespace: Object) -> Object:
+    kept = [name for name in spec(namespace).get("finalizers") or () if name != FINALIZER]
+    return {
+        **namespace,
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "spec": {**spec(namespace), "finalizers": kept},
+    }
+
+
+def with_conditions(
+    namespace: Object, remaining: Mapping[str, int], finalizers: Mapping[str, int], error: str, now: datetime
+) -> Object:
+    """`remaining` counts objects by resource, `finalizers` by finalizer; `error` is the last failed deletion."""
+    conditions = [dict(c) for c in status(namespace).get("conditions") or ()]
+    stamp = meta.format_time(now)
+    parts = [f"{name} has {count} resource instances" for name, count in sorted(remaining.items())]
+    held = [f"{name} in {count} resource instances" for name, count in sorted(finalizers.items())]
+    table = (
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            "",
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            error,
+            "ContentDeletionFailed" if error else "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+        (
+            "NamespaceContentRemaining",
+            "Some resources are remaining: " + ", ".join(parts) if parts else "",
+            "SomeResourcesRemain" if parts else "ContentRemoved",
+            "All content successfully removed",
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            "Some content in the namespace has finalizers remaining: " + ", ".join(held) if held else "",
+            "SomeFinalizersRemain" if held else "ContentHasNoFinalizers",
+            "All content-preserving finalizers finished",
+        ),
+    )
+    for kind, problem, reason, fine in table:
+        value = "True" if problem else "False"
+        new = {"type": kind, "status": value, "reason": reason, "message": problem or fine}
+        set_condition(conditions, new, stamp)
+    new_status = {**status(namespace), "phase": "Terminating", "conditions": conditions}
+    return {**namespace, "apiVersion": "v1", "kind": "Namespace", "status": new_status}
