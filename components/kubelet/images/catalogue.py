@@ -51,7 +51,9 @@ class Image(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        material = msgspec.json.encode([self.name, self.entrypoint, self.cmd, sorted(self.environment.items())])
+        material = msgspec.json.encode(
+            [self.name, self.entrypoint, self.cmd, sorted(self.environment.items())]
+        )
         return "sha256:" + hashlib.sha256(material).hexdigest()
 
     def info(self, reference: str) -> ImageInfo:

@@ -7,6 +7,7 @@ sidecars, stay running and let the next one go on once they have started), then 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,11 @@ def pod_text(pod: Pod) -> str:
 
 def backoff_key(pod: Pod, name: str) -> str:
     return f"{pod['metadata']['uid']}/{name}"
+
+
+def container_hash(container: Mapping[str, Any]) -> str:
+    """Changes when a running container must be replaced: as the original, of the name and the image only."""
+    return hashlib.sha256(f"{container['name']}\0{container.get('image', '')}".encode()).hexdigest()[:8]
 
 
 def latest_by_name(statuses: list[ContainerStatus]) -> dict[str, ContainerStatus]:
@@ -101,9 +107,7 @@ def _init_containers(facts: Facts, backoff: Backoff, plan: Plan) -> bool:
     return True
 
 
-def _container(
-    facts: Facts, backoff: Backoff, plan: Plan, container: dict[str, Any], *, init: bool
-) -> None:
+def _container(facts: Facts, backoff: Backoff, plan: Plan, container: dict[str, Any], *, init: bool) -> None:
     name = container["name"]
     status = facts.latest.get(name)
     if status is None:
@@ -113,6 +117,8 @@ def _container(
         probe = facts.failed_probes.get(status.id)
         if probe:
             plan.kill.append((status, f"Container {name} failed {probe} probe, will be restarted"))
+        elif status.annotations.get("hash", "") != container_hash(container):
+            plan.kill.append((status, f"Container {name} definition changed, will be restarted"))
         return
     lost = status.sandbox_id != facts.sandbox_id and facts.pod["spec"].get("restartPolicy") != "Never"
     if not (lost and init) and not restarts(container, facts.pod, status, init=init):

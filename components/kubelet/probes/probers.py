@@ -73,7 +73,10 @@ class Prober:
                     await response.content.read(_BODY_LIMIT)
                     code = response.status
         except TimeoutError:
-            return False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+            return (
+                False,
+                f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+            )
         except (aiohttp.ClientError, OSError) as error:
             return False, f'Get "{url}": {_dial_error(error, host, port)}'
         if 200 <= code < 400:

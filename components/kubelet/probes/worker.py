@@ -53,7 +53,9 @@ class ProbeManager:
         if "startup" not in running.states:
             running.started.set()
 
-    def forget(self, container_id: str, kinds: tuple[Kind, ...] = ("startup", "liveness", "readiness")) -> None:
+    def forget(
+        self, container_id: str, kinds: tuple[Kind, ...] = ("startup", "liveness", "readiness")
+    ) -> None:
         running = self._running.get(container_id)
         if running is None:
             return

@@ -85,7 +85,9 @@ class VolumeManager:
         self, pod: Object, kind: str, source: Object, mode: int, facts: Mapping[str, str]
     ) -> Payload:
         if kind == "downwardAPI":
-            return {item["path"]: (self._downward(pod, item, facts), mode) for item in source.get("items") or []}
+            return {
+                item["path"]: (self._downward(pod, item, facts), mode) for item in source.get("items") or []
+            }
         if kind == "serviceAccountToken":
             return {source["path"]: ((await self._tokens(pod, source)).encode(), mode)}
         if kind not in ("configMap", "secret"):
@@ -125,5 +127,9 @@ def _check_host_path(source: Object) -> None:
     checks = {"Directory": path.is_dir, "File": path.is_file, "Socket": path.is_socket, "": path.exists}
     check = checks.get(kind)
     if check is not None and not check():
-        problem = f"hostPath type check failed: {path} is not a {kind.lower()}" if kind else f"{path} does not exist"
+        problem = (
+            f"hostPath type check failed: {path} is not a {kind.lower()}"
+            if kind
+            else f"{path} does not exist"
+        )
         raise PayloadError(problem)

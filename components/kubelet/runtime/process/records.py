@@ -1,12 +1,12 @@
 """What the process runtime keeps on disk, one directory per sandbox, so that a new kubelet finds everything again.
 
-    <root>/sandboxes/<sandbox id>/sandbox.json          SandboxRecord, written here
-                                 /shim.sock shim.log    the shim's
-                                 /containers/<id>/container.json   ContainerRecord, written here
-                                 /containers/<id>/spec.json        what the shim executes, written here
-                                 /containers/<id>/status.json      start and exit, written by the shim
-                                 /containers/<id>/root             mount point of the container's tree
-                                 /containers/<id>/work             the container's own working directory
+<root>/sandboxes/<sandbox id>/sandbox.json          SandboxRecord, written here
+                             /shim.sock shim.log    the shim's
+                             /containers/<id>/container.json   ContainerRecord, written here
+                             /containers/<id>/spec.json        what the shim executes, written here
+                             /containers/<id>/status.json      start and exit, written by the shim
+                             /containers/<id>/root             mount point of the container's tree
+                             /containers/<id>/work             the container's own working directory
 """
 
 from __future__ import annotations

@@ -393,7 +393,9 @@ class ProcessRuntime:
         client = container.sandbox.client
         if client is None or container.exited.is_set():
             raise NotFound(f"container {container_id} is not running")
-        data = await client.request("exec", timeout + 5.0, container=container_id, argv=command, limit=timeout)
+        data = await client.request(
+            "exec", timeout + 5.0, container=container_id, argv=command, limit=timeout
+        )
         if data["timed_out"]:
             raise ExecTimeout(f"command {command!r} timed out")
         out, err = (data[name].encode("utf-8", "surrogateescape") for name in ("stdout", "stderr"))

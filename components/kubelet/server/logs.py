@@ -1,0 +1,93 @@
+"""GET /containerLogs/{namespace}/{pod}/{container}: what `kubectl logs` reads, through the API server.
+
+Errors are plain text with the original's words and code: an unknown pod is 404, a container that has not started 400.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from apiserver.api.meta import format_time, parse_time
+from components.kubelet.logs.reader import LogOptions, read
+from components.kubelet.runtime.interface import ContainerStatus, Runtime
+
+Object = dict[str, Any]
+
+
+class LogHandler:
+    def __init__(self, pods: Callable[[], Sequence[Object]], runtime: Runtime) -> None:
+        self._pods, self._runtime = pods, runtime
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        pod = self._find_pod(request.match_info["namespace"], request.match_info["pod"])
+        status = self._find_container(pod, request.match_info["container"], request.query)
+        try:
+            options = _options(request.query)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"invalid log options: {error}\n") from error
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        path = Path(status.log_path)
+        if path.exists():
+            async for piece in read(path, options, lambda: self._running(status)):
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+    def _running(self, status: ContainerStatus) -> bool:
+        return any(s.id == status.id and s.state == "RUNNING" for s in self._runtime.list_containers())
+
+    def _find_pod(self, namespace: str, name: str) -> Object:
+        for pod in self._pods():
+            if pod["metadata"]["namespace"] == namespace and pod["metadata"]["name"] == name:
+                return pod
+        raise web.HTTPNotFound(text=f'pod "{name}" does not exist\n')
+
+    def _find_container(self, pod: Object, name: str, query: Any) -> ContainerStatus:
+        meta, spec = pod["metadata"], pod["spec"]
+        names = [c["name"] for c in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]]
+        if name not in names:
+            raise web.HTTPNotFound(text=f'container "{name}" not found in pod "{meta["name"]}"\n')
+        mine = [
+            s for s in self._runtime.list_containers(meta["uid"]) if s.name == name and s.state != "CREATED"
+        ]
+        mine.sort(key=lambda s: (s.attempt, s.created_at), reverse=True)
+        if _flag(query, "previous"):
+            mine = [s for s in mine[1:] if s.state == "EXITED"]
+            if not mine:
+                text = f'previous terminated container "{name}" in pod "{meta["name"]}" not found\n'
+                raise web.HTTPBadRequest(text=text)
+        if not mine:
+            text = f'container "{name}" in pod "{meta["name"]}" is waiting to start: ContainerCreating\n'
+            raise web.HTTPBadRequest(text=text)
+        return mine[0]
+
+
+def _flag(query: Any, name: str) -> bool:
+    return query.get(name, "").lower() in ("true", "1")
+
+
+def _number(query: Any, name: str) -> int | None:
+    return int(query[name]) if query.get(name) else None
+
+
+def _options(query: Any) -> LogOptions:
+    since = ""
+    seconds = _number(query, "sinceSeconds")
+    if seconds is not None:
+        since = format_time(datetime.fromtimestamp(time.time() - seconds, UTC))
+    elif query.get("sinceTime"):
+        since = format_time(parse_time(query["sinceTime"]))
+    return LogOptions(
+        follow=_flag(query, "follow"),
+        tail_lines=_number(query, "tailLines"),
+        since=since.replace("Z", ".000000000Z") if since else "",
+        timestamps=_flag(query, "timestamps"),
+        limit_bytes=_number(query, "limitBytes"),
+    )
