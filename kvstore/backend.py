@@ -88,7 +88,7 @@ class LmdbTable:
                 return []
             if not end:
                 return list(cursor.iternext())
-            found = []
+            found: list[tuple[bytes, bytes]] = []
             add = found.append
             for item in cursor.iternext():
                 if item[0] >= end:

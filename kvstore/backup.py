@@ -110,7 +110,7 @@ def restore_database(
 def restore(
     path: Path, data_dir: Path, *, bump_revision: int = REVISION_BUMP, mark_compacted: bool = True
 ) -> SnapshotMeta:
-    """Make a member's data directory (`kvstore.member`) from a snapshot: whole or, after an error, not at all.
+    """Make a member's data directory (`kvstore.member`) from a snapshot: whole or not at all.
 
     Every member of the new cluster is restored from the same file. Names, addresses and the new cluster token
     are given to the members when they start; their identities follow from these.

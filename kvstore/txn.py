@@ -55,7 +55,10 @@ class Executor:
         self._max_ops = max_ops
 
     def run(self, request: RequestOp) -> ResponseOp:
-        """Answer the request, a transaction without a header; if it raises `StoreError`, nothing was changed. The caller then calls `end`."""
+        """Answer the request; a transaction's response has no header yet. The caller then calls `Mvcc.end`.
+
+        Raises `StoreError`; then nothing was changed.
+        """
         check(request, self._max_ops)
         branches: list[bool] = []
         self._prepare(request, branches)
