@@ -19,8 +19,8 @@ ALL_WATCHES = -1
 """As `watch_id` of a response: it speaks of the whole stream, or of a watch that could not be created."""
 PROGRESS_INTERVAL = 600.0
 """Seconds after which an idle watch with `progress_notify` is told how far it is (etcd: 10 minutes)."""
-
-_BUFFER_BYTES = 2 << 20
+BUFFER_BYTES = 2 << 20
+"""What a stream holds of unread events, at most; a single response may be larger."""
 
 
 class WatchStream:
@@ -30,9 +30,12 @@ class WatchStream:
     `close`, or raises `Stopped` when the member stops.
     """
 
-    def __init__(self, hub: WatchHub, *, progress_interval: float = PROGRESS_INTERVAL) -> None:
+    def __init__(
+        self, hub: WatchHub, *, progress_interval: float = PROGRESS_INTERVAL, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
         self._hub = hub
         self._progress_interval = progress_interval
+        self._buffer_bytes = buffer_bytes
         self._watchers: dict[int, Watcher] = {}
         self._progress_notify: dict[int, bool] = {}
         self._next_id = 0
@@ -101,14 +104,14 @@ class WatchStream:
             await self._fill()
         response, weight = self._buffer.popleft()
         self._weight -= weight
-        if self._weight <= _BUFFER_BYTES // 2:
+        if self._weight <= self._buffer_bytes // 2:
             self._hub.revive(self._watchers.values())
         return response
 
     # What the hub calls (`kvstore.watch.hub.Sink`).
 
     def offer(self, response: WatchResponse, weight: int) -> bool:
-        if self._weight and self._weight + weight > _BUFFER_BYTES:
+        if self._weight and self._weight + weight > self._buffer_bytes:
             return False
         if response.watch_id in self._progress_notify:
             self._progress_notify[response.watch_id] = False

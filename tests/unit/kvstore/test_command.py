@@ -1,0 +1,43 @@
+"""Commands survive the log byte for byte; anything else is an error value."""
+
+from __future__ import annotations
+
+import cbor2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kvstore.command import Command, decode, encode
+from kvstore.errors import InvalidCommand
+from kvstore.types import Compare, CompareTarget, PutRequest, RangeRequest, TxnRequest
+
+NESTED = TxnRequest(
+    (Compare(b"a", CompareTarget.MOD, mod_revision=7),),
+    (PutRequest(b"a", b"\x00\xff", lease=3, prev_kv=True), TxnRequest(failure=(RangeRequest(b"b", b"\0"),))),
+)
+
+
+def test_what_is_encoded_is_decoded() -> None:
+    assert decode(encode(Command(NESTED))) == Command(NESTED)
+
+
+def test_a_field_added_by_a_later_version_is_ignored() -> None:
+    request, version = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
+    assert decode(cbor2.dumps([[*request, "new"], version])) == Command(PutRequest(b"a", b"1"))
+
+
+def test_another_format_is_refused() -> None:
+    request, _ = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
+    assert isinstance(decode(cbor2.dumps([request, 2])), InvalidCommand)
+
+
+@given(st.binary(max_size=60))
+def test_noise_is_an_error_value(data: bytes) -> None:
+    assert isinstance(decode(data), InvalidCommand)
+
+
+@given(st.data())
+def test_a_damaged_command_never_raises(data: st.DataObject) -> None:
+    good = bytearray(encode(Command(NESTED)))
+    at = data.draw(st.integers(0, len(good) - 1))
+    good[at] = data.draw(st.integers(0, 255))
+    assert isinstance(decode(bytes(good)), Command | InvalidCommand)
