@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +33,7 @@ class Launcher:
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._on_exit: Callable[[int, int], None] = lambda pid, status: None
+        self._on_death: Callable[[ClusterError], None] = lambda error: None
 
     @classmethod
     def open(cls, preload: Sequence[str] = ()) -> Launcher:
@@ -55,15 +55,17 @@ class Launcher:
         ours.sendall(json.dumps({"preload": list(preload)}).encode() + b"\n")
         return launcher
 
-    async def start(self, on_exit: Callable[[int, int], None]) -> None:
-        """Listen to the starter."""
-        self._on_exit = on_exit
+    async def start(
+        self, on_exit: Callable[[int, int], None], on_death: Callable[[ClusterError], None]
+    ) -> None:
+        """Listen to the starter. `on_death` hears when the starter itself ends, and with it all it started."""
+        self._on_exit, self._on_death = on_exit, on_death
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         self._reader = asyncio.create_task(self._read(reader))
 
     async def spawn(self, name: str, module: str, args: Sequence[str], log: Path) -> int:
         """Start `python -m module args`, named `name`, writing to `log`; its pid."""
-        if self._writer is None or self._writer.is_closing():
+        if self._writer is None or self._reader is None or self._reader.done():
             raise ClusterError(
                 "the process starter has ended", f"see {log.parent}/supervisor.log, then start again"
             )
@@ -88,7 +90,7 @@ class Launcher:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(self._starter_ended())
-        self._on_exit(self._process.pid, -signal.SIGKILL)
+        self._on_death(self._starter_ended())
 
     def _handle(self, message: dict[str, Any]) -> None:
         if "exited" in message:
@@ -116,14 +118,17 @@ class Launcher:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.transport.abort()
+            await asyncio.sleep(0)  # the transport closes its socket in the next round of the loop
         self.kill()
 
     def kill(self) -> None:
-        """As `close`, without an event loop."""
-        if self._writer is not None:
-            self._writer.close()
-        else:
-            self._channel.close()
+        """As `close`, without an event loop; does nothing the second time."""
+        if self._output < 0:
+            return
+        self._channel.close()
         self._process.kill()
         self._process.wait(timeout=10)
         os.close(self._output)
+        self._output = -1

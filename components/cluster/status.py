@@ -47,7 +47,6 @@ class NodeStatus(Struct, frozen=True, rename="camel"):
     ready: str
     heartbeat: float
     address: str
-    pods: int = 0
 
 
 class ProcessStatus(Struct, frozen=True, rename="camel"):

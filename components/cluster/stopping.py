@@ -39,13 +39,13 @@ def stop(layout: Layout) -> bool:
     return running
 
 
-def end_pods(layout: Layout) -> None:
+def end_pods(layout: Layout, module: str = "components.worker") -> None:
     """End what killed kubelets have left running, by their own records."""
     for directory in sorted(layout.workers.glob("*/")):
         config = layout.config_file(directory.name)
         if not config.exists():
             continue
-        arguments = [sys.executable, "-m", "components.worker", "--config", str(config), "--end-pods"]
+        arguments = [sys.executable, "-m", module, "--config", str(config), "--end-pods"]
         result = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
         if result.returncode != 0:
             raise ClusterError(

@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from components.cluster import stopping
 from components.cluster.addresses import API_PORT
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
@@ -73,6 +74,7 @@ class Supervisor:
         self._progressed = asyncio.Event()
         self._began = time.monotonic()
         self._finished = False
+        self._starter_lives = True
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
 
@@ -82,7 +84,7 @@ class Supervisor:
         """
         tasks: list[asyncio.Task[None]] = []
         try:
-            await self._launcher.start(self._on_exit)
+            await self._launcher.start(self._on_exit, self._on_starter_death)
             await self._failover.start(self._prepared.api_socket)
             tasks = [asyncio.create_task(coroutine) for coroutine in self._monitors()]
             await self._start_all()
@@ -211,6 +213,15 @@ class Supervisor:
         self._say(f"{process.name} {process.describe_exit()}")
         self._ended.set()
 
+    def _on_starter_death(self, error: ClusterError) -> None:
+        """The kernel has killed everything it started (`titles.die_with_parent`): the cluster is over."""
+        for process in self._table.all():
+            if process.running and process.pid is not None:
+                self._on_exit(process.pid, -signal.SIGKILL)
+        self._starter_lives = False
+        self._fail(error)
+        self._stop.set()
+
     def _claim(self, pid: int) -> None:
         """Deliver an exit that was reported while the start of `pid` was still on its way to us."""
         if pid in self._unclaimed:
@@ -333,7 +344,13 @@ class Supervisor:
 
     async def _end_pods(self, workers: list[Process]) -> None:
         """Let each worker's own records name the processes of its pods, and end exactly those."""
-        await asyncio.gather(*(self._end_pods_of(process.name) for process in workers))
+        if self._starter_lives:
+            await asyncio.gather(*(self._end_pods_of(process.name) for process in workers))
+            return
+        try:
+            await asyncio.to_thread(stopping.end_pods, self._layout, self._modules["worker"])
+        except ClusterError as error:
+            logger.error("%s", error)
 
     async def _end_pods_of(self, name: str) -> None:
         try:

@@ -54,20 +54,19 @@ def _masters(status: ClusterStatus) -> Table:
 
 def _workers(status: ClusterStatus) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("WORKER", "STATE", "NODE", "ADDRESS", "PODS", "PID", "UP"):
-        table.add_column(column, justify="right" if column in ("PODS", "PID", "UP") else "left")
+    for column in ("WORKER", "STATE", "NODE", "ADDRESS", "PID", "UP"):
+        table.add_column(column, justify="right" if column in ("PID", "UP") else "left")
     nodes = {node.name: node for node in status.nodes}
     for process in (p for p in status.processes if p.kind == "worker"):
         node = nodes.get(process.name)
         ready = "-" if node is None else "Ready" if node.ready == "True" else "NotReady"
-        address, pods = ("-", "-") if node is None else (node.address, str(node.pods))
+        address = "-" if node is None else node.address
         style = "green" if ready == "Ready" else "yellow"
         table.add_row(
             process.name,
             _state(process.state, process.exit),
             Text(ready, style),
             address,
-            pods,
             str(process.pid or "-"),
             _uptime(process.uptime),
         )

@@ -59,3 +59,7 @@ async def _serve(config: dict[str, Any]) -> None:
     await server.start()
     await stop.wait()
     await server.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

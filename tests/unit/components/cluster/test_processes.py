@@ -27,7 +27,7 @@ def fire(process: Process, event: str) -> None:
     getattr(process, event)(*arguments)
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(STATES, EVENTS))
+@pytest.mark.parametrize(("state", "event"), [*itertools.product(STATES, EVENTS)])
 def test_every_event_in_every_state(state: State, event: str) -> None:
     process = Process("m1", "master", state, pid=None if state == "stopped" else 7)
     before = (process.state, process.pid, process.exit)

@@ -33,6 +33,10 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def proc(pid: int, file: str) -> str:
+    return Path(f"/proc/{pid}/{file}").read_text()
+
+
 def configure(prepared: Prepared, overrides: dict[str, dict[str, Any]]) -> None:
     """Replace the real configurations by those of the stand-ins."""
     layout = prepared.layout
@@ -85,7 +89,7 @@ async def ready(supervisor: Supervisor) -> dict[str, int]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # real processes: there is no event to wait for
+    while not condition():  # noqa: ASYNC110 - real processes: there is no event to wait for
         await asyncio.sleep(0.01)
 
 
@@ -113,9 +117,9 @@ def test_a_cluster_becomes_ready_and_stops_without_leftovers(tmp_path: Path) -> 
 def test_a_process_has_its_own_name_and_command_line(tmp_path: Path) -> None:
     async def scene(supervisor: Supervisor, layout: Layout) -> None:
         pid = (await ready(supervisor))["m1"]
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        assert words[1:] == [b"-m", DUMMY.encode(), b"--config", os.fsencode(layout.config_file("m1"))]
-        assert Path(f"/proc/{pid}/comm").read_text().strip() == "kuberaft-m1"
+        words = proc(pid, "cmdline").rstrip("\0").split("\0")
+        assert words[1:] == ["-m", DUMMY, "--config", str(layout.config_file("m1"))]
+        assert proc(pid, "comm").strip() == "kuberaft-m1"
 
     play(tmp_path, scene)
 

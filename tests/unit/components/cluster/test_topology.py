@@ -62,8 +62,8 @@ FAULTS = [
     ("- 1", "t:1: the file: Expected object, got array", ""),
     ("images: [{name: x}]", "t:1: images.[0]: Object missing required field command", ""),
     (
-        "workers: {template: {taints: [{key: a, effect: No}]}}",
-        "t:1: workers.template.taints.[0].effect = 'No'",
+        "workers: {template: {taints: [{key: a, effect: Never}]}}",
+        "t:1: workers.template.taints.[0].effect = 'Never'",
         "NoExecute, NoSchedule, PreferNoSchedule",
     ),
 ]
