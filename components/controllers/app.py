@@ -19,7 +19,7 @@ from components.controllers.options import ControllerOptions
 
 @dataclass(frozen=True)
 class ElectionOptions:
-    """Flags --leader-elect...; durations in seconds. `identity` defaults to host, process and a random part."""
+    """Flags --leader-elect...; in seconds. `identity` defaults to host, process and a random part."""
 
     leader_elect: bool = True
     lease_duration: float = 15.0

@@ -8,6 +8,7 @@ from components.controllers.common.context import Controller, ControllerContext
 from components.controllers.deployment.controller import DeploymentController
 from components.controllers.endpoints.controller import EndpointsController
 from components.controllers.endpointslice.controller import EndpointSliceController
+from components.controllers.garbagecollector.controller import GarbageCollector
 from components.controllers.namespace.controller import NamespaceController
 from components.controllers.nodelifecycle.controller import NodeLifecycleController
 from components.controllers.podgc.controller import PodGarbageCollector
@@ -33,5 +34,6 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "endpoints-controller": EndpointsController,
     "namespace-controller": NamespaceController,
     "node-lifecycle-controller": NodeLifecycleController,
+    "garbage-collector-controller": GarbageCollector,
     "pod-garbage-collector-controller": PodGarbageCollector,
 }

@@ -1,1 +1,1 @@
-"""What several controllers share: claiming by owner reference, pods from templates, deletion order, pod writes."""
+"""What several controllers share: ownership, pods from templates, deletion order, pod writes."""

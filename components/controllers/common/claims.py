@@ -1,8 +1,8 @@
 """Which objects belong to a controller (P), as the original's `ControllerRefManager` decides it.
 
-An object controlled by the owner is kept while its labels match and released when they no longer do. An orphan whose labels
-match is adopted. Objects of other controllers are left alone; so is everything once the owner is being deleted, except
-what it already controls.
+An object controlled by the owner is kept while its labels match and released when they no longer do. An
+orphan whose labels match is adopted. Objects of other controllers are left alone; so is everything once the
+owner is being deleted, except what it already controls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Creates, deletes and patches pods for the workload controllers, and records what it did as events.
 
-Creation is slow-started as in the original: batches of 1, 2, 4 ..., and no further batch after a failure, so that a
-template the API server refuses costs one request and not hundreds.
+Creation is slow-started as in the original: batches of 1, 2, 4 ..., and no further batch after a failure, so
+that a template the API server refuses costs one request and not hundreds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from components.client.events import EventRecorder
 from components.client.resources import PODS
 from components.client.transport import ApiClient
 
-# Requests of one manager under way at once: enough to fill the API server, few enough not to starve its other clients.
+# Requests under way at once: enough to fill the API server, few enough not to starve its other clients.
 MAX_IN_FLIGHT = 64
 
 T = TypeVar("T")
@@ -105,6 +105,6 @@ class PodControl:
 
 
 def namespace_is_terminating(error: ApiError) -> bool:
-    """The server refused a create because the namespace is being deleted: nothing to report, nothing to retry."""
+    """The server refused a create because the namespace is being deleted: nothing to report or retry."""
     causes = (error.status.get("details") or {}).get("causes") or []
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

@@ -6,8 +6,8 @@ The order of the original's `ActivePodsWithRanks`, first difference decides, the
     many < few related pods on the same node · ready for a short < long time · many < few restarts ·
     newer < older
 
-Times are compared by the logarithm of the age and within one bucket by uid, so that pods of about the same age
-are picked at random rather than strictly newest first.
+Times are compared by the logarithm of the age and within one bucket by uid, so that pods of about the same
+age are picked at random rather than strictly newest first.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class DeploymentController:
         return True
 
     async def _already_there(self, deployment: Object, rs: Object) -> bool:
-        """Ours, created before the cache showed it: go on. Of another template: its hash collided, count up."""
+        """Ours, and not yet in the cache: go on. Of another template: the hash collided, count up."""
         existing = await self._client.get(REPLICA_SETS, meta.name(rs), meta.namespace(rs))
         ours = controller_uid(existing) == meta.uid(deployment)
         if ours and same_template(spec(existing)["template"], spec(rs)["template"]):

@@ -193,7 +193,7 @@ def scale_message(rs: Object, size: int) -> str:
 
 
 def _finish(result: Plan, state: State, now: datetime, *, clean: bool = False) -> Plan:
-    """Adds what every step ends with: the new ReplicaSet's own record, history limit, the deadline's timer."""
+    """Adds what every step ends with: the new ReplicaSet's record, history limit, the deadline's timer."""
     deployment = state.deployment
     updates = result.updates
     if state.new is not None and not any(_same_name(u.replica_set, state.new) for u in updates):

@@ -46,7 +46,7 @@ def new_condition(kind: str, value: str, reason: str, message: str, now: datetim
 
 
 def put_condition(state: Object, condition: Condition) -> None:
-    """Set it unless the recorded one has the same status and reason; keep the time of the last status change."""
+    """Set it unless one with the same status and reason is there; keep the time of the last status change."""
     current = condition_of(state, condition["type"])
     if current is not None:
         if (current["status"], current.get("reason")) == (condition["status"], condition["reason"]):
@@ -174,7 +174,7 @@ def check_after(deployment: Object, state: Object, now: datetime) -> float | Non
 
 
 def pause_condition(deployment: Object, now: datetime) -> Condition | None:
-    """The condition for a pause or resume that is not recorded yet, so that paused time is not held against it."""
+    """The condition for a pause or resume not recorded yet, so that paused time counts for nothing."""
     if not has_deadline(deployment):
         return None
     current = condition_of(status(deployment), "Progressing")

@@ -1,4 +1,4 @@
-"""A Deployment's ReplicaSets: new and old, sizes, revisions and annotations (P). Source: deployment_util.go."""
+"""A Deployment's ReplicaSets: new, old, sizes, revisions, annotations (P). Source: deployment_util.go."""
 
 from __future__ import annotations
 
