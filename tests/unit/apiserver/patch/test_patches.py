@@ -1,0 +1,219 @@
+"""The three patch formats on real types; results as a real API server gives them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apiserver.api.gvk import GroupVersionKind
+from apiserver.patch import json_patch, merge_patch, strategic
+from apiserver.patch.errors import PatchError
+from apiserver.schema.schemas import Schemas
+
+SCHEMAS = Schemas.load()
+Object = dict[str, Any]
+
+
+def strategic_apply(kind: str, document: Object, patch: Object) -> Object:
+    group = {"Deployment": "apps"}.get(kind, "")
+    before = copy.deepcopy((document, patch))
+    result = strategic.apply(document, patch, SCHEMAS.type_of(GroupVersionKind(group, "v1", kind)))
+    assert (document, patch) == before, "arguments are left as they are"
+    return result
+
+
+def pod_spec(document: Object, patch: Object) -> Object:
+    result: Object = strategic_apply("Pod", {"spec": document}, {"spec": patch})["spec"]
+    return result
+
+
+A, B, C = {"name": "a", "image": "1"}, {"name": "b", "image": "1"}, {"name": "c", "image": "1"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        ([{"name": "a", "image": "2"}], [{"name": "a", "image": "2"}, B]),
+        ([C], [C, A, B]),
+        ([{"name": "a", "$patch": "delete"}], [B]),
+        ([{"$patch": "replace"}, C], [C]),
+        ([{"name": "b", "image": None}], [A, {"name": "b"}]),
+        ([{"name": "b", "command": ["x"]}], [A, {**B, "command": ["x"]}]),
+    ],
+    ids=["merge", "new first", "delete", "replace", "null deletes", "atomic list inside"],
+)
+def test_list_merged_by_key(patch: list[Object], expected: list[Object]) -> None:
+    assert pod_spec({"containers": [A, B]}, {"containers": patch}) == {"containers": expected}
+
+
+def test_element_order_puts_server_only_elements_between() -> None:
+    patch = {"$setElementOrder/containers": [{"name": "c"}, {"name": "a"}], "containers": [C]}
+    assert pod_spec({"containers": [A, B]}, patch) == {"containers": [C, A, B]}
+
+
+def test_element_order_alone_reorders() -> None:
+    patch = {"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}]}
+    assert pod_spec({"containers": [A, B]}, patch) == {"containers": [B, A]}
+
+
+def test_element_order_must_name_the_patch() -> None:
+    patch = {"$setElementOrder/containers": [{"name": "d"}], "containers": [{"name": "zz", "image": "e"}]}
+    with pytest.raises(PatchError) as info:
+        pod_spec({"containers": [A]}, patch)
+    assert info.value.code == 500
+    assert info.value.message == (
+        "The order in patch list:\n[map[image:e name:zz]]\n"
+        " doesn't match $setElementOrder list:\n[map[name:d]]\n"
+    )
+
+
+def test_lists_without_merge_strategy_are_replaced() -> None:
+    tolerations = pod_spec({"tolerations": [{"key": "a"}]}, {"tolerations": [{"key": "b"}]})
+    assert tolerations == {"tolerations": [{"key": "b"}]}
+
+
+def test_primitive_lists_are_sets() -> None:
+    def finalizers(current: list[str], patch: Object) -> Any:
+        return strategic_apply("ConfigMap", {"metadata": {"finalizers": current}}, {"metadata": patch})
+
+    added = finalizers(["x", "y"], {"finalizers": ["z", "y"]})
+    assert sorted(added["metadata"]["finalizers"]) == ["x", "y", "z"]
+    mixed = {"finalizers": ["z"], "$deleteFromPrimitiveList/finalizers": ["x"]}
+    assert sorted(finalizers(["x", "y"], mixed)["metadata"]["finalizers"]) == ["y", "z"]
+    assert finalizers(["x"], {"finalizers": None}) == {"metadata": {}}
+
+
+def test_map_directives() -> None:
+    labels = {"metadata": {"labels": {"a": "1", "b": "2"}}}
+    replaced = {"metadata": {"labels": {"$patch": "replace", "c": "3"}}}
+    assert strategic_apply("Pod", labels, replaced) == {"metadata": {"labels": {"c": "3"}}}
+    assert strategic_apply("Pod", labels, {"metadata": {"$patch": "delete"}}) == {"metadata": {}}
+
+
+def test_retain_keys_drops_the_others() -> None:
+    document = {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}}
+    patch = {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}
+    assert strategic_apply("Deployment", document, patch) == {"spec": {"strategy": {"type": "Recreate"}}}
+    with pytest.raises(PatchError) as info:
+        strategic_apply("Deployment", document, {"spec": {"strategy": {"$retainKeys": [], "type": "x"}}})
+    assert info.value.code == 400
+
+
+def test_new_values_lose_nulls_and_directives() -> None:
+    patch = {
+        "spec": {"securityContext": {"runAsUser": None, "fsGroup": 1}, "containers": [{**A, "env": None}]}
+    }
+    assert strategic_apply("Pod", {}, patch) == {
+        "spec": {"securityContext": {"fsGroup": 1}, "containers": [A]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("containers", "message"),
+    [
+        ([{"image": "nokey"}], "map: map[image:nokey] does not contain declared merge key: name"),
+        (
+            [{"name": "c", "$patch": "bogus"}],
+            "unknown patch type: bogus in map: map[$patch:bogus name:c]",
+        ),
+    ],
+)
+def test_errors_in_elements(containers: list[Object], message: str) -> None:
+    with pytest.raises(PatchError) as info:
+        pod_spec({"containers": [A]}, {"containers": containers})
+    assert (info.value.code, info.value.message) == (500, message)
+
+
+names = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
+
+
+@given(names, names)
+def test_merging_by_key_is_union_and_idempotent(server: list[str], wanted: list[str]) -> None:
+    document = {"containers": [{"name": n, "image": "old"} for n in server]}
+    patch = {"containers": [{"name": n, "image": "new"} for n in wanted]}
+    once = pod_spec(document, patch)
+    assert {c["name"]: c["image"] for c in once["containers"]} == (
+        dict.fromkeys(server, "old") | dict.fromkeys(wanted, "new")
+    )
+    assert pod_spec(once, patch) == once
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "y"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=12,
+)
+json_objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
+
+
+def naive_merge(target: Any, patch: Any) -> Any:
+    """The pseudocode of RFC 7396, section 2."""
+    if not isinstance(patch, dict):
+        return patch
+    target = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        else:
+            target[name] = naive_merge(target.get(name), value)
+    return target
+
+
+@given(json_objects, json_objects)
+def test_merge_patch_is_the_rfc(document: Object, patch: Object) -> None:
+    assert merge_patch.apply(document, patch) == naive_merge(document, patch)
+
+
+def test_json_patch_applies_operations_in_order() -> None:
+    document = {"a": [1, 2], "b": {"x/y": 1}}
+    operations = [
+        {"op": "test", "path": "/b/x~1y", "value": 1},
+        {"op": "add", "path": "/a/-", "value": 3},
+        {"op": "move", "from": "/b", "path": "/c"},
+    ]
+    assert json_patch.apply(document, operations) == {"a": [1, 2, 3], "c": {"x/y": 1}}
+    assert document == {"a": [1, 2], "b": {"x/y": 1}}
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "test", "path": "/a", "value": 2}],
+        [{"op": "remove", "path": "/none"}],
+        [{"op": "replace", "path": "/none/x", "value": 1}],
+        [{"op": "weird", "path": "/a"}],
+        [{"path": "/a"}],
+        [{"op": "add", "path": "a", "value": 1}],
+        [{"op": "replace", "path": "", "value": 1}],
+        [1],
+    ],
+)
+def test_json_patch_that_does_not_fit_is_unprocessable(operations: Any) -> None:
+    with pytest.raises(PatchError) as info:
+        json_patch.apply({"a": 1}, operations)
+    assert info.value.status() == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "the server rejected our request due to an error in our request",
+        "reason": "Invalid",
+        "details": {},
+        "code": 422,
+    }
+
+
+def test_json_patch_that_is_no_list_or_too_long() -> None:
+    with pytest.raises(
+        PatchError, match=r"cannot unmarshal object into Go value of type \[\]handlers.jsonPatchOp"
+    ):
+        json_patch.apply({}, {"op": "add"})
+    with pytest.raises(
+        PatchError, match="allowed maximum operations in a JSON patch is 10000, got 10001"
+    ) as info:
+        json_patch.apply({}, [{}] * 10_001)
+    assert info.value.code == 413
