@@ -22,7 +22,10 @@ from apiserver.storage.interface import Storage
 
 if TYPE_CHECKING:
     from apiserver.admission.chain import Chain
+    from apiserver.http.kubelet_client import KubeletClient
+    from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
+    from apiserver.schema.openapi import OpenApi
     from apiserver.schema.schemas import Schemas
 
 Object = dict[str, Any]
@@ -41,6 +44,10 @@ class Services:
     accounts: ServiceAccountTokens
     now: Callable[[], datetime]
     new_uid: Callable[[], str]
+    random_suffix: Callable[[], str]
+    kubelet: KubeletClient
+    metrics: Metrics
+    openapi: OpenApi
     stopping: list[bool] = field(default_factory=lambda: [False])
 
     def cache(self, resource: Resource) -> ResourceCache:

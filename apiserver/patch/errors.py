@@ -1,18 +1,25 @@
-"""Why a patch could not be applied. Translated to a Status once, by the handler of PATCH."""
+"""What can be wrong with a patch, before any object is looked at or while it is applied.
+
+    PatchError
+    ├── BadPatch        the document is not a patch of this format (400)
+    ├── CannotApply     a JSON patch whose operations do not fit the object (422, no text)
+    └── PatchFailure    a strategic patch that contradicts itself (500 with the original's text)
+"""
 
 from __future__ import annotations
 
-from apiserver.api.errors import StatusError
 
-UNPROCESSABLE = "the server rejected our request due to an error in our request"
+class PatchError(ValueError):
+    pass
 
 
-class PatchError(StatusError):
-    """A patch that does not fit the object or is not a patch at all.
+class BadPatch(PatchError):
+    pass
 
-    A 500 carries the text of strategicpatch as it is: the original does not translate those errors.
-    """
 
-    def __init__(self, message: str, code: int = 500) -> None:
-        reason = {400: "BadRequest", 422: "Invalid", 413: "RequestEntityTooLarge"}.get(code, "")
-        super().__init__(code, reason, message, {} if code == 422 else None)
+class CannotApply(PatchError):
+    pass
+
+
+class PatchFailure(PatchError):
+    pass

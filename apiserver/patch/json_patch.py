@@ -1,38 +1,25 @@
-"""(P) JSON Patch, RFC 6902, by the `jsonpatch` library; limits and texts as in handlers/patch.go."""
+"""JSON Patch (RFC 6902), as the original's library applies it: removing what is not there is an error."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-import jsonpatch
-from jsonpointer import JsonPointerException
+from apiserver.patch.errors import BadPatch, CannotApply
 
-from apiserver.api.meta import Object
-from apiserver.patch.errors import UNPROCESSABLE, PatchError
-
-MAX_OPERATIONS = 10_000
-_GO_KINDS = {dict: "object", str: "string", bool: "bool", int: "number", float: "number"}
+MAX_OPERATIONS: Final = 10_000
 
 
-def apply(document: Object, operations: Any) -> Object:
-    """The patched document. `PatchError`: 400 not a list, 413 too many operations, 422 does not fit."""
-    if operations is None:
-        return document
-    if not isinstance(operations, list):
-        kind = _GO_KINDS.get(type(operations), "value")
-        raise PatchError(
-            f"error decoding patch: json: cannot unmarshal {kind} into Go value of type "
-            "[]handlers.jsonPatchOp",
-            400,
-        )
-    if len(operations) > MAX_OPERATIONS:
-        raise PatchError(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}", 413
-        )
+def apply(target: Any, patch: Any) -> Any:
+    """``target`` is not changed. Raises BadPatch, CannotApply."""
+    import jsonpatch
+    import jsonpointer
+
+    if not isinstance(patch, list):
+        found = {dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
+        raise BadPatch(f"json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp")
+    if len(patch) > MAX_OPERATIONS:
+        raise CannotApply(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
     try:
-        patched = jsonpatch.JsonPatch(operations).apply(document)
-    except (jsonpatch.JsonPatchException, JsonPointerException, TypeError, KeyError) as error:
-        raise PatchError(UNPROCESSABLE, 422) from error
-    if not isinstance(patched, dict):
-        raise PatchError(UNPROCESSABLE, 422)
-    return patched
+        return jsonpatch.JsonPatch(patch).apply(target)
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as exc:
+        raise CannotApply(str(exc)) from exc

@@ -7,12 +7,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from apiserver.admission.chain import Attributes
+from apiserver.admission.interface import Attributes
 from apiserver.api import codec, errors
 from apiserver.api.field_errors import FieldError
 from apiserver.auth.user import LOOPBACK_USER, User
 from apiserver.http.scope import Object, Services
-from apiserver.storage.interface import Stored
+from apiserver.storage.interface import KeyExists, RevisionMismatch, Storage, Stored
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
@@ -35,8 +35,12 @@ class Call:
     options: Object | None = None
 
     def key(self, namespace: str, name: str) -> str:
-        prefix = self.resource.storage_prefix
-        return f"{prefix}/{namespace}/{name}" if self.resource.namespaced else f"{prefix}/{name}"
+        return self.resource.key(namespace, name)
+
+    @property
+    def reservations(self) -> Reservations:
+        """What strategies keep beside their objects: allocated addresses and ports."""
+        return Reservations(self.services.storage)
 
     @property
     def ttl(self) -> int:
@@ -75,6 +79,33 @@ class Call:
     def check(self, name: str, found: list[FieldError]) -> None:
         if found:
             raise errors.invalid(self.resource.gvk.group_kind, name, found)
+
+
+class Reservations:
+    """The registry's ``StorageContext`` over the store."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def create(self, key: str, obj: Object) -> bool:
+        try:
+            await self._storage.create(key, codec.encode(obj))
+        except KeyExists:
+            return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        stored, _ = await self._storage.get(key)
+        while stored is not None:
+            try:
+                await self._storage.delete(key, stored.revision)
+                return
+            except RevisionMismatch as exc:
+                stored = exc.current
+
+    async def list(self, prefix: str) -> list[Object]:
+        listed = await self._storage.list(prefix)
+        return [codec.decode(stored.value) for stored in listed.items]
 
 
 def converts(resource: Resource) -> bool:

@@ -1,7 +1,7 @@
 """Create, in the order of ``rest/create.go``.
 
-    namespace → mutating admission → system fields and name → prepare → validate → warnings → reserve
-    (cluster IPs, ports) → validating admission → store
+    namespace → mutating admission → system fields and name → reserve (cluster IPs, ports) → prepare →
+    validate → warnings → validating admission → store
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ async def create(call: Call, namespace: str, obj: Object) -> Object:
 async def _create_once(call: Call, namespace: str, obj: Object) -> Object:
     strategy = call.resource.strategy
     fill_system_fields(call, obj)
-    strategy.prepare_for_create(obj)
     name = meta.name(obj)
-    call.check(name, strategy.validate(obj))
-    for text in strategy.warnings(obj, None):
-        call.warn(text)
-    finish = await strategy.begin_create(obj, call)
+    finish = await strategy.begin_create(obj, call.reservations)
     stored = False
     try:
+        strategy.prepare_for_create(obj)
+        call.check(name, strategy.validate(obj))
+        for text in strategy.warnings(obj, None):
+            call.warn(text)
         await call.services.admission.validate(call.attributes("CREATE", namespace, name, obj, None))
         revision = await _store(call, namespace, name, obj)
         stored = not call.dry_run

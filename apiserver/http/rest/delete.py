@@ -179,7 +179,7 @@ async def _remove(call: Call, stored: Stored, obj: Object) -> None:
     if call.dry_run:
         return
     await call.services.storage.delete(stored.key, stored.revision)
-    await call.resource.strategy.after_delete(obj, call)
+    await call.resource.strategy.after_delete(obj, call.reservations)
 
 
 async def _delete_namespace(call: Call, stored: Stored, old: Object, options: DeleteOptions) -> Deleted:

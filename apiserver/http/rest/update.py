@@ -18,6 +18,7 @@ from apiserver.api.field_errors import Path, invalid
 from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Object
+from apiserver.registry.strategy import Done, nothing_to_release
 from apiserver.storage.interface import RevisionMismatch, Stored
 
 _ATTEMPTS: Final = 32
@@ -33,6 +34,12 @@ class Update:
     strategy: Any
     put: bool = False
     may_create: bool = False
+
+    async def begin(self, call: Call, new: Object, old: Object) -> Done:
+        """Subresources reserve nothing: what they may change is never an address or a port."""
+        if call.subresource:
+            return nothing_to_release
+        return await call.resource.strategy.begin_update(new, old, call.reservations)
 
 
 async def update(call: Call, namespace: str, name: str, change: Update) -> tuple[Object, bool]:
@@ -66,13 +73,13 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
     new = attributes.obj or new
     _check_preconditions(call, name, new, old, stored, change)
     _keep_system_fields(new, old)
-    change.strategy.prepare_for_update(new, old)
-    call.check(name, change.strategy.validate_update(new, old))
-    for text in call.resource.strategy.warnings(new, old):
-        call.warn(text)
-    finish = await call.resource.strategy.begin_update(new, old, call)
+    finish = await change.begin(call, new, old)
     saved = False
     try:
+        change.strategy.prepare_for_update(new, old)
+        call.check(name, change.strategy.validate_update(new, old))
+        for text in call.resource.strategy.warnings(new, old):
+            call.warn(text)
         await call.services.admission.validate(call.attributes("UPDATE", namespace, name, new, old))
         revision = await _store(call, stored, new, old)
         saved = not call.dry_run
@@ -129,7 +136,7 @@ async def _store(call: Call, stored: Stored, new: Object, old: Object) -> int:
     storage = call.services.storage
     if _ends_deletion(call, new, old):
         revision = await storage.delete(stored.key, stored.revision)
-        await call.resource.strategy.after_delete(new, call)
+        await call.resource.strategy.after_delete(new, call.reservations)
         return revision
     data = call.encode(new)
     if data == stored.value:

@@ -1,0 +1,116 @@
+"""Reads a request's body and makes an object of it: size limit, media type, decoding, kind check, field validation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from apiserver.api import codec, errors
+from apiserver.api.gvk import GroupVersion, GroupVersionKind
+from apiserver.http import go_json, negotiation, options
+from apiserver.http.scope import Exchange, Object
+
+LIMIT: Final = 3 * 1024 * 1024
+_HEADER_TYPE: Final = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+_GO_NAMES: Final = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+async def read(exchange: Exchange) -> bytes:
+    """Raises 413."""
+    try:
+        return await exchange.request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
+
+
+async def read_object(exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Object:
+    """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415."""
+    media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
+    data = await read(exchange)
+    value = parse(data, media_type, gvk.kind)
+    check_kind(value, gvk)
+    return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
+
+
+def parse(data: bytes, media_type: str, kind: str) -> Object:
+    if media_type not in (negotiation.JSON, negotiation.YAML):
+        shown = data.hex()
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind}): provided data does not appear "
+            f"to be a protobuf message, expected prefix [107 56 115 0] ({shown})"
+            if not data.startswith(b"k8s\x00")
+            else "protobuf request bodies are not supported by this server; send application/json"
+        )
+    try:
+        value = _yaml(data) if media_type == negotiation.YAML else codec.decode(data)
+    except codec.DecodeError:
+        raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
+    if not isinstance(value, dict):
+        found = _GO_NAMES.get(type(value), "null")
+        reason = f"json: cannot unmarshal {found} into Go value of type {_HEADER_TYPE}"
+        raise _unrecognised(kind, data, reason, binary=True)
+    return value
+
+
+def _yaml(data: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as exc:
+        raise errors.bad_request(f"error converting YAML to JSON: {exc}") from exc
+
+
+def _unrecognised(kind: str, data: bytes, reason: str, *, binary: bool = False) -> errors.StatusError:
+    if not data:
+        shown = "<empty>"
+    elif binary:
+        shown = data.hex() if len(data) <= 30 else data[:30].hex() + " ..."
+    else:
+        text = data.decode("utf-8", "replace")
+        shown = text if len(text) <= 30 else text[:30] + " ..."
+    return errors.bad_request(
+        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
+        f"json parse error: {reason} ({shown})"
+    )
+
+
+def check_kind(value: Object, gvk: GroupVersionKind) -> None:
+    """Fills in kind and apiVersion when absent; raises 400 when they are another's."""
+    kind, api_version = value.get("kind") or gvk.kind, value.get("apiVersion") or gvk.group_version
+    if (kind, api_version) != (gvk.kind, gvk.group_version):
+        reason = mismatch(kind, api_version, gvk)
+        version = api_version.rpartition("/")[2]
+        raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {gvk.kind}: {reason}')
+    value["kind"], value["apiVersion"] = kind, api_version
+
+
+def mismatch(kind: str, api_version: str, gvk: GroupVersionKind) -> str:
+    """In which way another kind does not fit, as the original's scheme says it."""
+    if api_version != gvk.group_version:
+        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "kubernetes"'
+    group = gvk.group.partition(".")[0] or "core"
+    version = GroupVersion.parse(api_version).version
+    return f"converting ({version}.{kind}) to ({group}.{gvk.kind}): unknown conversion"
+
+
+def checked(
+    exchange: Exchange, gvk: GroupVersionKind, value: Object, raw: bytes | None, validation: str
+) -> Object:
+    """The object pruned and normalised; complaints fail, warn or are ignored as asked."""
+    raw = raw if validation != options.IGNORE else None
+    obj, complaints = exchange.services.schemas.check(gvk, value, raw)
+    if complaints and validation == options.STRICT:
+        raise errors.bad_request(
+            f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: '
+            f"strict decoding error: {', '.join(complaints)}"
+        )
+    if validation == options.WARN:
+        for text in complaints:
+            exchange.warn(text)
+    if not isinstance(obj.get("metadata"), dict):
+        obj["metadata"] = {}
+    return obj

@@ -1,0 +1,63 @@
+"""Continue tokens of paged lists, in the original's format (``storage/continue.go``). Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from apiserver.api import errors
+from apiserver.api.errors import StatusError
+from apiserver.http import go_json
+
+_VERSION = "meta.k8s.io/v1"
+EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+class ContinueExpired(StatusError):
+    """410 for a page whose snapshot is gone; carries a token that goes on without the snapshot."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(410, "Expired", EXPIRED)
+        self._token = token
+
+    def status(self) -> dict[str, Any]:
+        return {**super().status(), "metadata": {"continue": self._token}}
+
+
+def encode(start: str, prefix: str, revision: int) -> str:
+    """``start``: the first key of the next page."""
+    document = {"v": _VERSION, "rv": revision, "start": start.removeprefix(prefix)}
+    return base64.urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).rstrip(b"=").decode()
+
+
+def decode(token: str, prefix: str) -> tuple[str, int]:
+    """(first key, revision; -1: whatever is current). Raises 400."""
+    try:
+        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        raise _invalid("illegal base64 data at input byte 0") from None
+    try:
+        document = json.loads(data)
+    except ValueError:
+        raise _invalid(go_json.complaint(data.decode("latin-1"))) from None
+    if document.get("v") != _VERSION:
+        raise _invalid(f'server does not recognize this encoded version "{document.get("v", "")}"')
+    revision, start = document.get("rv", 0), document.get("start", "")
+    if not revision:
+        raise _invalid(f"incorrect encoded start resourceVersion (version {_VERSION})")
+    if not start:
+        raise _invalid("encoded start key empty (version meta.k8s.io/v1)")
+    if start.startswith("/") or ".." in start.split("/"):
+        raise _invalid(start)
+    return prefix + start, int(revision)
+
+
+def _invalid(reason: str) -> StatusError:
+    return errors.bad_request(f"invalid continue token: continue key is not valid: {reason}")

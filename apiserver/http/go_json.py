@@ -1,0 +1,60 @@
+"""Why a text is not JSON, in the words of Go's ``encoding/json``. Pure; used for error messages only."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+_LITERALS: Final = {"t": "true", "f": "false", "n": "null"}
+
+
+def complaint(text: str) -> str:
+    """The message Go gives for a text that is not one JSON value."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as exc:
+        return _explain(text, exc)
+    return "unexpected end of JSON input"
+
+
+def _explain(text: str, exc: json.JSONDecodeError) -> str:
+    at = exc.pos
+    while at < len(text) and text[at].isspace():
+        at += 1
+    if at >= len(text) or exc.msg.startswith("Unterminated string"):
+        return "unexpected end of JSON input"
+    literal = _LITERALS.get(text[at])
+    if exc.msg == "Expecting value" and literal:
+        return _literal(text, at, literal)
+    return f"invalid character {_quote(text[at])} {_place(exc.msg)}"
+
+
+def _literal(text: str, at: int, literal: str) -> str:
+    for offset, wanted in enumerate(literal):
+        if at + offset >= len(text):
+            return "unexpected end of JSON input"
+        if text[at + offset] != wanted:
+            found = _quote(text[at + offset])
+            return f"invalid character {found} in literal {literal} (expecting '{wanted}')"
+    return "unexpected end of JSON input"
+
+
+def _place(message: str) -> str:
+    if message.startswith("Expecting property name"):
+        return "looking for beginning of object key string"
+    if message.startswith("Expecting ':'"):
+        return "after object key"
+    if message.startswith("Expecting ','"):
+        return "after object key:value pair"
+    if message.startswith("Extra data"):
+        return "after top-level value"
+    return "looking for beginning of value"
+
+
+def _quote(char: str) -> str:
+    if char == "'":
+        return "'\\''"
+    if char == '"':
+        return "'\"'"
+    code = ord(char)
+    return f"'\\u{code:04x}'" if code < 0x20 or 0x7F <= code < 0xA0 else f"'{char}'"

@@ -1,0 +1,1 @@
+"""One verb a file: reads a request, calls the operation, answers."""

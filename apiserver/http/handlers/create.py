@@ -1,0 +1,27 @@
+"""POST to a collection."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from apiserver.api import errors, meta
+from apiserver.http import body, options
+from apiserver.http.handlers import answer
+from apiserver.http.rest.call import Call
+from apiserver.http.rest.create import create
+from apiserver.http.scope import Exchange
+
+
+async def handle(exchange: Exchange) -> web.StreamResponse:
+    resource, namespace = exchange.resource, exchange.info.namespace
+    if resource.namespaced and not namespace:
+        raise errors.generic(405)
+    chosen = options.write_options(exchange.query, "CreateOptions")
+    obj = await body.read_object(exchange, resource.gvk, chosen.field_validation)
+    resource.strategy.default(obj)
+    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, warn=exchange.warn)
+    if resource.gvk.kind == "Namespace":
+        namespace = ""
+    created = await create(call, namespace, obj)
+    assert meta.name(created)
+    return await answer.one(exchange, resource.gvk, created, 201)

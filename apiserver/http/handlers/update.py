@@ -1,0 +1,60 @@
+"""PUT of an object or of its status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from apiserver.api import errors, meta
+from apiserver.http import body, options
+from apiserver.http.handlers import answer
+from apiserver.http.rest.call import Call
+from apiserver.http.rest.update import Update, update
+from apiserver.http.scope import Exchange, Object
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
+
+
+async def handle(exchange: Exchange) -> web.StreamResponse:
+    resource, info = exchange.resource, exchange.info
+    chosen = options.write_options(exchange.query, "UpdateOptions")
+    obj = await body.read_object(exchange, resource.gvk, chosen.field_validation)
+    check_name(obj, info.name)
+    resource.strategy.default(obj)
+
+    async def transform(_: Object | None) -> Object:
+        return obj
+
+    call = Call(
+        exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn
+    )
+    may_create = resource.strategy.allow_create_on_update and not info.subresource
+    change = Update(transform, strategy_of(resource, info.subresource), put=True, may_create=may_create)
+    stored, created = await update(call, namespace_of(resource, info.namespace), info.name, change)
+    return await answer.one(exchange, resource.gvk, stored, 201 if created else 200)
+
+
+def strategy_of(resource: Resource, subresource: str) -> Any:
+    """Raises 404 for a subresource the kind does not have."""
+    if not subresource:
+        return resource.strategy
+    if subresource == "status" and resource.strategy.status is not None:
+        return resource.strategy.status
+    raise errors.generic(404)
+
+
+def namespace_of(resource: Resource, namespace: str) -> str:
+    """Namespaces are addressed inside themselves; they are stored in none."""
+    return namespace if resource.namespaced else ""
+
+
+def check_name(obj: Object, name: str) -> None:
+    given = meta.name(obj)
+    if not given:
+        raise errors.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if given != name:
+        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")

@@ -1,0 +1,161 @@
+"""Query parameters of the verbs, read and checked as the original's ``*Options`` types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from apiserver.api import errors
+from apiserver.api.errors import StatusError
+from apiserver.api.field_errors import FieldError, Path, Raw, forbidden, not_supported
+from apiserver.api.gvk import GroupKind
+from apiserver.http.request_info import truthy, wants_watch
+
+_GROUP: Final = "meta.k8s.io"
+EXACT: Final = "Exact"
+NOT_OLDER: Final = "NotOlderThan"
+STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+
+
+class Query(Protocol):
+    def get(self, key: str, /) -> str | None: ...
+    def getall(self, key: str, default: list[str], /) -> list[str]: ...
+
+
+@dataclass(slots=True)
+class ListOptions:
+    label_selector: str = ""
+    field_selector: str = ""
+    resource_version: str = ""
+    match: str = ""
+    limit: int = 0
+    continue_: str = ""
+    timeout: int = 0
+    watch: bool = False
+    bookmarks: bool = False
+    send_initial_events: bool | None = None
+
+
+def list_options(query: Query) -> ListOptions:
+    """Raises 400 for values of the wrong form, 422 for combinations that are not allowed."""
+    initial = query.get("sendInitialEvents")
+    options = ListOptions(
+        label_selector=query.get("labelSelector") or "",
+        field_selector=query.get("fieldSelector") or "",
+        resource_version=query.get("resourceVersion") or "",
+        match=query.get("resourceVersionMatch") or "",
+        limit=integer(query.get("limit")) or 0,
+        continue_=query.get("continue") or "",
+        timeout=integer(query.get("timeoutSeconds")) or 0,
+        watch=wants_watch(_Get(query)),
+        bookmarks=truthy(query.get("allowWatchBookmarks")),
+        send_initial_events=None if initial is None else initial.lower() not in ("false", "0"),
+    )
+    found = _check_list(options)
+    if found:
+        raise errors.invalid(GroupKind(_GROUP, "ListOptions"), "", found)
+    return options
+
+
+class _Get(Mapping[str, str]):
+    """Enough of a mapping for ``wants_watch``."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def __getitem__(self, key: str) -> str:
+        value = self._query.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def integer(text: str | None) -> int | None:
+    if not text:
+        return None
+    digits = text[1:] if text[:1] in "+-" else text
+    if not digits.isdigit():
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def _check_list(options: ListOptions) -> list[FieldError]:
+    if options.watch:
+        return _check_watch(options)
+    path = Path("resourceVersionMatch")
+    found: list[FieldError] = []
+    if options.match:
+        if not options.resource_version:
+            text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            found.append(forbidden(path, text))
+        if options.continue_:
+            found.append(forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+        if options.match not in (EXACT, NOT_OLDER):
+            found.append(not_supported(path, options.match, [EXACT, NOT_OLDER, ""], ordered=True))
+        if options.match == EXACT and options.resource_version == "0":
+            text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            found.append(forbidden(path, text))
+    if options.send_initial_events is not None:
+        found.append(forbidden(Path("sendInitialEvents"), "sendInitialEvents is forbidden for list"))
+    return found
+
+
+def _check_watch(options: ListOptions) -> list[FieldError]:
+    path = Path("resourceVersionMatch")
+    found: list[FieldError] = []
+    if options.send_initial_events is not None and options.match != NOT_OLDER:
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        found.append(forbidden(path, text))
+    if options.match:
+        if options.send_initial_events is None:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            found.append(forbidden(path, text))
+        if options.match != NOT_OLDER:
+            found.append(not_supported(path, options.match, [NOT_OLDER]))
+    if options.continue_:
+        found.append(forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+    return found
+
+
+def revision(text: str, error: Any = errors.unknown, prefix: str = "") -> int:
+    """A resourceVersion parameter; 0 when empty."""
+    if not text:
+        return 0
+    if not text.isdigit():
+        reason = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        failure: StatusError = error(f'{prefix}resourceVersion: Invalid value: "{text}": {reason}')
+        raise failure
+    return int(text)
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = WARN
+
+
+def write_options(query: Query, kind: str) -> WriteOptions:
+    """``kind``: CreateOptions, UpdateOptions or PatchOptions."""
+    found: list[FieldError] = []
+    dry_run = check_dry_run(query.getall("dryRun", []), found)
+    validation = query.get("fieldValidation") or WARN
+    if validation not in (STRICT, WARN, IGNORE):
+        found.append(not_supported(Path("fieldValidation"), validation, ["", IGNORE, STRICT, WARN]))
+    if found:
+        raise errors.invalid(GroupKind(_GROUP, kind), "", found)
+    return WriteOptions(dry_run, query.get("fieldManager") or "", validation)
+
+
+def check_dry_run(values: list[str], found: list[FieldError]) -> bool:
+    if any(value != "All" for value in values):
+        text = "[" + ",".join(f'"{value}"' for value in values) + "]"
+        found.append(not_supported(Path("dryRun"), Raw(text), ["All"]))
+    return bool(values)

@@ -1,0 +1,68 @@
+"""Table and PartialObjectMetadata: the server-side form of ``kubectl get``.
+
+Pure but for the age column, which compares with the given moment. Columns come from ``data/table_columns.json``; the
+cells of kinds with columns of their own are printed by ``apiserver.http.printers``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from apiserver.api.gvk import GroupVersionKind
+
+_DATA: Final = Path(__file__).parent / "data" / "table_columns.json"
+_DEFAULT: Final = [["Name", "string", "name", 0], ["Created At", "date", "", 0]]
+Object = dict[str, Any]
+
+
+@lru_cache(maxsize=1)
+def _columns() -> dict[str, list[list[Any]]]:
+    found: dict[str, list[list[Any]]] = json.loads(_DATA.read_bytes())
+    return found
+
+
+def build(
+    gvk: GroupVersionKind,
+    objects: Sequence[Object],
+    version: str,
+    include: str,
+    metadata: Object,
+    now: datetime | None = None,
+) -> Object:
+    """``include``: None, Metadata or Object; ``metadata``: that of the list, or of the one object."""
+    from apiserver.http.printers import printer
+
+    columns = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
+    cells = printer(gvk, columns)
+    moment = now or datetime.now(UTC)
+    rows = [{"cells": cells(obj, moment), "object": _included(obj, version, include)} for obj in objects]
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": metadata,
+        "columnDefinitions": [_definition(*column) for column in columns],
+        "rows": rows,
+    }
+
+
+def _definition(name: str, kind: str, form: str, priority: int) -> Object:
+    return {"name": name, "type": kind, "format": form, "description": "", "priority": priority}
+
+
+def _included(obj: Object, version: str, include: str) -> Object | None:
+    if include == "None":
+        return None
+    return obj if include == "Object" else partial(obj, version)
+
+
+def partial(obj: Object, version: str) -> Object:
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata") or {},
+    }
