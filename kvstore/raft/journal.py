@@ -90,11 +90,13 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
 
     @staticmethod
     def _replay_entry(entries: list[Entry], entry: Entry) -> None:
+        """An entry replaces what it conflicts with; that may be all, if the older segments are gone."""
         if entries:
-            keep = entry.index - entries[0].index
-            if not 0 <= keep <= len(entries):
+            keep = max(0, entry.index - entries[0].index)
+            if keep > len(entries):
                 raise DataCorrupt(
-                    f"write-ahead log: entry {entry.index} follows {entries[-1].index}: restore this member"
+                    f"write-ahead log: entry {entry.index} follows {entries[-1].index}: entries are missing; "
+                    "delete this member's data directory if the others are healthy, else restore"
                 )
             del entries[keep:]
         entries.append(entry)

@@ -23,10 +23,12 @@ def run(seed: int, monkeypatch: pytest.MonkeyPatch, size: int) -> World:
     for _ in range(60):
         for _ in range(world.rng.randint(0, 6)):
             world.write()
-        world.read()
-        if world.rng.random() < 0.4:
+        for _ in range(3):
+            world.read()
+            world.run(world.rng.random() * 0.02)
+        if world.rng.random() < 0.5:
             world.disturb()
-        world.run(world.rng.random() * 0.15)
+        world.run(world.rng.random() * 0.1)
     world.heal()
     world.run(6.0)
     world.write()

@@ -154,11 +154,13 @@ class Member:
             return
         self.busy = True
         data, held = batch, core.take_held()
-        if self.world.rng.random() < 0.5:
-            self.wal.commit(data)  # done early: a crash before `finish` is a crash after fsync
-            self._later(self.world.rng.random() * 0.01, lambda: self._synced(held))
+        rng = self.world.rng
+        duration = rng.random() * (0.1 if rng.random() < 0.2 else 0.01)
+        if rng.random() < 0.5:
+            self.wal.commit(data)  # a crash before `_synced` is a crash after fsync, else one before it
+            self._later(duration, lambda: self._synced(held))
         else:
-            self._later(self.world.rng.random() * 0.01, lambda: (self.wal.commit(data), self._synced(held)))
+            self._later(duration, lambda: (self.wal.commit(data), self._synced(held)))
 
     def _synced(self, held: list[tuple[int, Message]]) -> None:
         self.busy = False
@@ -354,6 +356,10 @@ class World:
         member = self.members[number]
         other = rng.choice([n for n in self.members if n != number])
         what = rng.random()
+        busy = [n for n, each in self.members.items() if each.alive and each.busy]
+        if busy and what < 0.1:
+            number = rng.choice(busy)  # the worst moment to die
+            member = self.members[number]
         if not member.alive:
             member.start()
         elif what < 0.2:
@@ -364,14 +370,21 @@ class World:
             for peer in self.members:
                 if peer != number:
                     self.disconnect(number, peer)
-        elif what < 0.6:
+        elif what < 0.65:
             for each in self.members:
                 if self.members[each].alive:
                     self.crash(each)
-        elif what < 0.65 and member.core.node.is_leader and member.core.node.connected:
+        elif what < 0.7 and member.core.node.is_leader and member.core.node.connected:
             member.core.node.transfer_to(min(member.core.node.connected))
+        elif what < 0.85:
+            self.stall(number, other, rng.random() * 1.5)
         else:
             self.connect(number, other)
+
+    def stall(self, source: int, target: int, seconds: float) -> None:
+        """One direction of a connection hangs: everything on it arrives late, in order."""
+        last = self._arrival.get((source, target), 0.0)
+        self._arrival[source, target] = max(last, self.now + seconds)
 
     # Promises.
 
