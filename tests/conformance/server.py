@@ -1,0 +1,65 @@
+"""A real API server process over an embedded single-member store, for clients that test from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def api_server(*flags: str) -> Iterator[str]:
+    """The URL of a running, ready server with the users of the corpus; ended on exit."""
+    with tempfile.TemporaryDirectory(prefix="kuberaft-apiserver-") as folder:
+        port = free_port()
+        command = [
+            *(sys.executable, "-m", "apiserver", "--bind-address", "127.0.0.1"),
+            *("--secure-port", str(port), "--cert-dir", f"{folder}/certs", "--data-dir", f"{folder}/data"),
+            *("--token-auth-file", str(CORPUS / "tokens.csv"), "--authorization-mode", "Node,RBAC"),
+            *("--service-cluster-ip-range", "10.96.0.0/16", *flags),
+        ]
+        log = Path(folder) / "log"
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        url = f"https://127.0.0.1:{port}"
+        try:
+            _wait_ready(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    context = ssl._create_unverified_context()  # the server's certificate is its own
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", context=context, timeout=2):
+                return
+        except (OSError, urllib.error.URLError):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the API server did not become ready:\n{log.read_text()}") from None
+            time.sleep(0.05)
