@@ -1,4 +1,4 @@
-"""The controller manager's settings: the flags of kube-controller-manager that are supported, with its defaults."""
+"""Settings of the controller manager: the supported flags of kube-controller-manager, with its defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which resources the server has, from its discovery documents; for the controllers that work on all of them."""
+"""Which resources the server has, from its discovery documents."""
 
 from __future__ import annotations
 

@@ -47,9 +47,8 @@ def deletion_cost(pod: Object) -> int:
 
 
 def max_restarts(pod: Object) -> int:
-    return max(
-        (int(c.get("restartCount") or 0) for c in status(pod).get("containerStatuses") or ()), default=0
-    )
+    containers: list[Object] = status(pod).get("containerStatuses") or []
+    return max((int(container.get("restartCount") or 0) for container in containers), default=0)
 
 
 def order_for_deletion(pods: Iterable[Object], related: Iterable[Object], now: datetime) -> list[Object]:

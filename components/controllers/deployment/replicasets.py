@@ -29,7 +29,7 @@ _MAX_HISTORY = 2000  # characters
 
 
 def is_rolling(deployment: Object) -> bool:
-    return (spec(deployment).get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
+    return bool((spec(deployment).get("strategy") or {}).get("type", "RollingUpdate") == "RollingUpdate")
 
 
 def _fenceposts(deployment: Object) -> tuple[int, int]:

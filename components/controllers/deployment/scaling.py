@@ -38,7 +38,7 @@ def grow_new(deployment: Object, new: Object, old: list[Object]) -> Sizes:
 
 
 def shrink_old(deployment: Object, new: Object, old: list[Object]) -> Sizes:
-    """Old ReplicaSets as far down as availability allows: their unhealthy pods first, then the oldest sets."""
+    """Old ReplicaSets as far down as availability allows: unhealthy pods first, then the oldest sets."""
     old = oldest_first(active(old))
     if not old:
         return {}
@@ -95,7 +95,7 @@ def _saturated(deployment: Object, new: Object) -> bool:
 
 
 def _proportional(deployment: Object, running: list[Object]) -> Sizes:
-    """Spread the change over the active ReplicaSets by their share, so that a scaling does not speed up a rollout."""
+    """Spread the change over the active ReplicaSets by share, so that scaling does not speed up a rollout."""
     wanted = replicas(deployment)
     allowed = wanted + max_surge(deployment) if wanted > 0 else 0
     to_add = allowed - wanted_total(running)

@@ -49,7 +49,7 @@ class EndpointSliceController:
         service = self._watch.services.store.get(key)
         if service is None or meta.is_deleting(service):
             # The slices name the Service as their owner: garbage collection takes them.
-            self._expectations.delete_expectations(key)
+            self._expectations.delete(key)
             return
         if not selects_pods(service) or not self._expectations.satisfied(key):
             return

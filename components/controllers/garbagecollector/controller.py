@@ -197,8 +197,8 @@ class GarbageCollector:
 
     def _refuse_reference(self, node: Node, reference: Object) -> None:
         text = (
-            f"ownerRef [{reference['apiVersion']}/{reference['kind']}, namespace: , name: {reference['name']}, "
-            f"uid: {reference['uid']}] does not exist in namespace"
+            f"ownerRef [{reference['apiVersion']}/{reference['kind']}, namespace: , "
+            f"name: {reference['name']}, uid: {reference['uid']}] does not exist in namespace"
         )
         typed = {**node.obj, "apiVersion": node.gvr.group_version, "kind": node.kind}
         self._recorder.event(typed, "Warning", "OwnerRefInvalidNamespace", text)

@@ -1,6 +1,6 @@
 """Who owns whom (P): uids of all objects seen, and under each owner's uid the uids of its dependents.
 
-Fed by the informers of every resource; a dependent may be known before its owner, and an owner's uid may never
+Fed by the informers of every resource; a dependent may be known before its owner, and an owner may never
 be seen at all: then only the API server can tell that it is absent.
 """
 

@@ -30,7 +30,7 @@ def finalized(namespace: Object) -> Object:
 def with_conditions(
     namespace: Object, remaining: Mapping[str, int], finalizers: Mapping[str, int], error: str, now: datetime
 ) -> Object:
-    """`remaining` counts objects by resource, `finalizers` by finalizer; `error` is the last failed deletion."""
+    """`remaining` counts objects by resource, `finalizers` by finalizer; `error` names failed deletions."""
     conditions = [dict(c) for c in status(namespace).get("conditions") or ()]
     stamp = meta.format_time(now)
     parts = [f"{name} has {count} resource instances" for name, count in sorted(remaining.items())]

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from apiserver.api import meta
 from apiserver.api.conditions import get_condition
@@ -21,6 +25,7 @@ from components.controllers.common.objects import spec, status
 from components.controllers.nodelifecycle.plan import (
     Seen,
     Zone,
+    all_zones_down,
     evict_at,
     eviction_rate,
     is_silent,
@@ -34,6 +39,8 @@ from components.controllers.nodelifecycle.plan import (
 )
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LEASE_NAMESPACE = "kube-node-lease"
 
@@ -72,31 +79,41 @@ class NodeLifecycleController:
             self._changed.set()
 
     async def monitor(self) -> None:
+        """Health of all nodes first: whether one may be emptied depends on how the others are."""
         nodes = self._nodes.store.list()
         names = {meta.name(node) for node in nodes}
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
+        nodes = [await self._guarded(self._check_health, node) or node for node in nodes]
         states = zone_states(nodes, self._context.options.unhealthy_zone_threshold)
+        sizes = Counter(zone_of(node) for node in nodes)
         for node in nodes:
-            try:
-                await self._monitor_node(node, states, nodes)
-            except ApiError as error:
-                logger.info("%s: node %s will be looked at again: %s", self.name, meta.name(node), error)
+            await self._guarded(partial(self._act, states=states, sizes=sizes), node)
 
-    async def _monitor_node(self, node: Object, states: dict[str, Zone], nodes: list[Object]) -> None:
+    async def _guarded(self, step: Callable[[Object], Awaitable[T]], node: Object) -> T | None:
+        try:
+            return await step(node)
+        except ApiError as error:
+            logger.info("%s: node %s will be looked at again: %s", self.name, meta.name(node), error)
+            return None
+
+    async def _check_health(self, node: Object) -> Object:
         name, now = meta.name(node), self._context.now()
         if name not in self._seen:
-            self._node_event(
-                node, "Normal", "RegisteredNode", f"Node {name} event: Registered Node {name} in Controller"
-            )
+            text = f"Node {name} event: Registered Node {name} in Controller"
+            self._node_event(node, "Normal", "RegisteredNode", text)
         lease = self._leases.store.get(f"{LEASE_NAMESPACE}/{name}")
         seen = self._seen[name] = observe(node, lease, self._seen.get(name), now)
         options = self._context.options
         grace, startup = options.node_monitor_grace_period, options.node_startup_grace_period
         if is_silent(node, seen, now, grace, startup):
-            node = await self._mark_unknown(node, now)
-        node = await self._taint(node, states, nodes, now)
+            return await self._mark_unknown(node, now)
+        return node
+
+    async def _act(self, node: Object, *, states: dict[str, Zone], sizes: Counter[str]) -> None:
+        now = self._context.now()
+        node = await self._taint(node, states, sizes, now)
         if ready_status(node) != "True" and get_condition(node, "Ready") is not None:
-            await self._mark_pods_not_ready(name, now)
+            await self._mark_pods_not_ready(meta.name(node), now)
         await self._evict(node, now)
 
     async def _mark_unknown(self, node: Object, now: datetime) -> Object:
@@ -117,24 +134,23 @@ class NodeLifecycleController:
         return result
 
     async def _taint(
-        self, node: Object, states: dict[str, Zone], nodes: list[Object], now: datetime
+        self, node: Object, states: dict[str, Zone], sizes: Counter[str], now: datetime
     ) -> Object:
-        may_evict = needs_eviction_taint(node) and self._take_turn(node, states, nodes, now)
-        wanted = taints(node, now, may_evict=may_evict)
+        may_evict = needs_eviction_taint(node) and self._take_turn(zone_of(node), states, sizes, now)
+        wanted = taints(node, now, may_evict=may_evict, all_down=all_zones_down(states))
         if wanted is None:
             return node
         version = meta.resource_version(node)
         patch = {"metadata": {"resourceVersion": version}, "spec": {"taints": wanted or None}}
         return await self._client.patch(NODES, meta.name(node), patch)
 
-    def _take_turn(self, node: Object, states: dict[str, Zone], nodes: list[Object], now: datetime) -> bool:
-        """Whether this node's zone may lose another node now."""
-        zone, options = zone_of(node), self._context.options
-        current = zone_states(self._nodes.store.list(), options.unhealthy_zone_threshold) or states
+    def _take_turn(self, zone: str, states: dict[str, Zone], sizes: Counter[str], now: datetime) -> bool:
+        """Whether this zone may lose another node now."""
+        options = self._context.options
         rate = eviction_rate(
             zone,
-            current if zone in current else states,
-            sum(zone_of(other) == zone for other in nodes),
+            states,
+            sizes[zone],
             options.node_eviction_rate,
             options.secondary_node_eviction_rate,
             options.large_cluster_size_threshold,
@@ -142,7 +158,7 @@ class NodeLifecycleController:
         due = self._next_taint.get(zone)
         if rate <= 0 or (due is not None and now < due):
             return False
-        self._next_taint[zone] = datetime.fromtimestamp(now.timestamp() + 1 / rate, now.tzinfo)
+        self._next_taint[zone] = now + timedelta(seconds=1 / rate)
         return True
 
     async def _mark_pods_not_ready(self, node_name: str, now: datetime) -> None:

@@ -96,16 +96,17 @@ def ready_status(node: Object) -> str:
     return str((get_condition(node, "Ready") or {}).get("status") or "Unknown")
 
 
-def taints(node: Object, now: datetime, *, may_evict: bool) -> list[Object] | None:
+def taints(node: Object, now: datetime, *, may_evict: bool, all_down: bool) -> list[Object] | None:
     """The taints the node should have, others' kept; None if it has them.
 
-    `may_evict` allows new NoExecute taints; those already there stay while their reason lasts.
+    `may_evict` allows new NoExecute taints; those already there stay while their reason lasts, unless every
+    node is down (`all_down`): then the fault is likelier ours, and no pod is to be evicted for it.
     """
     current = spec(node).get("taints") or []
     wanted = _by_condition(node)
     evicting = _evicting_key(node)
     held = any((t["key"], t["effect"]) == (evicting, "NoExecute") for t in current)
-    if evicting and (may_evict or held):
+    if evicting and not all_down and (may_evict or held):
         wanted.append((evicting, "NoExecute"))
     kept = [t for t in current if not _is_managed(t) or (t["key"], t["effect"]) in wanted]
     have = {(t["key"], t["effect"]) for t in kept}
@@ -166,11 +167,15 @@ def _zone_state(ready: list[bool], threshold: float) -> Zone:
     return Zone.PARTIAL if bad > 2 and bad / len(ready) >= threshold else Zone.NORMAL
 
 
+def all_zones_down(states: Mapping[str, Zone]) -> bool:
+    return all(state is Zone.FULL for state in states.values())
+
+
 def eviction_rate(
     zone: str, states: Mapping[str, Zone], size: int, normal: float, secondary: float, large: int
 ) -> float:
-    """Nodes per second that may be tainted for eviction; 0 when the fault is likelier ours than the nodes'."""
-    if all(state is Zone.FULL for state in states.values()):
+    """Nodes per second that may be tainted for eviction; 0 when the fault may be ours, not the nodes'."""
+    if all_zones_down(states):
         return 0.0
     if states[zone] is Zone.PARTIAL:
         return secondary if size > large else 0.0

@@ -97,7 +97,7 @@ class ReplicaController:
 
     def _owner_deleted(self, owner: Object) -> None:
         key = meta.object_key(owner)
-        self._expectations.delete_expectations(key)
+        self._expectations.delete(key)
         self._queue.add(key)
 
     def _pod_added(self, pod: Object) -> None:
@@ -151,7 +151,7 @@ class ReplicaController:
     async def sync(self, key: str) -> None:
         owner = self._owners.store.get(key)
         if owner is None:
-            self._expectations.delete_expectations(key)
+            self._expectations.delete(key)
             return
         settled = self._expectations.satisfied(key)
         pods = await self._ownership.claim(owner, selector_of(owner), self._candidates(owner))

@@ -52,7 +52,7 @@ class Failure:
 def plan_replicas(
     owner: Object, pods: list[Object], related: list[Object], now: datetime, burst: int = BURST_REPLICAS
 ) -> ReplicaPlan:
-    """`pods` are the owner's, `related` those of all owners under the same Deployment; only active ones count."""
+    """`pods` are the owner's, `related` those of its whole Deployment; only active ones count."""
     active = [pod for pod in pods if is_pod_active(pod)]
     surplus = len(active) - replicas(owner)
     if surplus <= 0:
@@ -65,7 +65,7 @@ def plan_replicas(
 def plan_status(
     owner: Object, pods: list[Object], failure: Failure | None, now: datetime, *, count_terminating: bool
 ) -> Object | None:
-    """The new status, or None if the recorded one says the same; None for `failure`: the last sync went well."""
+    """The new status, or None if the recorded one says the same. No `failure`: the sync went well."""
     new = copy.deepcopy(status(owner))
     new.update(_counts(owner, pods, now, count_terminating))
     new["observedGeneration"] = meta.generation(owner)

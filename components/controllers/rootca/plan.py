@@ -7,9 +7,9 @@ from apiserver.api.meta import Object
 
 NAME = "kube-root-ca.crt"
 _DESCRIPTION = (
-    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as "
-    "the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of "
-    "Kubernetes clusters."
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such "
+    "as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions "
+    "of Kubernetes clusters."
 )
 _ANNOTATIONS = {"kubernetes.io/description": _DESCRIPTION}
 

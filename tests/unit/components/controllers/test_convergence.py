@@ -1,4 +1,4 @@
-"""The workload controllers together on a fake API server in virtual time, also when killed and started again."""
+"""The workload controllers on a fake API server in virtual time, also when killed and started again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def deployment(replicas: int, image: str, strategy: str = "RollingUpdate") -> di
 
 
 class Cluster:
-    """Manager and a kubelet of sorts: pods become ready a second after they appear, deletions finish at once."""
+    """Manager and a kubelet of sorts: pods become ready, and end, within a second."""
 
     def __init__(self) -> None:
         self.api = FakeApi(clock)
@@ -64,7 +64,8 @@ class Cluster:
         elif not pod.get("status", {}).get("podIP"):
             self._address += 1
             ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-            status = {"phase": "Running", "podIP": f"10.0.{self._address // 250}.{self._address % 250 + 1}"}
+            address = f"10.0.{self._address // 250}.{self._address % 250 + 1}"
+            status = {"phase": "Running", "podIP": address}
             await self.api.patch(
                 PODS,
                 metadata["name"],
