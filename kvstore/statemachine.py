@@ -67,8 +67,8 @@ DEFAULT_QUOTA = 2 << 30
 
 _COMMIT_INTERVAL = 0.1
 _COMMIT_COMMANDS = 500
-"""A commit stops the event loop for the disk's fdatasync and 7 to 20 microseconds for each command in it, the more
-the farther apart the keys are: about 10 ms at most for this many."""
+"""A commit stops the event loop for the disk's fdatasync and 7 to 25 microseconds for each command in it,
+the more the farther apart the keys are: 13 ms measured for 500 scattered puts."""
 _COMPACTION_SLICE = 500
 _SPACE_IS_BACK = 0.9
 """Of the quota: the alarm ends well below the line where it starts, or it would come and go."""
