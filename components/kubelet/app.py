@@ -1,4 +1,5 @@
-"""Puts a kubelet together from its configuration and runs it; used by `__main__` and by `components.worker`."""
+"""Puts a kubelet together from its configuration and runs it; used by `__main__` and by
+`components.worker`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a kubelet is told, from its flags (`__main__`) or from a worker's configuration (`components.worker`)."""
+"""What a kubelet is told, from its flags (`__main__`) or from a worker's configuration
+(`components.worker`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A container's environment, command and arguments (P): literal values, references, `$(VAR)` expansion, services.
+"""A container's environment, command and arguments (P): literal values, references, `$(VAR)` expansion,
+services.
 
 Called by `pods.containers` with the objects already fetched. Order and precedence as kubelet_pods.go
 makeEnvironmentVariables: service variables, then envFrom, then env, a later one replacing an earlier.
@@ -112,7 +113,7 @@ def service_variables(services: Sequence[Object]) -> dict[str, str]:
 
 def visible_services(services: Sequence[Object], namespace: str, links: bool) -> list[Object]:
     """The pod's own namespace (if it wants links) and always `default/kubernetes`."""
-    chosen = {}
+    chosen: dict[str, Object] = {}
     for service in services:
         meta = service["metadata"]
         if meta["namespace"] == "default" and meta["name"] == "kubernetes":

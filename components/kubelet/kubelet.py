@@ -1,8 +1,8 @@
 """The kubelet: one node's agent. Watches the pods bound to its node and gives each a worker.
 
-Composed here: runtime, volumes, probes, workers, node agent, HTTPS server. Fed by the API server through informers; reports
-back through `pods.reporter`, `node.agent` and events. Stopping it leaves the containers running: a new kubelet
-on the same root directory takes them up again.
+Composed here: runtime, volumes, probes, workers, node agent, HTTPS server. Fed by the API server through
+informers; reports back through `pods.reporter`, `node.agent` and events. Stopping it leaves the
+containers running: a new kubelet on the same root directory takes them up again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""ConfigMaps, Secrets and Services as the kubelet needs them: watched one by one, only while a pod refers to them.
+"""ConfigMaps, Secrets and Services as the kubelet needs them: watched one by one, only while a pod
+refers to them.
 
-As kubelet's watch-based manager: the first `get` of an object starts an informer for that one name, the last pod that
-`release`s it ends it. A change calls `on_change` with the uids of the pods that use it.
+As kubelet's watch-based manager: the first `get` of an object starts an informer for that one name, the
+last pod that `release`s it ends it. A change calls `on_change` with the uids of the pods that use it.
 """
 
 from __future__ import annotations

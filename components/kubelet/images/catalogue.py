@@ -1,14 +1,15 @@
-"""The images of the process runtime: what is truly on this machine, under image names (P but for `Catalogue.default`).
+"""The images of the process runtime: what is truly on this machine, under image names (P but for
+`Catalogue.default`).
 
-    kuberaft/echo    HTTP, TCP and UDP echo server (images/echo.py)      any tag; the tag is told in its answers
+    kuberaft/echo    HTTP, TCP and UDP echo server (images/echo.py); its answers tell the tag
     kuberaft/pause   sleeps until it is told to end (images/pause.py)
     python           this interpreter
     busybox          the host's busybox, if there is one
     host             any command of the host
 
-A topology can add more: name -> entrypoint, command, environment. Anything else is refused with a text that names
-the way to real images. `docker.io/library/python:3.12` and `python` are the same name; the tag never selects
-another interpreter, it is only told on.
+A topology can add more: name -> entrypoint, command, environment. Anything else is refused with a text
+that names the way to real images. `docker.io/library/python:3.12` and `python` are the same name; the
+tag never selects another interpreter, it is only told on.
 """
 
 from __future__ import annotations
@@ -94,9 +95,10 @@ class Catalogue:
     def explain(self, reference: str) -> str:
         names = ", ".join(sorted(self._images))
         return (
-            f'failed to pull and unpack image "{reference}": not in the catalogue of the process runtime, which '
-            f"runs programs of this machine and downloads nothing. It has: {names}. Add a program of yours under "
-            f"`images` in the topology file; images from a registry need the containerd runtime (a later version)."
+            f'failed to pull and unpack image "{reference}": not in the catalogue of the process runtime, '
+            f"which runs programs of this machine and downloads nothing. It has: {names}. Add a program of "
+            f"yours under `images` in the topology file; images from a registry need the containerd runtime "
+            f"(a later version)."
         )
 
 
@@ -104,9 +106,9 @@ def _built_in() -> list[Image]:
     python = sys.executable
     # Isolated and without site packages: starts in half the time and a third of the memory.
     script = [python, "-I", "-S"]
+    own = [_HERE / name for name in ("echo.py", "pause.py")]
     images = [
-        Image("kuberaft/echo", [*script, str(_HERE / "echo.py")], size=(_HERE / "echo.py").stat().st_size),
-        Image("kuberaft/pause", [*script, str(_HERE / "pause.py")], size=(_HERE / "pause.py").stat().st_size),
+        *(Image(f"kuberaft/{path.stem}", [*script, str(path)], size=path.stat().st_size) for path in own),
         Image("python", [python], size=Path(python).stat().st_size),
         Image("host", size=0),
     ]

@@ -1,11 +1,11 @@
 """The image `kuberaft/echo`: a small server that says who answered, for demonstrations and tests.
 
-Listens on the pod's own address (`POD_IP`): HTTP on `PORT` (8080), TCP echo on the next port, UDP echo on the one
-after. One thread and `selectors`; starts in a few ten milliseconds because it imports next to nothing.
-Every HTTP answer is JSON: pod, podIP, node, namespace, version (the image's tag), path, client. The query can ask for
-`delay=SECONDS`, `status=CODE` and `exit=CODE` (answer, then end). `/readyz` and `/healthz` answer 200 until a POST to
-`/readyz?ok=false` or `/healthz?ok=false` changes that. On SIGTERM it takes no new connection, finishes the requests it
-has and ends with 0.
+Listens on the pod's own address (`POD_IP`): HTTP on `PORT` (8080), TCP echo on the next port, UDP echo
+on the one after. One thread and `selectors`; starts in a few ten milliseconds because it imports next to
+nothing. Every HTTP answer is JSON: pod, podIP, node, namespace, version (the image's tag), path, client.
+The query can ask for `delay=SECONDS`, `status=CODE` and `exit=CODE` (answer, then end). `/readyz` and
+`/healthz` answer 200 until a POST to `/readyz?ok=false` or `/healthz?ok=false` changes that. On SIGTERM
+it takes no new connection, finishes the requests it has and ends with 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Selects from one container's log file what a client asked for, and follows it while the container runs.
 
-Used by `server.logs`. Semantics of kuberuntime/logs: tailLines first, then the time filter, limitBytes on the output;
-a partial record has no newline of its own. Following waits for inotify events, it never polls.
+Used by `server.logs`. Semantics of kuberuntime/logs: tailLines first, then the time filter, limitBytes
+on the output; a partial record has no newline of its own. Following waits for inotify events, it never
+polls.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def render(record: Record, options: LogOptions) -> bytes:
 
 async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> AsyncIterator[bytes]:
     """Output in pieces; ends with the file, or when following with the container."""
+    if not _exists(path):
+        return
     left = options.limit_bytes
     offset = tail_offset(path, options.tail_lines) if options.tail_lines is not None else 0
     watch = FileWatch(path) if options.follow else None
@@ -80,6 +83,11 @@ async def read(path: Path, options: LogOptions, running: Callable[[], bool]) -> 
     finally:
         if watch is not None:
             watch.close()
+
+
+def _exists(path: Path) -> bool:
+    """A container that failed to start has no log."""
+    return path.exists()
 
 
 def _selected(lines: list[bytes], options: LogOptions) -> list[bytes]:

@@ -1,7 +1,8 @@
 """Keeps this node's Node object and Lease: registers at once, then heartbeats.
 
-Started by `kubelet.Kubelet`. The Lease is renewed every quarter of its duration; the status is sent when it changed, and
-at least every `node_status_update_frequency`. As kubelet_node_status.go and the nodelease controller.
+Started by `kubelet.Kubelet`. The Lease is renewed every quarter of its duration; the status is sent when
+it changed, and at least every `node_status_update_frequency`. As kubelet_node_status.go and the
+nodelease controller.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether this node takes a pod that was bound to it (P): its selector and the resources left.
 
-Called by `kubelet.Kubelet` once per new pod. As lifecycle/predicate.go: what the scheduler checked is checked again,
-because a pod may name its node itself.
+Called by `kubelet.Kubelet` once per new pod. As lifecycle/predicate.go: what the scheduler checked is
+checked again, because a pod may name its node itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiserver.api.pods import pod_requests
-from apiserver.api.quantity import parse_quantity
+from apiserver.api.quantity import Quantity, parse_quantity
 
 Object = dict[str, Any]
 _CHECKED = ("cpu", "memory", "ephemeral-storage")
@@ -34,13 +34,17 @@ def refusal(
     for name in _CHECKED:
         if name not in wanted or name not in allocatable:
             continue
-        scale = (lambda q: q.milli_value()) if name == "cpu" else (lambda q: q.value())
-        ask, have = scale(wanted[name]), scale(parse_quantity(allocatable[name]))
-        taken = sum(scale(requests[name]) for requests in used if name in requests)
+        ask, have = _amount(name, wanted[name]), _amount(name, parse_quantity(allocatable[name]))
+        taken = sum(_amount(name, requests[name]) for requests in used if name in requests)
         if ask and taken + ask > have:
             return f"OutOf{name}", _text(name, ask, taken, have)
     return None
 
 
+def _amount(resource: str, quantity: Quantity) -> int:
+    return quantity.milli_value() if resource == "cpu" else quantity.value()
+
+
 def _text(resource: str, requested: int, used: int, capacity: int) -> str:
-    return f"Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+    amounts = f"requested: {requested}, used: {used}, capacity: {capacity}"
+    return f"Node didn't have enough resource: {resource}, {amounts}"

@@ -1,7 +1,7 @@
 """Back-off per key (P): 10 s after the first failure, doubling to 5 min, forgotten after 10 min of peace.
 
-As client-go's util/flowcontrol/backoff.go, which the kubelet uses for crashing containers and image pulls. Times are
-seconds of any one clock; `event` is when the thing failed (a container's exit).
+As client-go's util/flowcontrol/backoff.go, which the kubelet uses for crashing containers and image
+pulls. Times are seconds of any one clock; `event` is when the thing failed (a container's exit).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From a container in a pod's spec to the CRI request: image, environment, mounts, identity.
 
-Called by `pods.worker` for each container it starts. Everything a container asks for that this node cannot give raises
-a RuntimeFault whose reason becomes the waiting reason; nothing is left out silently.
+Called by `pods.worker` for each container it starts. Everything a container asks for that this node
+cannot give raises a RuntimeFault whose reason becomes the waiting reason; nothing is left out silently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from components.client.resources import CONFIG_MAPS, SECRETS
 from components.kubelet.env import expand, field_value, resource_value, service_variables, visible_services
 from components.kubelet.objects import ObjectCache, ObjectMissing
 from components.kubelet.pods.hosts import hosts_file
-from components.kubelet.pods.plan import container_hash
+from components.kubelet.pods.plan import container_hash, pod_text
 from components.kubelet.runtime.interface import ConfigFault, ContainerConfig, Mount
 from components.kubelet.volumes.manager import VolumeManager
 from components.kubelet.volumes.payload import data_of
@@ -214,8 +214,7 @@ def _identity(pod: Object, container: Object) -> tuple[int | None, int | None]:
         if user is None:
             raise ConfigFault(
                 "container has runAsNonRoot and image will run as root "
-                f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}({pod["metadata"]["uid"]})", '
-                f"container: {container['name']})"
+                f'(pod: "{pod_text(pod)}", container: {container["name"]})'
             )
         if user == 0:
             raise ConfigFault("container's runAsUser breaks non-root policy")

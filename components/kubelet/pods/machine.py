@@ -1,7 +1,7 @@
 """The life of a pod on this node (P): syncing -> terminating -> terminated, never back.
 
-Owned by `pods.worker`. As pod_workers.go: the first reason to end a pod wins, a shorter grace period may follow, and
-a pod that ended stays ended whatever its spec says later.
+Owned by `pods.worker`. As pod_workers.go: the first reason to end a pod wins, a shorter grace period may
+follow, and a pod that ended stays ended whatever its spec says later.
 """
 
 from __future__ import annotations

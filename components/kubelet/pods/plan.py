@@ -1,8 +1,9 @@
 """What to do next for one running pod (P): from its spec and what runs to sandbox, starts, kills and waits.
 
-Called by `pods.worker` on every wake-up; level-based, so a lost wake-up or a restarted kubelet changes nothing.
-As kuberuntime's computePodActions: the sandbox first, init containers one after the other (restartable ones, the
-sidecars, stay running and let the next one go on once they have started), then all app containers.
+Called by `pods.worker` on every wake-up; level-based, so a lost wake-up or a restarted kubelet changes
+nothing. As kuberuntime's computePodActions: the sandbox first, init containers one after the other
+(restartable ones, the sidecars, stay running and let the next one go on once they have started), then
+all app containers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about the pod now. `started(name)`: running, and past its startup probe and postStart hook."""
+    """What is known about the pod now. `started(name)`: running, past its startup probe and hook."""
 
     pod: Pod
     sandbox_id: str | None  # of a sandbox that is ready
@@ -144,7 +145,7 @@ def _restart(
 
 
 def is_finished(pod: Pod, latest: Mapping[str, ContainerStatus]) -> bool:
-    """Nothing will ever run again: an init container failed for good, or every app container ended for good."""
+    """Nothing will ever run again: an init container failed for good, or all app containers ended."""
     for container in init_containers(pod):
         status = latest.get(container["name"])
         if is_sidecar(container) or status is None or status.state != "EXITED":

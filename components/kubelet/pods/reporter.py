@@ -1,7 +1,8 @@
-"""Sends pod statuses to the API server: only changes, one request at a time per pod, retried until they arrive.
+"""Sends pod statuses to the API server: only changes, one request at a time per pod, retried until they
+arrive.
 
-Fed by `pods.worker` with whole statuses. The patch carries the pod's uid, so that a status never reaches another pod
-of the same name.
+Fed by `pods.worker` with whole statuses. The patch carries the pod's uid, so that a status never reaches
+another pod of the same name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Starts one container: image, config, create, start, postStart hook; and stops one: preStop hook, signals.
 
-Used by `pods.worker`. Failures come back as the waiting state to show, with the events and texts of the original
-(kuberuntime_container.go startContainer and killContainer, images/image_manager.go).
+Used by `pods.worker`. Failures come back as the waiting state to show, with the events and texts of the
+original (kuberuntime_container.go startContainer and killContainer, images/image_manager.go).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pod status as Kubernetes reports it (P): phase, conditions and container statuses.
 
-Fed by `pods.worker` with what runs; its result is sent by `pods.reporter`. As kubelet_pods.go generateAPIPodStatus and
-status/generate.go, with their reasons and messages.
+Fed by `pods.worker` with what runs; its result is sent by `pods.reporter`. As kubelet_pods.go
+generateAPIPodStatus and status/generate.go, with their reasons and messages.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One pod's worker: drives the pod on this node from its first sight to its removal.
 
-Woken by `update` (the API server), `poke` (the runtime, a probe) and `refresh` (an object it refers to changed); decides
-with `pods.plan` and `pods.machine`, acts through `pods.starter` and the runtime, and tells `pods.reporter`.
-Between wake-ups it sleeps: an idle pod costs nothing.
+Woken by `update` (the API server), `poke` (the runtime, a probe) and `refresh` (an object it refers to
+changed); decides with `pods.plan` and `pods.machine`, acts through `pods.starter` and the runtime, and
+tells `pods.reporter`. Between wake-ups it sleeps: an idle pod costs nothing.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class PodWorker:
                 continue
 
     async def _step(self) -> float | None:
-        """One round; seconds until the next one is due by itself, None for never, negative when all is done."""
+        """One round; seconds until the next one is due by itself, None for never, negative for done."""
         self._observe()
         if self.life.phase is Phase.SYNCING:
             delay = await self._sync()
@@ -314,7 +314,7 @@ class PodWorker:
             for old in history[_KEPT_CONTAINERS:]:
                 if old.state in ("EXITED", "CREATED"):
                     await self._s.runtime.remove_container(old.id)
-                    Path(old.log_path).unlink(missing_ok=True)
+                    _remove_log(old)
 
     # --- ending
 
@@ -417,3 +417,7 @@ class PodWorker:
                 text = last_lines(Path(status.log_path), lines=80, limit=2048)
             self._messages[status.id] = text
         return self._messages[status.id]
+
+
+def _remove_log(status: ContainerStatus) -> None:
+    Path(status.log_path).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """One probe's thresholds (P): turns single results into the container's liveness, readiness or started state.
 
-Fed by `probes.worker`, which owns the clock and the requests. As prober/worker.go: liveness starts good, readiness
-bad, startup unknown; a state changes after `successThreshold` or `failureThreshold` equal results in a row.
+Fed by `probes.worker`, which owns the clock and the requests. As prober/worker.go: liveness starts good,
+readiness bad, startup unknown; a state changes after `successThreshold` or `failureThreshold` equal
+results in a row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One probe or lifecycle action: an HTTP request, a TCP connection or a command in the container.
 
-Called by `probes.worker` and `pods.hooks`. Answers (success, output for the event); a request that cannot be made is
-a failure with the reason, as prober.go reports it.
+Called by `probes.worker` and `pods.hooks`. Answers (success, output for the event); a request that
+cannot be made is a failure with the reason, as prober.go reports it.
 """
 
 from __future__ import annotations

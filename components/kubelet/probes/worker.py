@@ -1,7 +1,8 @@
-"""Runs the probes of all running containers: one task per container and probe, its thresholds in `probes.core`.
+"""Runs the probes of all running containers: one task per container and probe, its thresholds in
+`probes.core`.
 
-Told by `pods.worker` which containers run (`ensure`) and which ended (`forget`); tells it about changes through
-`on_change(pod uid)`. Liveness and readiness wait for the startup probe.
+Told by `pods.worker` which containers run (`ensure`) and which ended (`forget`); tells it about changes
+through `on_change(pod uid)`. Liveness and readiness wait for the startup probe.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _FIELDS: dict[Kind, str] = {
     "liveness": "livenessProbe",
     "readiness": "readinessProbe",
 }
+
+_FIRST_PROBE = 0.15  # seconds after the start of a container whose probe has no initial delay
 
 
 @dataclass
@@ -106,8 +109,8 @@ class ProbeManager:
         timing = state.timing
         if kind != "startup":
             await running.started.wait()
-        # Spread over a short time, so that a restarted kubelet does not probe everything at once.
-        await asyncio.sleep(timing.initial_delay or self._rng.random() * min(timing.period, 1.0) * 0.1)
+        # A program needs a moment to open its port; a probe before that would cost a whole period.
+        await asyncio.sleep(timing.initial_delay or _FIRST_PROBE + self._rng.random() * 0.1)
         while True:
             ok, output = await self._prober.probe(spec, container, container_id, pod_ip, timing.timeout)
             if not ok:

@@ -1,7 +1,7 @@
 """The kubelet's HTTPS server: what the API server asks a node for (logs, pods, statistics) and health.
 
-TLS with a client certificate of the cluster's CA; without certificate files the server does not start (its answers hold
-logs and environment). Routes as the original's pkg/kubelet/server/server.go.
+TLS with a client certificate of the cluster's CA; without certificate files the server does not start
+(its answers hold logs and environment). Routes as the original's pkg/kubelet/server/server.go.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """GET /containerLogs/{namespace}/{pod}/{container}: what `kubectl logs` reads, through the API server.
 
-Errors are plain text with the original's words and code: an unknown pod is 404, a container that has not started 400.
+Errors are plain text with the original's words and code: an unknown pod is 404, a container that has not
+started 400.
 """
 
 from __future__ import annotations
@@ -33,10 +34,8 @@ class LogHandler:
             raise web.HTTPBadRequest(text=f"invalid log options: {error}\n") from error
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        path = Path(status.log_path)
-        if path.exists():
-            async for piece in read(path, options, lambda: self._running(status)):
-                await response.write(piece)
+        async for piece in read(Path(status.log_path), options, lambda: self._running(status)):
+            await response.write(piece)
         await response.write_eof()
         return response
 

@@ -1,7 +1,7 @@
 """Use of CPU and memory per container, pod and node, in the two forms that clients of a kubelet read.
 
-`/stats/summary` (JSON, what `kubectl top` and metrics servers once used) and `/metrics/resource` (Prometheus text, what
-metrics-server uses now). The figures come from the runtime and from /proc.
+`/stats/summary` (JSON, what `kubectl top` and metrics servers once used) and `/metrics/resource`
+(Prometheus text, what metrics-server uses now). The figures come from the runtime and from /proc.
 """
 
 from __future__ import annotations

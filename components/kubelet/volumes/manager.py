@@ -1,7 +1,8 @@
 """A pod's volumes on this node: makes their directories, fills them, keeps them current, removes them.
 
-Called by `pods.worker` before containers start (`mount_all`) and again whenever an object a pod refers to changes.
-Feeds the runtime's bind mounts. Volume types that need storage drivers are refused as FailedMount with the type.
+Called by `pods.worker` before containers start (`mount_all`) and again whenever an object a pod refers
+to changes. Feeds the runtime's bind mounts. Volume types that need storage drivers are refused as
+FailedMount with the type.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class VolumeManager:
     def path(self, uid: str, volume: Object) -> Path:
         if "hostPath" in volume:
             return Path(volume["hostPath"]["path"])
-        return self.pod_dir(uid) / "volumes" / volume["name"]
+        return self.pod_dir(uid) / "volumes" / str(volume["name"])
 
     async def mount_all(self, pod: Object, facts: Mapping[str, str]) -> None:
         """Set up every volume, or bring it up to date. Raises MountFailed for the first that cannot be."""

@@ -1,8 +1,8 @@
 """Writes a volume's files so that a reader sees the old set or the new set, never a mixture.
 
-As the original's AtomicWriter: files live in a directory named by time, `..data` is a link to it that is replaced in one
-rename, and the visible names are links through `..data`. The inode of the mounted directory never changes, so a
-bind mount in a running container sees updates.
+As the original's AtomicWriter: files live in a directory named by time, `..data` is a link to it that is
+replaced in one rename, and the visible names are links through `..data`. The inode of the mounted
+directory never changes, so a bind mount in a running container sees updates.
 """
 
 from __future__ import annotations

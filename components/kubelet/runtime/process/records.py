@@ -1,4 +1,5 @@
-"""What the process runtime keeps on disk, one directory per sandbox, so that a new kubelet finds everything again.
+"""What the process runtime keeps on disk, one directory per sandbox, so that a new kubelet finds
+everything again.
 
 <root>/sandboxes/<sandbox id>/sandbox.json          SandboxRecord, written here
                              /shim.sock shim.log    the shim's

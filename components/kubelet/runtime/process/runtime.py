@@ -1,9 +1,11 @@
-"""The process runtime: pods as plain processes of the user, in namespaces where the kernel grants them, without root.
+"""The process runtime: pods as plain processes of the user, in namespaces where the kernel grants them,
+without root.
 
-Implements `runtime.interface.Runtime`. A sandbox is a shim process plus an address from the node's pod CIDR; a
-container is a session under the shim with its own file tree, PID namespace and working directory. What is asked but
-cannot be given is refused with a `ConfigFault` that says why; nothing is silently left out. Isolation is found out
-once by trying it: "full" (mount and PID namespaces), "mount" (no PID namespace: /proc is masked here), "none".
+Implements `runtime.interface.Runtime`. A sandbox is a shim process plus an address from the node's pod
+CIDR; a container is a session under the shim with its own file tree, PID namespace and working
+directory. What is asked but cannot be given is refused with a `ConfigFault` that says why; nothing is
+silently left out. Isolation is found out once by trying it: "full" (mount and PID namespaces), "mount"
+(no PID namespace: /proc is masked here), "none".
 """
 
 from __future__ import annotations

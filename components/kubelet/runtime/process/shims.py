@@ -79,7 +79,7 @@ async def probe(root: Path, namespaces: tuple[str, ...]) -> str | None:
 
 
 class ShimClient:
-    """One connection to one shim. `on_exit(status)` for each ended container, `on_gone()` when the shim ended."""
+    """One connection to one shim. `on_exit(status)`: a container ended; `on_gone()`: the shim ended."""
 
     def __init__(
         self, directory: Path, on_exit: Callable[[dict[str, Any]], None], on_gone: Callable[[], None]

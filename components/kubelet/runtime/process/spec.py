@@ -1,7 +1,8 @@
 """From a CRI container config to what the shim executes (P but for the user's own ids, which are passed in).
 
-Decides the namespaces, the argument vector and the environment, and refuses with a reason what a plain process cannot
-be: another user without the right to change to it, a read-only root without a mount namespace, volumes without one.
+Decides the namespaces, the argument vector and the environment, and refuses with a reason what a plain
+process cannot be: another user without the right to change to it, a read-only root without a mount
+namespace, volumes without one.
 """
 
 from __future__ import annotations

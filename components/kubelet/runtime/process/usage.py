@@ -1,7 +1,8 @@
 """What containers use, from the kernel: one pass over /proc gives CPU time and memory of every container.
 
 CPU time includes children already reaped, so it does not fall when a worker process of a container ends.
-The working set is resident memory that is not shared file pages, as close as /proc comes to the cgroup's figure.
+The working set is resident memory that is not shared file pages, as close as /proc comes to the cgroup's
+figure.
 """
 
 from __future__ import annotations

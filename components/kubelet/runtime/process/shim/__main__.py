@@ -1,4 +1,5 @@
-"""Start of a shim: `python -I -S <this directory>/__main__.py <sandbox directory>`, run by `runtime.process.shims`.
+"""Start of a shim: `python -I -S <this directory>/__main__.py <sandbox directory>`, run by
+`runtime.process.shims`.
 
 Detaches from the kubelet (its own session, its parent gone) and returns to the caller only when the socket
 listens, so that the exit of the first process means "ready". Prints the pid of the shim.

@@ -1,8 +1,8 @@
 """A container's output in the CRI log format: `<RFC 3339 nanoseconds> <stdout|stderr> <F|P> <text>`.
 
 Written by the shim, read by `components.kubelet.logs`. A line longer than the read buffer is split into
-`P` (partial) records closed by an `F`. When the file reaches `max_bytes` it is renamed with its time and a new one
-started; `max_files` of them are kept, the current one included.
+`P` (partial) records closed by an `F`. When the file reaches `max_bytes` it is renamed with its time and
+a new one started; `max_files` of them are kept, the current one included.
 """
 
 from __future__ import annotations

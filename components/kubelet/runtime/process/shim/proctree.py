@@ -1,7 +1,8 @@
 """The processes of one container, read from /proc: who they are, what they hold, how to end them all.
 
-A container with a PID namespace is the tree below its first process (orphans in it come back to that process).
-Without one, a process that leaves the tree still carries the session of the container's first process.
+A container with a PID namespace is the tree below its first process (orphans in it come back to that
+process). Without one, a process that leaves the tree still carries the session of the container's first
+process.
 """
 
 from __future__ import annotations

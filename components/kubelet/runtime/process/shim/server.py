@@ -5,9 +5,9 @@ containers and records each exit in `containers/<id>/status.json`, so that a kub
 what happened meanwhile. One shim per pod, not per container: it is the pod's sandbox (as containerd's shim v2
 is), costs one interpreter per pod, and starting a further container or a probe is only a fork.
 
-Protocol: JSON lines on a Unix socket in the sandbox directory. Requests carry `id` and `op` (start, kill, exec, list,
-shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit", "status": {...}}` comes unasked.
-One thread, one epoll; it sleeps unless something happens.
+Protocol: JSON lines on a Unix socket in the sandbox directory. Requests carry `id` and `op` (start,
+kill, exec, list, shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit", "status":
+{...}}` comes unasked. One thread, one epoll; it sleeps unless something happens.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Shim:
             raise
         container = Container(spec, child, log)
         self._containers[spec["id"]] = container
-        self._watch_output(container, container.streams)
+        self._watch_output(container, list(container.streams))
         self._record(container)
         return container.status
 
@@ -203,7 +203,7 @@ class Shim:
         deadline = time.monotonic() + float(str(message["limit"]))
         run = Exec(client, int(str(message["id"])), child, deadline)
         self._execs[child.pid] = run
-        self._watch_output(run, run.output)
+        self._watch_output(run, list(run.output))
         return None
 
     def _op_list(self, _client: Client, _message: dict[str, object]) -> object:
@@ -226,8 +226,8 @@ class Shim:
 
     # --- processes
 
-    def _watch_output(self, owner: Container | Exec, fds: object) -> None:
-        for fd in list(fds):  # type: ignore[call-overload]
+    def _watch_output(self, owner: Container | Exec, fds: list[int]) -> None:
+        for fd in fds:
             os.set_blocking(fd, False)
             self._owners[fd] = owner
             self._epoll.register(fd, select.EPOLLIN)

@@ -14,7 +14,12 @@ import socket
 from components.kubelet.runtime.process.shim import syscalls as sc
 from components.kubelet.runtime.process.shim.rootfs import Tree
 
-Spec = dict  # the JSON object that the runtime wrote: see runtime/process/spec.py
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn, TypeAlias
+
+    Spec: TypeAlias = dict[str, Any]  # the JSON object that runtime/process/spec.py wrote
 
 _FLAGS = {"user": sc.CLONE_NEWUSER, "mount": sc.CLONE_NEWNS, "pid": sc.CLONE_NEWPID, "uts": sc.CLONE_NEWUTS}
 _NS_FILES = (("user", "user"), ("mount", "mnt"), ("uts", "uts"), ("pid", "pid"))
@@ -44,7 +49,7 @@ def execute(spec: Spec, pid: int, argv: list[str]) -> Child:
     return _fork(0, lambda: _join_container(spec, pid, argv))
 
 
-def _fork(flags: int, body) -> Child:  # type: ignore[no-untyped-def]
+def _fork(flags: int, body: Callable[[], None]) -> Child:
     out_r, out_w = os.pipe()
     err_r, err_w = os.pipe()
     told_r, told_w = os.pipe()
@@ -63,7 +68,7 @@ def _fork(flags: int, body) -> Child:  # type: ignore[no-untyped-def]
     return Child(pid, out_r, err_r)
 
 
-def _run_child(body, out_w: int, err_w: int, told_w: int) -> None:  # type: ignore[no-untyped-def]
+def _run_child(body: Callable[[], None], out_w: int, err_w: int, told_w: int) -> NoReturn:
     """Never returns: the child ends in exec, or says on `told_w` why not."""
     try:
         signal.set_wakeup_fd(-1)
