@@ -58,7 +58,7 @@ class Launcher:
     async def start(
         self, on_exit: Callable[[int, int], None], on_death: Callable[[ClusterError], None]
     ) -> None:
-        """Listen to the starter. `on_death` hears when the starter itself ends, and with it all it started."""
+        """Listen to the starter. `on_death` hears when the starter ends, and with it all it started."""
         self._on_exit, self._on_death = on_exit, on_death
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         self._reader = asyncio.create_task(self._read(reader))

@@ -1,0 +1,104 @@
+"""A master's admin socket: what the supervisor asks of one master, without certificates or HTTP.
+
+Answers come from this master's own state and never wait for the others, but for `snapshot` and `move-leader`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from apiserver.api.meta import parse_time
+from components.cluster import ipc
+from components.cluster.errors import ClusterError
+from components.cluster.stalls import StallWatch
+from components.cluster.status import MemberAnswer, NodeStatus
+from kvstore.errors import StoreError
+from kvstore.member import Member
+from kvstore.types import RangeRequest
+
+NODES = b"/registry/minions/"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Admin:
+    """The operations. `serving` says whether the API server takes requests."""
+
+    def __init__(self, member: Member, stalls: StallWatch) -> None:
+        self._member = member
+        self._stalls = stalls
+        self.serving = False
+
+    def server(self, path: Path) -> ipc.Server:
+        """The socket that offers them."""
+        operations = {
+            "status": self._status,
+            "nodes": self._nodes,
+            "snapshot": self._snapshot,
+            "move-leader": self._move_leader,
+        }
+        return ipc.Server(path, operations)
+
+    async def _status(self, request: dict[str, Any]) -> Any:
+        status = await self._member.status()
+        answer = MemberAnswer(
+            name=self._member.config.name,
+            member_id=f"{self._member.id:x}",
+            leader=self._member.is_leader,
+            leader_name=self._member.member_name(self._member.leader_id),
+            term=status.raft_term,
+            applied_index=status.raft_applied_index,
+            revision=status.header.revision,
+            db_size=status.db_size,
+            ready=self.serving and self._member.leader_id is not None,
+            stalls=self._stalls.count,
+            memory=_resident(),
+        )
+        return msgspec.to_builtins(answer)
+
+    async def _nodes(self, request: dict[str, Any]) -> Any:
+        wanted = RangeRequest(key=NODES, range_end=NODES[:-1] + b"0", serializable=True)
+        response = await self._member.range(wanted)
+        return [msgspec.to_builtins(_node(msgspec.json.decode(kv.value))) for kv in response.kvs]
+
+    async def _snapshot(self, request: dict[str, Any]) -> Any:
+        path = Path(request["file"])
+        try:
+            meta = await self._member.snapshot(path)
+        except (OSError, StoreError) as error:
+            raise ClusterError(f"{path}: the snapshot could not be taken: {error}", "try again") from error
+        return {"revision": meta.revision, "size": meta.size, "sha256": meta.sha256}
+
+    async def _move_leader(self, request: dict[str, Any]) -> Any:
+        by_name = {member.name: member.id for member in self._member.member_list()}
+        target = by_name.get(request["to"])
+        if target is None:
+            raise ClusterError(
+                f"there is no master {request['to']!r}", f"the masters are {', '.join(by_name)}"
+            )
+        try:
+            await self._member.move_leader(target)
+        except StoreError as error:
+            raise ClusterError(f"the leadership did not move: {error}", "look at kuberaft status") from error
+
+
+def _node(node: dict[str, Any]) -> NodeStatus:
+    status = node.get("status") or {}
+    ready: dict[str, Any] = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
+    heartbeat = ready.get("lastHeartbeatTime")
+    addresses = [a["address"] for a in status.get("addresses") or () if a["type"] == "InternalIP"]
+    return NodeStatus(
+        name=node["metadata"]["name"],
+        ready=ready.get("status", "Unknown"),
+        heartbeat=parse_time(heartbeat).timestamp() if heartbeat else 0.0,
+        address=addresses[0] if addresses else "",
+    )
+
+
+def _resident() -> int:
+    """Bytes of memory in use by this process."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE

@@ -1,0 +1,166 @@
+"""A master process (`python -m components.master --config FILE`).
+
+Store member, API server, scheduler and controller manager in one. Composition root, started by the supervisor. All four share one event loop; scheduler and controllers speak to
+this master's own API server and lead through Leases. The process ends when the store can no longer work (its
+disk failed) or the API server cannot serve: what leads elsewhere takes over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from apiserver.server import ApiServer
+from apiserver.storage.embedded import EmbeddedStorage
+
+from apiserver.config import ApiServerConfig
+from components import processes
+from components.client import kubeconfig
+from components.client.leaderelection import ElectionTimes, LeadershipLost
+from components.cluster.admin import Admin
+from components.cluster.config import MasterConfig, load
+from components.cluster.errors import ClusterError
+from components.cluster.stalls import StallWatch
+from components.controllers.app import ElectionOptions, run_controller_manager
+from components.controllers.options import ControllerOptions
+from components.scheduler.app import SchedulerOptions, run_scheduler
+from kvstore.errors import StoreError
+from kvstore.member import Member, MemberConfig
+from kvstore.raft.config import TlsFiles
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point, also of the process starter."""
+    parser = processes.parser("components.master", "A master of a local cluster.")
+    options = parser.parse_args(arguments)
+
+    async def work() -> None:
+        await run(load(options.config, MasterConfig))
+
+    return processes.run(work, options.verbosity)
+
+
+async def run(config: MasterConfig) -> None:
+    """Until cancelled. Raises ClusterError when the store or a port cannot be opened."""
+    member, stalls = Member(member_config(config)), StallWatch()
+    admin = Admin(member, stalls)
+    try:
+        await member.start()
+    except (StoreError, OSError) as error:
+        raise ClusterError(
+            f"{config.store.data_dir}: the store cannot start: {error}", "see docs/operations.md"
+        ) from error
+    socket = admin.server(Path(config.admin_socket))
+    try:
+        await socket.start()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stalls.run(), name="stalls")
+            group.create_task(_fail_with(member), name="store")
+            await _serve(config, member, admin)
+    finally:
+        await socket.stop()
+        await member.stop()
+
+
+async def _serve(config: MasterConfig, member: Member, admin: Admin) -> None:
+    server = ApiServer(api_config(config), EmbeddedStorage(member))
+    try:
+        await server.start()
+        admin.serving = True
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_run_scheduler(config), name="scheduler")
+            group.create_task(_run_controllers(config), name="controllers")
+    finally:
+        admin.serving = False
+        await server.stop()
+
+
+async def _fail_with(member: Member) -> None:
+    failure = await member.wait_failure()
+    raise ClusterError(f"the store failed: {failure}", "check the disk, then start this master again")
+
+
+async def _run_scheduler(config: MasterConfig) -> None:
+    election = config.election
+    times = ElectionTimes(election.lease_duration, election.renew_deadline, election.retry_period)
+    options = SchedulerOptions(election=times, identity=config.name)
+    await run_scheduler(kubeconfig.load(config.scheduler_kubeconfig), options)
+
+
+async def _run_controllers(config: MasterConfig) -> None:
+    """A lost lease starts them over, standing by, where the original's process would end and be restarted."""
+    election = ElectionOptions(
+        lease_duration=config.election.lease_duration,
+        renew_deadline=config.election.renew_deadline,
+        retry_period=config.election.retry_period,
+        identity=config.name,
+    )
+    root_ca = await asyncio.to_thread(Path(config.root_ca).read_text)
+    options = ControllerOptions(
+        node_monitor_period=config.node_timing.monitor_period,
+        node_monitor_grace_period=config.node_timing.monitor_grace_period,
+        root_ca=root_ca,
+    )
+    client_config = kubeconfig.load(config.controllers_kubeconfig)
+    while True:
+        try:
+            await run_controller_manager(client_config, options, election)
+        except LeadershipLost as lost:
+            logger.warning("%s; standing by", lost)
+
+
+def member_config(config: MasterConfig) -> MemberConfig:
+    """The store member's settings from the master's."""
+    store = config.store
+    members = {name: _address(text) for name, text in store.initial_cluster.items()}
+    return MemberConfig(
+        name=config.name,
+        data_dir=Path(store.data_dir),
+        initial_cluster=members,
+        listen=members[config.name],
+        cluster_token=store.cluster_token,
+        tls=TlsFiles(Path(store.tls.cert), Path(store.tls.key), Path(store.ca)),
+        quota_bytes=store.quota_bytes,
+        heartbeat_interval=store.heartbeat_interval,
+        election_timeout=store.election_timeout,
+        unsafe_no_fsync=not store.fsync,
+    )
+
+
+def api_config(config: MasterConfig) -> ApiServerConfig:
+    """The API server's settings from the master's."""
+    api = config.api
+    toleration = round(api.eviction_toleration)
+    return ApiServerConfig(
+        bind_address=api.bind_address,
+        secure_port=api.secure_port,
+        advertise_address=api.bind_address,
+        tls_cert_file=Path(api.tls.cert),
+        tls_private_key_file=Path(api.tls.key),
+        client_ca_file=Path(api.client_ca),
+        authorization_mode=("Node", "RBAC"),
+        service_cluster_ip_range=api.service_cluster_ip_range,
+        service_account_issuer=(api.service_account_issuer,),
+        service_account_key_file=(Path(api.service_account_public_key),),
+        service_account_signing_key_file=Path(api.service_account_key),
+        kubelet_client_certificate=Path(api.kubelet_client.cert),
+        kubelet_client_key=Path(api.kubelet_client.key),
+        kubelet_certificate_authority=Path(api.client_ca),
+        allow_loopback_endpoints=True,
+        default_not_ready_toleration_seconds=toleration,
+        default_unreachable_toleration_seconds=toleration,
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
