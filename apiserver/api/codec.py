@@ -2,7 +2,8 @@
 
 Layout invariant: :func:`encode` writes ``kind``, ``apiVersion``, ``metadata`` first and in this order and
 leaves ``metadata.resourceVersion`` out, so that :func:`splice` can insert it into the stored bytes at a
-position found by scanning the first few bytes only. A version is therefore never stored and costs no parsing to add.
+position found by scanning the first few bytes only. A version is therefore never stored and costs no parsing
+to add.
 """
 
 from __future__ import annotations

@@ -85,7 +85,8 @@ def check_wildcard_subdomain(value: str) -> list[str]:
     if not _WILDCARD.fullmatch(value):
         text = (
             "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
-            "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+            "must consist of lower case alphanumeric characters, '-' or '.' "
+            "and end with an alphanumeric character"
         )
         errors.append(regex_text(text, _WILDCARD_FMT, "*.example.com"))
     return errors

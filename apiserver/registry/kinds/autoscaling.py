@@ -1,0 +1,128 @@
+"""HorizontalPodAutoscaler, stored as v2 and served as v2 and v1.
+
+What v1 cannot express travels in annotations of the v1 object, as the original does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from apiserver.api import codec
+from apiserver.registry.strategy import Object, Strategy, fill
+
+_V1: Final = "autoscaling/v1"
+_METRICS: Final = "autoscaling.alpha.kubernetes.io/metrics"
+_BEHAVIOR: Final = "autoscaling.alpha.kubernetes.io/behavior"
+_CONDITIONS: Final = "autoscaling.alpha.kubernetes.io/conditions"
+_CURRENT: Final = "autoscaling.alpha.kubernetes.io/current-metrics"
+_SCALE_UP: Final[dict[str, Any]] = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"}
+_SCALE_DOWN: Final[dict[str, Any]] = {"selectPolicy": "Max"}
+
+
+def _cpu(utilization: int) -> Object:
+    target = {"type": "Utilization", "averageUtilization": utilization}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def _is_plain_cpu(metric: Object) -> bool:
+    resource = metric.get("resource") or {}
+    target = resource.get("target") or {}
+    return (
+        metric.get("type") == "Resource" and resource.get("name") == "cpu" and "averageUtilization" in target
+    )
+
+
+class HorizontalPodAutoscalerStrategy(Strategy):
+    has_status = True
+    initial_status = {"desiredReplicas": 0, "currentMetrics": None}
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        fill(spec, minReplicas=1)
+        if not spec.get("metrics"):
+            spec["metrics"] = [_cpu(80)]
+        behavior = spec.get("behavior")
+        if behavior:
+            _default_behavior(behavior)
+
+    def from_version(self, obj: Object, group_version: str) -> Object:
+        return _from_v1(obj) if group_version == _V1 else obj
+
+    def to_version(self, obj: Object, group_version: str) -> Object:
+        return _to_v1(obj) if group_version == _V1 else obj
+
+
+def _default_behavior(behavior: Object) -> None:
+    up, down = behavior.setdefault("scaleUp", {}), behavior.setdefault("scaleDown", {})
+    fill(up, **_SCALE_UP)
+    fill(down, **_SCALE_DOWN)
+    fill(
+        up,
+        policies=[
+            {"type": "Pods", "value": 4, "periodSeconds": 15},
+            {"type": "Percent", "value": 100, "periodSeconds": 15},
+        ],
+    )
+    fill(down, policies=[{"type": "Percent", "value": 100, "periodSeconds": 15}])
+
+
+def _from_v1(obj: Object) -> Object:
+    metadata, spec, status = dict(obj["metadata"]), dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    annotations = dict(metadata.get("annotations") or {})
+    metrics: list[Object] = _take(annotations, _METRICS) or []
+    utilization = spec.pop("targetCPUUtilizationPercentage", None)
+    if utilization is not None:
+        metrics = [*metrics, _cpu(utilization)]
+    if metrics:
+        spec["metrics"] = metrics
+    behavior = _take(annotations, _BEHAVIOR)
+    if behavior:
+        spec["behavior"] = behavior
+    for key, field in ((_CONDITIONS, "conditions"), (_CURRENT, "currentMetrics")):
+        value = _take(annotations, key)
+        if value:
+            status[field] = value
+    if annotations:
+        metadata["annotations"] = annotations
+    else:
+        metadata.pop("annotations", None)
+    status = {"desiredReplicas": 0, "currentMetrics": None, **status}
+    return {**obj, "apiVersion": "autoscaling/v2", "metadata": metadata, "spec": spec, "status": status}
+
+
+def _take(annotations: dict[str, str], key: str) -> Any:
+    text = annotations.pop(key, None)
+    try:
+        return codec.decode(text) if text else None
+    except codec.DecodeError:
+        return None
+
+
+def _to_v1(obj: Object) -> Object:
+    metadata, spec, status = dict(obj["metadata"]), dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    annotations = dict(metadata.get("annotations") or {})
+    others = []
+    for metric in spec.pop("metrics", None) or ():
+        if _is_plain_cpu(metric) and "targetCPUUtilizationPercentage" not in spec:
+            spec["targetCPUUtilizationPercentage"] = metric["resource"]["target"]["averageUtilization"]
+        else:
+            others.append(_metric_to_v1(metric))
+    extra = {
+        _METRICS: others,
+        _BEHAVIOR: _behavior_to_v1(spec.pop("behavior", None)),
+        _CONDITIONS: status.pop("conditions", None),
+        _CURRENT: status.pop("currentMetrics", None),
+    }
+    annotations.update({key: codec.dumps(value).decode() for key, value in extra.items() if value})
+    if annotations:
+        metadata["annotations"] = annotations
+    status = {"currentReplicas": 0, "desiredReplicas": 0, **status}
+    return {**obj, "apiVersion": _V1, "metadata": metadata, "spec": spec, "status": status}
+
+
+def _metric_to_v1(metric: Object) -> Object:
+    return metric
+
+
+def _behavior_to_v1(behavior: Object | None) -> Object | None:
+    return behavior

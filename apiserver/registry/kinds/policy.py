@@ -1,0 +1,115 @@
+"""Leases, budgets, RBAC, priorities, webhooks and policies: kinds that are data for others."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from apiserver.registry.strategy import Object, Strategy, fill
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+
+
+class LeaseStrategy(Strategy):
+    allow_create_on_update = True
+    allow_unconditional_update = False
+
+
+class PodDisruptionBudgetStrategy(Strategy):
+    allow_unconditional_update = False
+    has_status = True
+    initial_status = {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
+    tracks_generation = True
+
+
+class RoleStrategy(Strategy):
+    allow_create_on_update = True
+
+
+class RoleBindingStrategy(Strategy):
+    allow_create_on_update = True
+
+    def default(self, obj: Object) -> None:
+        if obj.get("roleRef"):
+            obj["roleRef"]["apiGroup"] = obj["roleRef"].get("apiGroup") or _RBAC
+        for subject in obj.get("subjects") or ():
+            if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
+                subject["apiGroup"] = _RBAC
+
+
+class PriorityClassStrategy(Strategy):
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        fill(obj, preemptionPolicy="PreemptLowerPriority")
+
+    def is_new_generation(self, new: Object, old: Object) -> bool:
+        return False
+
+
+class WebhookStrategy(Strategy):
+    allow_unconditional_update = False
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        for webhook in obj.get("webhooks") or ():
+            fill(
+                webhook,
+                failurePolicy="Fail",
+                matchPolicy="Equivalent",
+                namespaceSelector={},
+                objectSelector={},
+                timeoutSeconds=10,
+            )
+            if self.gvk.kind.startswith("Mutating"):
+                fill(webhook, reinvocationPolicy="Never")
+            service = (webhook.get("clientConfig") or {}).get("service")
+            if service is not None:
+                fill(service, port=443)
+            for rule in webhook.get("rules") or ():
+                fill(rule, scope="*")
+
+
+class AdmissionPolicyStrategy(Strategy):
+    allow_unconditional_update = False
+    has_status = True
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        fill(spec, failurePolicy="Fail")
+        _default_match(spec.get("matchConstraints"))
+
+
+class AdmissionPolicyBindingStrategy(Strategy):
+    allow_unconditional_update = False
+    tracks_generation = True
+
+    def default(self, obj: Object) -> None:
+        _default_match((obj.get("spec") or {}).get("matchResources"))
+
+
+def _default_match(match: Object | None) -> None:
+    if match is None:
+        return
+    fill(match, matchPolicy="Equivalent", namespaceSelector={}, objectSelector={})
+    for rule in [*(match.get("resourceRules") or ()), *(match.get("excludeResourceRules") or ())]:
+        fill(rule, scope="*")
+
+
+class GenerationStatusStrategy(Strategy):
+    """Spec, status and generation, and no defaults."""
+
+    has_status = True
+    tracks_generation = True
+
+
+class PriorityLevelStrategy(GenerationStatusStrategy):
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        limited = spec.get("limited")
+        if limited is not None:
+            fill(limited, nominalConcurrencyShares=30, lendablePercent=0)
+
+
+class StatusOnlyStrategy(Strategy):
+    has_status = True

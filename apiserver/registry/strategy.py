@@ -1,0 +1,165 @@
+"""What a kind does beside being stored: the strategy protocol, with a base that suits kinds without own behaviour.
+
+Order on create: default, begin_create, prepare_for_create, validate, (stored); on update: default, begin_update,
+prepare_for_update, validate_update. Objects are plain dicts; only ``default`` and ``prepare_*`` change them, in place.
+A kind's own file (``registry/kinds``) subclasses this and mostly sets class attributes.
+"""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Protocol
+
+from apiserver.api import meta
+from apiserver.api.field_errors import FieldError
+from apiserver.api.gvk import GroupVersionKind
+from apiserver.validation.dispatch import validate_create, validate_update
+
+Object = dict[str, Any]
+Done = Callable[[bool], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryOptions:
+    """What strategies need from outside; ``rng`` picks among free addresses and ports."""
+
+    service_cidr: str = "10.96.0.0/16"
+    node_port_range: tuple[int, int] = (30000, 32767)
+    allow_loopback_endpoints: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    @property
+    def service_network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+        return ipaddress.ip_network(self.service_cidr)
+
+
+class StorageContext(Protocol):
+    """Raw storage for reservations: keys as in the store, objects as dicts."""
+
+    async def create(self, key: str, obj: Object) -> bool:
+        """False when the key exists already."""
+        ...
+
+    async def delete(self, key: str) -> None: ...
+
+    async def list(self, prefix: str) -> list[Object]: ...
+
+
+async def nothing_to_release(stored: bool) -> None:
+    """The callback of kinds that reserve nothing."""
+
+
+class StatusStrategy:
+    """Updates through the status subresource: only status (and metadata that is not identity) may change."""
+
+    def __init__(self, main: Strategy) -> None:
+        self._main = main
+
+    def prepare_for_update(self, new: Object, old: Object) -> None:
+        for name in [key for key in new if key not in ("kind", "apiVersion", "metadata", "status")]:
+            if name not in old:
+                del new[name]
+        for name, value in old.items():
+            if name not in ("metadata", "status"):
+                new[name] = copy.deepcopy(value)
+        if "generation" in meta.metadata(old):
+            new["metadata"]["generation"] = old["metadata"]["generation"]
+
+    def validate_update(self, new: Object, old: Object) -> list[FieldError]:
+        return validate_update(self._main.gvk, new, old, self._main.validation_options, status=True)
+
+
+class Strategy:
+    allow_create_on_update: ClassVar[bool] = False
+    allow_unconditional_update: ClassVar[bool] = True
+    has_status: ClassVar[bool] = False
+    keeps_status_on_write: ClassVar[bool] = False
+    initial_status: ClassVar[Mapping[str, Any]] = {}
+    tracks_generation: ClassVar[bool] = False
+
+    def __init__(self, gvk: GroupVersionKind, namespaced: bool, options: RegistryOptions) -> None:
+        self.gvk = gvk
+        self.namespaced = namespaced
+        self.options = options
+        self.validation_options = {"allow_loopback_endpoints": options.allow_loopback_endpoints}
+        self.status: StatusStrategy | None = StatusStrategy(self) if self.has_status else None
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the API defines as default."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        if self.has_status and not self.keeps_status_on_write:
+            obj["status"] = copy.deepcopy(dict(self.initial_status))
+        if self.tracks_generation:
+            obj["metadata"]["generation"] = 1
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validate_create(self.gvk, obj, self.namespaced, self.validation_options)
+
+    def prepare_for_update(self, new: Object, old: Object) -> None:
+        if self.has_status and not self.keeps_status_on_write:
+            if "status" in old:
+                new["status"] = copy.deepcopy(old["status"])
+            else:
+                new.pop("status", None)
+        if self.tracks_generation:
+            generation = meta.generation(old)
+            new["metadata"]["generation"] = generation + 1 if self.is_new_generation(new, old) else generation
+
+    def is_new_generation(self, new: Object, old: Object) -> bool:
+        """Whether what the user asks for has changed."""
+        return desired(new) != desired(old)
+
+    def validate_update(self, new: Object, old: Object) -> list[FieldError]:
+        return validate_update(self.gvk, new, old, self.validation_options)
+
+    def warnings(self, new: Object, old: Object | None) -> list[str]:
+        return []
+
+    def graceful_delete(self, obj: Object, options: Mapping[str, Any]) -> int | None:
+        """Seconds until the object goes, or None: at once."""
+        return None
+
+    def select_fields(self, obj: Object) -> dict[str, str]:
+        fields = {"metadata.name": meta.name(obj)}
+        if self.namespaced:
+            fields["metadata.namespace"] = meta.namespace(obj)
+        return fields
+
+    def from_version(self, obj: Object, group_version: str) -> Object:
+        """From the version of a request to the stored one."""
+        return obj
+
+    def to_version(self, obj: Object, group_version: str) -> Object:
+        """From the stored version to the one asked for; may return ``obj`` itself, never changes it."""
+        return obj
+
+    async def begin_create(self, obj: Object, ctx: StorageContext) -> Done:
+        """Reserve what the object needs, writing it into ``obj``; the callback learns whether it was stored."""
+        return nothing_to_release
+
+    async def begin_update(self, new: Object, old: Object, ctx: StorageContext) -> Done:
+        return nothing_to_release
+
+    async def after_delete(self, obj: Object, ctx: StorageContext) -> None:
+        """Release what the object held."""
+
+
+def desired(obj: Object) -> Object:
+    """All but identity and status."""
+    return {
+        key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata", "status")
+    }
+
+
+def fill(target: Object, **defaults: Any) -> None:
+    """Set what is absent. Values are taken as they are: pass fresh ones."""
+    for key, value in defaults.items():
+        if target.get(key) is None:
+            target[key] = value

@@ -1,0 +1,169 @@
+"""The table of built-in resources: what is served under which name, and each kind's strategy.
+
+Built once at start from ``data/resources.json`` (facts of the original's discovery); the HTTP layer looks resources
+up by path, discovery lists them, and a kind without own behaviour needs nothing but its line in that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources as package_files
+from typing import Any, Final
+
+import msgspec
+
+from apiserver.api import errors
+from apiserver.api.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
+from apiserver.registry.kinds.catalogue import strategy_class
+from apiserver.registry.strategy import RegistryOptions, Strategy
+
+_PREFIXES: Final = {
+    # (group, plural): the original's historic storage names
+    ("", "replicationcontrollers"): "controllers",
+    ("", "endpoints"): "services/endpoints",
+    ("", "services"): "services/specs",
+    ("", "nodes"): "minions",
+    ("networking.k8s.io", "ingresses"): "ingress",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "apiextensions.k8s.io/customresourcedefinitions",
+    ("apiregistration.k8s.io", "apiservices"): "apiregistration.k8s.io/apiservices",
+}
+_STORED_AS: Final = {
+    # (group, kind): group/version in which it is stored, where several are served
+    ("autoscaling", "HorizontalPodAutoscaler"): "autoscaling/v2",
+    ("events.k8s.io", "Event"): "v1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    name: str
+    gvk: GroupVersionKind
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLabels:
+    """Field selector labels a kind accepts, and the words in which it refuses others."""
+
+    accepted: frozenset[str]
+    refusal: str
+
+    def check(self, field: str) -> None:
+        """Raises StatusError (400)."""
+        if field not in self.accepted:
+            raise errors.bad_request(self.refusal.replace("<FIELD>", field))
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    gvr: GroupVersionResource
+    gvk: GroupVersionKind
+    singular: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    storage_version_hash: str
+    subresources: Mapping[str, Subresource]
+    strategy: Strategy
+    storage_prefix: str
+    storage_version: str
+    field_labels: FieldLabels
+
+    def key(self, namespace: str, name: str) -> str:
+        """Where one object is stored."""
+        return (
+            f"{self.storage_prefix}/{namespace}/{name}"
+            if self.namespaced
+            else f"{self.storage_prefix}/{name}"
+        )
+
+
+def _data(name: str) -> Any:
+    return msgspec.json.decode((package_files.files("apiserver.registry") / "data" / name).read_bytes())
+
+
+def _gvk(text: str, kind: str, default: GroupVersion) -> GroupVersionKind:
+    group_version = GroupVersion.parse(text) if text else default
+    return GroupVersionKind(group_version.group, group_version.version, kind)
+
+
+def _subresources(entry: Mapping[str, Any], default: GroupVersion) -> dict[str, Subresource]:
+    result = {}
+    for name, item in (entry.get("subresources") or {}).items():
+        version = item.get("groupVersion") or ""
+        if not version and item.get("version"):
+            version = str(GroupVersion(item.get("group", ""), item["version"]))
+        result[name] = Subresource(
+            name, _gvk(version, item.get("kind", ""), default), tuple(item.get("verbs", ()))
+        )
+    return result
+
+
+def _field_labels(facts: Mapping[str, Any], gvk: GroupVersionKind, namespaced: bool) -> FieldLabels:
+    fact = facts.get(f"{gvk.group_version}/{gvk.kind}")
+    if fact is None:
+        names = ["metadata.name", "metadata.namespace"]
+        refusal = '"<FIELD>" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        return FieldLabels(frozenset(names), refusal)
+    refusals = fact.get("rejection") or ["400: field label not supported: <FIELD>"]
+    return FieldLabels(frozenset(fact["accepted"]), refusals[0].partition(": ")[2])
+
+
+class Registry:
+    def __init__(self, resources: list[Resource]) -> None:
+        self.resources = resources
+        self._by_path = {tuple(resource.gvr): resource for resource in resources}
+        self._by_kind: dict[tuple[str, ...], Resource] = {}
+        for resource in resources:
+            self._by_kind.setdefault(tuple(resource.gvk), resource)
+
+    @classmethod
+    def default(cls, options: RegistryOptions) -> Registry:
+        facts = _data("field_selectors.json")
+        strategies: dict[tuple[str, str], Strategy] = {}
+        resources = []
+        for group_version, entries in _data("resources.json").items():
+            parsed = GroupVersion.parse(group_version)
+            resources.extend(_resource(entry, parsed, facts, strategies, options) for entry in entries)
+        return cls(resources)
+
+    def lookup(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._by_path.get((group, version, plural))
+
+    def kind(self, gvk: GroupVersionKind) -> Resource | None:
+        return self._by_kind.get(tuple(gvk))
+
+
+def _resource(
+    entry: Mapping[str, Any],
+    version: GroupVersion,
+    facts: Mapping[str, Any],
+    strategies: dict[tuple[str, str], Strategy],
+    options: RegistryOptions,
+) -> Resource:
+    gvk = GroupVersionKind(version.group, version.version, entry["kind"])
+    stored = GroupVersion.parse(_STORED_AS.get((gvk.group, gvk.kind), gvk.group_version))
+    stored_kind = GroupVersionKind(stored.group, stored.version, gvk.kind)
+    namespaced = bool(entry["namespaced"])
+    # Versions of one kind share the strategy of the stored version.
+    identity = (stored.group, gvk.kind)
+    if identity not in strategies:
+        strategies[identity] = strategy_class(stored.group, gvk.kind)(stored_kind, namespaced, options)
+    plural = entry["plural"]
+    return Resource(
+        gvr=GroupVersionResource(version.group, version.version, plural),
+        gvk=gvk,
+        singular=entry["singular"],
+        namespaced=namespaced,
+        verbs=tuple(entry["verbs"]),
+        short_names=tuple(entry.get("shortNames") or ()),
+        categories=tuple(entry.get("categories") or ()),
+        storage_version_hash=entry.get("storageVersionHash", ""),
+        subresources=_subresources(entry, version),
+        strategy=strategies[identity],
+        storage_prefix="/registry/" + _PREFIXES.get((version.group, plural), plural),
+        storage_version=str(stored),
+        field_labels=_field_labels(facts, gvk, namespaced),
+    )

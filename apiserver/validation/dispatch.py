@@ -1,0 +1,42 @@
+"""Validation of whole objects: metadata rules for every kind, then the kind's own rules.
+
+Called by strategies after defaulting. Rules are pure functions of the object (and the old one), in one file per family;
+the tables here say which belong to which kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiserver.api.field_errors import FieldError
+from apiserver.api.gvk import GroupVersionKind
+from apiserver.validation.objectmeta import validate_metadata, validate_metadata_update
+from apiserver.validation.rules import CREATE_RULES, UPDATE_RULES, name_rule
+
+Object = dict[str, Any]
+Options = Mapping[str, Any]
+
+
+def validate_create(
+    gvk: GroupVersionKind, obj: Object, namespaced: bool, options: Options
+) -> list[FieldError]:
+    identity = (gvk.group, gvk.kind)
+    found = validate_metadata(obj.get("metadata") or {}, namespaced, name_rule(*identity))
+    rule = CREATE_RULES.get(identity)
+    return found + (rule(obj, options) if rule else [])
+
+
+def validate_update(
+    gvk: GroupVersionKind, new: Object, old: Object, options: Options, *, status: bool = False
+) -> list[FieldError]:
+    """``status``: through the status subresource, where only metadata is checked against the old object."""
+    found = validate_metadata_update(new.get("metadata") or {}, old.get("metadata") or {})
+    if status:
+        return found
+    identity = (gvk.group, gvk.kind)
+    update = UPDATE_RULES.get(identity)
+    if update is not None:
+        found += update(new, old, options)
+    rule = CREATE_RULES.get(identity)
+    return found + (rule(new, options) if rule else [])

@@ -1,0 +1,142 @@
+"""Metadata rules that hold for every kind. Source: apimachinery ``api/validation/objectmeta.go``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from apiserver.api import names
+from apiserver.api.field_errors import (
+    FieldError,
+    Path,
+    forbidden,
+    invalid,
+    required,
+    too_long,
+)
+
+Metadata = Mapping[str, Any]
+NameRule = Callable[[str], list[str]]
+
+_ANNOTATIONS_LIMIT: Final = 256 * 1024
+_META: Final = Path("metadata")
+_IMMUTABLE: Final = (
+    ("name", ""),
+    ("namespace", ""),
+    ("uid", ""),
+    ("creationTimestamp", None),
+    ("deletionTimestamp", None),
+    ("deletionGracePeriodSeconds", None),
+)
+IMMUTABLE: Final = "field is immutable"
+
+
+def validate_metadata(metadata: Metadata, namespaced: bool, name_rule: NameRule) -> list[FieldError]:
+    return [
+        *_names(metadata, namespaced, name_rule),
+        *validate_labels(metadata.get("labels") or {}, _META.child("labels")),
+        *validate_annotations(metadata.get("annotations") or {}, _META.child("annotations")),
+        *_owners(metadata.get("ownerReferences") or (), _META.child("ownerReferences")),
+        *_finalizers(metadata.get("finalizers") or (), _META.child("finalizers")),
+    ]
+
+
+def _names(metadata: Metadata, namespaced: bool, name_rule: NameRule) -> list[FieldError]:
+    found: list[FieldError] = []
+    prefix, name = metadata.get("generateName") or "", metadata.get("name") or ""
+    if prefix:
+        checked = prefix[:-1] + "a" if prefix.endswith("-") else prefix
+        found += [invalid(_META.child("generateName"), prefix, text) for text in name_rule(checked)]
+    if not name:
+        found.append(required(_META.child("name"), "name or generateName is required"))
+    else:
+        found += [invalid(_META.child("name"), name, text) for text in name_rule(name)]
+    namespace = metadata.get("namespace") or ""
+    if namespaced:
+        if not namespace:
+            found.append(required(_META.child("namespace")))
+        else:
+            texts = names.check_dns1123_label(namespace)
+            found += [invalid(_META.child("namespace"), namespace, text) for text in texts]
+    elif namespace:
+        found.append(forbidden(_META.child("namespace"), "not allowed on this type"))
+    return found
+
+
+def validate_labels(labels: Mapping[str, Any], path: Path) -> list[FieldError]:
+    found = []
+    for key, value in sorted(labels.items()):
+        found += [invalid(path, key, text) for text in names.check_qualified_name(key)]
+        found += [invalid(path, value, text) for text in names.check_label_value(value)]
+    return found
+
+
+def validate_annotations(annotations: Mapping[str, Any], path: Path) -> list[FieldError]:
+    found, size = [], 0
+    for key, value in sorted(annotations.items()):
+        found += [invalid(path, key, text) for text in names.check_qualified_name(key.lower())]
+        size += len(key.encode()) + len(str(value).encode())
+    if size > _ANNOTATIONS_LIMIT:
+        found.append(too_long(path, _ANNOTATIONS_LIMIT))
+    return found
+
+
+def _owners(owners: Any, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    controller = ""
+    for at, owner in enumerate(owners):
+        where = path.index(at)
+        version = (owner.get("apiVersion") or "").rpartition("/")[2]
+        if not version:
+            found.append(
+                invalid(where.child("apiVersion"), owner.get("apiVersion") or "", "version must not be empty")
+            )
+        for field in ("kind", "name", "uid"):
+            if not owner.get(field):
+                found.append(invalid(where.child(field), owner.get(field) or "", "must not be empty"))
+        if owner.get("controller"):
+            named = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+            if controller:
+                text = (
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {controller} and {named}'
+                )
+                found.append(invalid(path, list(owners), text))
+            controller = named
+    return found
+
+
+def _finalizers(finalizers: Any, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    for at, finalizer in enumerate(finalizers):
+        texts = names.check_qualified_name(finalizer)
+        found += [invalid(path, finalizer, text) for text in texts]
+        if not texts and "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion"):
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(invalid(path.index(at), finalizer, text))
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        found.append(invalid(path, list(finalizers), text))
+    return found
+
+
+def validate_metadata_update(new: Metadata, old: Metadata) -> list[FieldError]:
+    found = []
+    for field, absent in _IMMUTABLE:
+        mine, theirs = new.get(field, absent), old.get(field, absent)
+        if mine != theirs:
+            found.append(invalid(_META.child(field), mine, IMMUTABLE))
+    if old.get("deletionTimestamp"):
+        known = old.get("finalizers") or ()
+        added = sorted(set(new.get("finalizers") or ()) - set(known))
+        if added:
+            dump = "[]string{" + ", ".join(f'"{name}"' for name in added) + "}"
+            text = (
+                f"no new finalizers can be added if the object is being deleted, found new finalizers {dump}"
+            )
+            found.append(forbidden(_META.child("finalizers"), text))
+    found += validate_labels(new.get("labels") or {}, _META.child("labels"))
+    found += validate_annotations(new.get("annotations") or {}, _META.child("annotations"))
+    found += _owners(new.get("ownerReferences") or (), _META.child("ownerReferences"))
+    # The original runs these checks once in the generic registry and once in each kind's validation.
+    return found * 2

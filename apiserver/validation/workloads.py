@@ -1,0 +1,234 @@
+"""Rules for workloads with a pod template, jobs and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apiserver.api import labels, meta
+from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from apiserver.validation.common import (
+    at_most_100_percent,
+    immutable,
+    int_or_percent,
+    is_zero,
+    label_selector,
+    non_negative,
+    one_of,
+)
+from apiserver.validation.pods import validate_template
+
+Object = dict[str, Any]
+Options = Mapping[str, Any]
+
+_SPEC: Final = Path("spec")
+_MISMATCH: Final = "`selector` does not match template `labels`"
+_STATEFUL_MUTABLE: Final = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+
+
+def _selector_and_template(spec: Object, *, always: bool = True) -> list[FieldError]:
+    found: list[FieldError] = []
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    path = _SPEC.child("selector")
+    if selector is None:
+        found.append(required(path))
+    else:
+        found += label_selector(selector, path)
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            found.append(invalid(path, selector, "empty selector is invalid for deployment"))
+    if selector and not found:
+        chosen = labels.selector_from_label_selector(selector)
+        own = meta.labels(template)
+        if not chosen.empty() and not chosen.matches(own):
+            found.append(invalid(_SPEC.child("template", "metadata", "labels"), own, _MISMATCH))
+    found += validate_template(template, _SPEC.child("template"))
+    policy = (template.get("spec") or {}).get("restartPolicy")
+    if always and policy and policy != "Always":
+        where = _SPEC.child("template", "spec", "restartPolicy")
+        found.append(not_supported(where, policy, ["Always"]))
+    return found
+
+
+def _counts(spec: Object, *fields: str) -> list[FieldError]:
+    found: list[FieldError] = []
+    for field in fields:
+        found += non_negative(spec.get(field), _SPEC.child(field))
+    return found
+
+
+def validate_replica_set(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    return _counts(spec, "replicas", "minReadySeconds") + _selector_and_template(spec)
+
+
+def validate_deployment(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _counts(spec, "replicas") + _selector_and_template(spec)
+    found += _strategy(spec.get("strategy") or {}, _SPEC.child("strategy"))
+    found += _counts(spec, "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None and deadline <= (spec.get("minReadySeconds") or 0):
+        path = _SPEC.child("progressDeadlineSeconds")
+        found.append(invalid(path, deadline, "must be greater than minReadySeconds"))
+    return found
+
+
+def _strategy(strategy: Object, path: Path) -> list[FieldError]:
+    kind, rolling = strategy.get("type") or "", strategy.get("rollingUpdate")
+    if kind == "Recreate":
+        if rolling is None:
+            return []
+        where = path.child("rollingUpdate")
+        text = "may not be specified when strategy `type` is 'Recreate'"
+        return [forbidden(where, text)]
+    if kind != "RollingUpdate":
+        return [not_supported(path.child("type"), kind, ("Recreate", "RollingUpdate"))]
+    return _rolling(rolling or {}, path.child("rollingUpdate"))
+
+
+def _rolling(rolling: Object, path: Path) -> list[FieldError]:
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    found = int_or_percent(unavailable, path.child("maxUnavailable"))
+    found += int_or_percent(surge, path.child("maxSurge"))
+    if is_zero(unavailable) and is_zero(surge):
+        text = "may not be 0 when `maxSurge` is 0"
+        found.append(invalid(path.child("maxUnavailable"), unavailable, text))
+    return found + at_most_100_percent(unavailable, path.child("maxUnavailable"))
+
+
+def validate_daemon_set(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _selector_and_template(spec)
+    found += _counts(spec, "minReadySeconds", "revisionHistoryLimit")
+    strategy = (spec.get("updateStrategy") or {}).get("type")
+    return found + one_of(strategy, ("RollingUpdate", "OnDelete"), _SPEC.child("updateStrategy"))
+
+
+def validate_stateful_set(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _counts(spec, "replicas", "minReadySeconds") + _selector_and_template(spec)
+    policies = ("OrderedReady", "Parallel")
+    found += one_of(spec.get("podManagementPolicy"), policies, _SPEC.child("podManagementPolicy"))
+    strategy = (spec.get("updateStrategy") or {}).get("type")
+    return found + one_of(strategy, ("RollingUpdate", "OnDelete"), _SPEC.child("updateStrategy"))
+
+
+def validate_stateful_set_update(new: Object, old: Object, options: Options) -> list[FieldError]:
+    def fixed(spec: Object) -> Object:
+        return {key: value for key, value in spec.items() if key not in _STATEFUL_MUTABLE}
+
+    if fixed(new["spec"]) == fixed(old["spec"]):
+        return []
+    text = (
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+        "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+    )
+    return [forbidden(_SPEC, text)]
+
+
+def validate_controller(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _counts(spec, "minReadySeconds")
+    selector, template = spec.get("selector") or {}, spec.get("template") or {}
+    if not selector:
+        found.append(required(_SPEC.child("selector")))
+    found += _counts(spec, "replicas")
+    own = meta.labels(template)
+    if selector and not labels.selector_from_set(selector).matches(own):
+        found.append(invalid(_SPEC.child("template", "metadata", "labels"), own, _MISMATCH))
+    return found + validate_template(template, _SPEC.child("template"))
+
+
+def validate_selector_unchanged(new: Object, old: Object, options: Options) -> list[FieldError]:
+    return immutable(new["spec"].get("selector"), old["spec"].get("selector"), _SPEC.child("selector"))
+
+
+def validate_job(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _job_spec(spec, _SPEC)
+    selector = spec.get("selector")
+    if selector is None:
+        found.insert(0, required(_SPEC.child("selector")))
+    own = meta.labels(spec.get("template") or {})
+    if not labels.selector_from_label_selector(selector).matches(own):
+        found.append(invalid(_SPEC.child("template", "metadata", "labels"), own or None, _MISMATCH))
+    return found
+
+
+def _job_spec(spec: Object, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    for field in (
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+    ):
+        found += non_negative(spec.get(field), path.child(field))
+    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
+        text = "when completion mode is Indexed"
+        found.append(required(path.child("completions"), text))
+    template = spec.get("template") or {}
+    found += validate_template(template, path.child("template"))
+    policy = (template.get("spec") or {}).get("restartPolicy") or ""
+    where = path.child("template", "spec", "restartPolicy")
+    if policy == "Always":
+        found.append(required(where, 'valid values: "OnFailure", "Never"'))
+    elif policy not in ("OnFailure", "Never"):
+        found.append(not_supported(where, policy, ("OnFailure", "Never"), ordered=True))
+    return found
+
+
+def validate_job_update(new: Object, old: Object, options: Options) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
+    found: list[FieldError] = []
+    if spec.get("completionMode") != "Indexed":
+        found += immutable(spec.get("completions"), before.get("completions"), _SPEC.child("completions"))
+    for field in (
+        "selector",
+        "template",
+        "completionMode",
+        "podFailurePolicy",
+        "backoffLimitPerIndex",
+        "managedBy",
+    ):
+        found += immutable(spec.get(field), before.get(field), _SPEC.child(field))
+    return found
+
+
+def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found: list[FieldError] = []
+    if not spec.get("schedule"):
+        found.append(required(_SPEC.child("schedule")))
+    found += _counts(spec, "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+    found += one_of(
+        spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"), _SPEC.child("concurrencyPolicy")
+    )
+    job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    found += _job_spec(job, _SPEC.child("jobTemplate", "spec"))
+    if len(meta.name(obj)) > 52:
+        text = "must be no more than 52 characters"
+        found.append(invalid(Path("metadata").child("name"), meta.name(obj), text))
+    return found
+
+
+def validate_budget(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj.get("spec") or {}
+    found: list[FieldError] = []
+    if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
+        text = "minAvailable and maxUnavailable cannot be both set"
+        found.append(invalid(_SPEC, spec, text))
+    for field in ("minAvailable", "maxUnavailable"):
+        if spec.get(field) is not None:
+            found += int_or_percent(spec[field], _SPEC.child(field))
+            found += at_most_100_percent(spec[field], _SPEC.child(field))
+    return found + label_selector(spec.get("selector"), _SPEC.child("selector"))
