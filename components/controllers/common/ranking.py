@@ -55,8 +55,11 @@ def order_for_deletion(pods: Iterable[Object], related: Iterable[Object], now: d
     """`pods`, the ones to delete first in front; `related` are the active pods of the same application."""
     per_node = Counter(spec(pod).get("nodeName") or "" for pod in related)
     ranked = [(_rank(pod, per_node), pod) for pod in pods]
-    ranked.sort(key=cmp_to_key(lambda a, b: _compare(a[0], b[0], now)))
-    return [pod for _, pod in ranked]
+
+    def compare(a: tuple[_Rank, Object], b: tuple[_Rank, Object]) -> int:
+        return _compare(a[0], b[0], now)
+
+    return [pod for _, pod in sorted(ranked, key=cmp_to_key(compare))]
 
 
 def _rank(pod: Object, per_node: Counter[str]) -> _Rank:
