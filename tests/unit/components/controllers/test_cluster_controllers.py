@@ -248,3 +248,33 @@ def test_a_namespace_is_furnished() -> None:
         assert published["data"] == {"ca.crt": "CERT"}
 
     run_virtual(main())
+
+
+def test_a_deleted_namespace_is_emptied_and_then_finalized() -> None:
+    async def main() -> None:
+        api = DiscoverableApi(clock)
+        metadata = {"name": "n", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        api.load(NAMESPACES, {"metadata": metadata, "spec": {"finalizers": ["kubernetes"]}})
+        for index in range(3):
+            await api.create(
+                CONFIG_MAPS, {"metadata": {"name": f"c{index}", "namespace": "n"}}, namespace="n"
+            )
+        held = {"metadata": {"name": "held", "namespace": "n", "finalizers": ["example.com/hold"]}}
+        await api.create(SERVICE_ACCOUNTS, held, namespace="n")
+        await api.create(CONFIG_MAPS, owned("elsewhere", None), namespace="default")
+        await manage(api, 5, "namespace-controller")
+        found = api.peek(NAMESPACES, "n")
+        assert found is not None
+        conditions = {c["type"]: c for c in found["status"]["conditions"]}
+        remaining = conditions["NamespaceContentRemaining"]
+        assert (remaining["status"], remaining["reason"]) == ("True", "SomeResourcesRemain")
+        assert "serviceaccounts has 1 resource instances" in remaining["message"]
+        assert "example.com/hold in 1" in conditions["NamespaceFinalizersRemaining"]["message"]
+        assert not any(action.subresource == "finalize" for action in api.actions)
+        await api.patch(SERVICE_ACCOUNTS, "held", {"metadata": {"finalizers": None}}, "n")
+        await manage(api, 5, "namespace-controller")
+        (finalize, *_) = [action for action in api.actions if action.subresource == "finalize"]
+        assert finalize.body["spec"]["finalizers"] == []
+        assert [c["metadata"]["name"] for c in api.all(CONFIG_MAPS)] == ["elsewhere"]
+
+    run_virtual(main())
