@@ -79,8 +79,10 @@ class PodWorker:
     # --- what wakes it
 
     def update(self, pod: Object) -> None:
+        """A new version of the pod. Our own status coming back is no reason to wake up."""
+        if _wanted(pod) != _wanted(self.pod):
+            self._wake.set()
         self.pod = pod
-        self._wake.set()
 
     def poke(self) -> None:
         self._wake.set()
@@ -417,6 +419,15 @@ class PodWorker:
                 text = last_lines(Path(status.log_path), lines=80, limit=2048)
             self._messages[status.id] = text
         return self._messages[status.id]
+
+
+def _wanted(pod: Object) -> tuple[object, ...]:
+    """All of a pod that is not this kubelet's own report."""
+    meta = {k: v for k, v in pod["metadata"].items() if k not in ("resourceVersion", "managedFields")}
+    status = pod.get("status") or {}
+    gates = {gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []}
+    conditions = [c for c in status.get("conditions") or [] if c["type"] in gates]
+    return meta, pod["spec"], status.get("phase") in ("Succeeded", "Failed"), conditions
 
 
 def _remove_log(status: ContainerStatus) -> None:

@@ -143,6 +143,7 @@ class ShimClient:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ShimGone("the sandbox process is gone"))
+        self._writer.close()
         self._on_gone()
 
     def _dispatch(self, message: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from components.kubelet.pods.plan import container_hash
@@ -37,3 +39,10 @@ def status(
         reason="" if state != "EXITED" else ("Error" if code else "Completed"),
         annotations={"hash": container_hash({"name": name, "image": "host"})},
     )
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait for something real processes do, which no event of this process announces."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)  # nothing to wait for but the state itself

@@ -15,6 +15,7 @@ from components.kubelet.config import KubeletConfig
 from components.kubelet.images.catalogue import Catalogue
 from components.kubelet.kubelet import Kubelet
 from components.kubelet.runtime.process.runtime import ProcessRuntime
+from tests.unit.components.kubelet.builders import eventually
 
 Object = dict[str, Any]
 
@@ -78,9 +79,7 @@ async def until(api: FakeApi, name: str, condition: Callable[[Object], Any], sec
 
 
 async def gone(api: FakeApi, name: str) -> None:
-    async with asyncio.timeout(15):
-        while api.peek(PODS, f"default/{name}") is not None:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: api.peek(PODS, f"default/{name}") is None)
 
 
 def reasons(api: FakeApi, name: str) -> set[tuple[str, str]]:
@@ -108,11 +107,10 @@ def test_a_pod_runs_is_ready_and_ends_gracefully(tmp_path: Path) -> None:
             assert b'"version": "v2"' in answer
             await api.delete(PODS, "p", "default")
             await gone(api, "p")
-            await asyncio.sleep(0.1)
+            await eventually(lambda: not list((tmp_path / "pods").glob("*")))
         happened = reasons(api, "p")
         assert ("Started", "Container started") in happened
         assert ("Killing", "Stopping container c") in happened
-        assert not list((tmp_path / "pods").glob("*"))
         node = api.peek(NODES, "n1")
         assert node is not None
         assert node["metadata"]["labels"]["disk"] == "ssd"
@@ -179,9 +177,7 @@ def test_a_new_kubelet_keeps_containers_and_removes_orphans(tmp_path: Path) -> N
         before = api.peek(PODS, "default/stays")
         await api.delete(PODS, "goes", "default", grace_period_seconds=0)
         async with kubelet(tmp_path, api) as second:
-            async with asyncio.timeout(15):
-                while len(second.runtime.list_pod_sandboxes()) > 1:
-                    await asyncio.sleep(0.02)
+            await eventually(lambda: len(second.runtime.list_pod_sandboxes()) == 1)
             after = await until(api, "stays", lambda s: s.get("phase") == "Running")
             assert before is not None
             ids = [p["status"]["containerStatuses"][0]["containerID"] for p in (before, after)]
