@@ -16,9 +16,13 @@ def apply(target: Any, patch: Any) -> Any:
 
     if not isinstance(patch, list):
         found = {dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
-        raise BadPatch(f"json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp")
+        raise BadPatch(
+            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
+        )
     if len(patch) > MAX_OPERATIONS:
-        raise CannotApply(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
+        raise CannotApply(
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
+        )
     try:
         return jsonpatch.JsonPatch(patch).apply(target)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as exc:

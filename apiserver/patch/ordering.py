@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apiserver.patch.errors import PatchError
+from apiserver.patch.errors import PatchFailure
 from apiserver.patch.go_text import go_value
 
 Identity = Callable[[Any], Any]
@@ -16,11 +16,11 @@ def itself(value: Any) -> Any:
 
 
 def by_key(key: str) -> Identity:
-    """Elements are maps, told apart by the value of one field; `PatchError` for one without it."""
+    """Elements are maps, told apart by the value of one field; `PatchFailure` for one without it."""
 
     def identity(element: Any) -> Any:
         if not isinstance(element, dict) or key not in element:
-            raise PatchError(f"map: {go_value(element)} does not contain declared merge key: {key}")
+            raise PatchFailure(f"map: {go_value(element)} does not contain declared merge key: {key}")
         return element[key]
 
     return identity
@@ -30,9 +30,9 @@ def holds_maps(*lists: list[Any]) -> bool:
     """True for lists of maps. Raises when the lists mix maps with primitives or hold lists."""
     kinds = {dict if isinstance(v, dict) else list if isinstance(v, list) else str for x in lists for v in x}
     if list in kinds:
-        raise PatchError("lists of lists are not supported", 422)
+        raise PatchFailure("lists of lists are not supported")
     if len(kinds) > 1:
-        raise PatchError("list elements are of different types", 422)
+        raise PatchFailure("list elements are of different types")
     return kinds == {dict}
 
 
@@ -74,7 +74,7 @@ def check_order(change: list[Any], order: list[Any], identity: Identity) -> None
         try:
             position = order_ids.index(identity(element), position) + 1
         except ValueError:
-            raise PatchError(
+            raise PatchFailure(
                 f"The order in patch list:\n{go_value(change)}\n doesn't match $setElementOrder list:\n"
                 f"{go_value(order)}\n"
             ) from None

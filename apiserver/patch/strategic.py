@@ -1,198 +1,210 @@
-"""Strategic merge patch: a merge patch that knows which lists are maps in disguise.
+"""(P) Strategic merge patch: a merge patch that knows which lists are sets or maps, from the type's schema.
 
-Follows ``apimachinery/pkg/util/strategicpatch``. A list with patch strategy ``merge`` and a merge key is merged item
-by item; without a merge key it is a set. Directives: ``$patch`` (replace, delete, merge), ``$retainKeys``,
-``$setElementOrder/x``, ``$deleteFromPrimitiveList/x``. ``Lookup`` says how a field is patched.
-
-Example: containers [{name: a, image: 1}, {name: b}] with patch [{name: a, image: 2}, {name: b, $patch: delete}]
-gives [{name: a, image: 2}].
+A list with patch strategy `merge` is merged by its merge key, for example containers by name. Directives in
+the patch say more: `$patch: delete | replace`, `$retainKeys`, `$deleteFromPrimitiveList/FIELD` and
+`$setElementOrder/FIELD`. Semantics, order of results and error texts follow apimachinery's
+`pkg/util/strategicpatch/patch.go`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from apiserver.patch.errors import PatchFailure
+from apiserver.api.meta import Object
+from apiserver.patch.errors import BadPatch, PatchFailure
+from apiserver.patch.go_text import go_value
+from apiserver.patch.ordering import Identity, by_key, check_order, holds_maps, itself, ordered, unique
+from apiserver.schema.types import ApiType, Field, Kind
 
-_DIRECTIVE: Final = "$patch"
-_RETAIN: Final = "$retainKeys"
-_ORDER: Final = "$setElementOrder/"
-_REMOVE: Final = "$deleteFromPrimitiveList/"
-Path = tuple[str, ...]
-Map = dict[str, Any]
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_PRIMITIVES = "$deleteFromPrimitiveList/"
+ELEMENT_ORDER = "$setElementOrder/"
 
-
-@dataclass(frozen=True, slots=True)
-class FieldRule:
-    """``merge_key`` empty with ``merge``: a list of primitives taken as a set."""
-
-    merge: bool = False
-    merge_key: str = ""
-    retain_keys: bool = False
+BAD_RETAIN_KEYS = "invalid patch format of retainKeys"
+BAD_PRIMITIVE_LIST = "invalid patch format of primitive list"
+BAD_ORDER_LIST = "invalid patch format of setElementOrder list"
 
 
-Lookup = Callable[[Path], FieldRule]
+def apply(document: Object, patch: Object, api_type: ApiType | None) -> Object:
+    """The patched document. Raises `BadPatch` for a malformed directive, else `PatchFailure`."""
+    return merge_map(document, patch, api_type)
 
 
-def apply(target: Map, patch: Map, lookup: Lookup) -> Map:
-    """``target`` with ``patch`` applied; neither is changed. Raises PatchFailure."""
-    return _merge_map(deepcopy(target), deepcopy(patch), lookup, ())
-
-
-def _merge_map(target: Map, patch: Map, lookup: Lookup, path: Path) -> Map:
-    directive = patch.pop(_DIRECTIVE, None)
-    if directive == "replace":
-        return _without_nulls(patch)
-    if directive == "delete":
-        return {}
-    if directive not in (None, "merge"):
-        raise PatchFailure(f"unknown patch type: {directive} in map: {_go({_DIRECTIVE: directive, **patch})}")
-    _retain(target, patch)
-    orders = _take_orders(patch)
-    _take_removals(target, patch)
+def merge_map(original: Object, patch: Object, api_type: ApiType | None) -> Object:
+    """One map merged into another of the given type."""
+    directive = patch.get(DIRECTIVE)
+    if directive is not None:
+        return _directed(original, patch, directive, api_type)
+    result = _retained(original, patch)
+    result = _without_primitives(result, patch)
+    handled = {RETAIN_KEYS}
+    for key in [k for k in patch if k.startswith(ELEMENT_ORDER)]:
+        handled |= {key, _order_field(result, patch, key, api_type)}
     for key, value in patch.items():
-        _merge_field(target, key, value, lookup, (*path, key))
-    for key, order in orders.items():
-        if isinstance(target.get(key), list):
-            patched = patch.get(key)
-            rule = lookup((*path, key))
-            target[key] = _in_order(target[key], patched if isinstance(patched, list) else [], order, rule)
-    return target
-
-
-def _merge_field(target: Map, key: str, value: Any, lookup: Lookup, path: Path) -> None:
-    if value is None:
-        target.pop(key, None)
-        return
-    present = target.get(key)
-    if isinstance(value, dict):
-        if value.get(_DIRECTIVE) == "delete":
-            target.pop(key, None)
-        else:
-            target[key] = _merge_map(present if isinstance(present, dict) else {}, value, lookup, path)
-    elif isinstance(value, list):
-        rule = lookup(path)
-        if rule.merge:
-            target[key] = _merge_list(present if isinstance(present, list) else [], value, rule, lookup, path)
-        else:
-            target[key] = [_without_nulls(item) if isinstance(item, dict) else item for item in value]
-    else:
-        target[key] = value
-
-
-def _retain(target: Map, patch: Map) -> None:
-    """Drops from the target what the patch does not list to be kept."""
-    retained = patch.pop(_RETAIN, None)
-    if retained is None:
-        return
-    missing = [key for key in patch if key not in retained and not key.startswith("$")]
-    if missing:
-        raise PatchFailure("patch does not match retainKeys list: " + ", ".join(sorted(missing)))
-    for key in [key for key in target if key not in retained]:
-        del target[key]
-
-
-def _take_orders(patch: Map) -> dict[str, list[Any]]:
-    names = [name for name in patch if name.startswith(_ORDER)]
-    return {name[len(_ORDER) :]: patch.pop(name) for name in names}
-
-
-def _take_removals(target: Map, patch: Map) -> None:
-    for name in [name for name in patch if name.startswith(_REMOVE)]:
-        key, removed = name[len(_REMOVE) :], patch.pop(name)
-        if isinstance(target.get(key), list):
-            target[key] = [item for item in target[key] if item not in removed]
-
-
-def _merge_list(present: list[Any], patch: list[Any], rule: FieldRule, lookup: Lookup, path: Path) -> list[Any]:
-    if not rule.merge_key:
-        return present + [item for item in _unique(patch) if item not in present]
-    if any(isinstance(item, dict) and item.get(_DIRECTIVE) == "replace" for item in patch):
-        return [_without_nulls(item) for item in patch if item.get(_DIRECTIVE) != "replace"]
-    result = list(present)
-    for item in patch:
-        _merge_item(result, item, rule, lookup, path)
+        if key not in handled and not key.startswith(DELETE_PRIMITIVES):
+            _merge_field(result, key, value, field_of(api_type, key))
     return result
 
 
-def _merge_item(result: list[Any], item: Any, rule: FieldRule, lookup: Lookup, path: Path) -> None:
-    if not isinstance(item, dict):
-        raise PatchFailure("invalid JSON document: expected a list of objects")
-    key = rule.merge_key
-    if key not in item:
-        raise PatchFailure(f"map: {_go(item)} does not contain declared merge key: {key}")
-    directive = item.get(_DIRECTIVE)
-    if directive not in (None, "merge", "delete"):
-        raise PatchFailure(f"unknown patch type: {directive} in map: {_go(item)}")
-    matching = [i for i, old in enumerate(result) if isinstance(old, dict) and old.get(key) == item[key]]
-    if directive == "delete":
-        for at in reversed(matching):
-            del result[at]
-    elif matching:
-        result[matching[0]] = _merge_map(result[matching[0]], item, lookup, path)
-    else:
-        result.append(_merge_map({}, item, lookup, path))
+def field_of(api_type: ApiType | None, key: str) -> Field | None:
+    """What the schema says of one key of a struct or map; None where it says nothing."""
+    if api_type is None:
+        return None
+    if api_type.kind is Kind.MAP:
+        return Field(api_type.item) if api_type.item else None
+    return api_type.fields.get(key)
 
 
-def _in_order(merged: list[Any], patched: list[Any], order: list[Any], rule: FieldRule) -> list[Any]:
-    """The merged list with the items named by ``order`` in that order; others keep their places relative to their
-    successors on the server, as ``normalizeElementOrder``."""
-    key = rule.merge_key
-
-    def identity(item: Any) -> Any:
-        return item.get(key) if key and isinstance(item, dict) else item
-
-    wanted = [identity(item) for item in order]
-    named = [identity(item) for item in patched if not (isinstance(item, dict) and _DIRECTIVE in item)]
-    if [name for name in wanted if name in named] != named:
-        raise PatchFailure(
-            f"The order in patch list:\n{_go(patched)}\n doesn't match $setElementOrder list:\n{_go(order)}\n"
-        )
-    rank = {name: at for at, name in enumerate(wanted)}
-    ordered = sorted((i for i in merged if identity(i) in rank), key=lambda i: rank[identity(i)])
-    return _interleave(ordered, merged, identity, rank)
+def strategies(field: Field | None) -> set[str]:
+    """The patch strategies of a field: "merge", "replace" and "retainKeys" may be combined by commas."""
+    return set(field.patch_strategy.split(",")) - {""} if field else set()
 
 
-def _interleave(
-    ordered: list[Any], merged: list[Any], identity: Callable[[Any], Any], rank: dict[Any, int]
-) -> list[Any]:
-    """Server-only items come before the first ordered item that followed them on the server."""
-    position = {identity(item): at for at, item in enumerate(merged)}
-    rest = [item for item in merged if identity(item) not in rank]
-    result: list[Any] = []
-    for item in ordered:
-        while rest and position[identity(rest[0])] < position[identity(item)]:
-            result.append(rest.pop(0))
-        result.append(item)
-    return result + rest
-
-
-def _unique(items: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for item in items:
-        if item not in found:
-            found.append(item)
-    return found
-
-
-def _without_nulls(value: Map) -> Map:
-    """What a patch sets where nothing was: no nulls, no directives."""
-    result: Map = {}
-    for key, item in value.items():
-        if item is not None and not key.startswith("$"):
-            result[key] = _without_nulls(item) if isinstance(item, dict) else item
-    return result
-
-
-def _go(value: Any) -> str:
-    """Go's %v of decoded JSON."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go(value[key])}" for key in sorted(value)) + "]"
+def without_directives(value: Any) -> Any:
+    """What is new is taken from the patch as it is, less nulls and directives."""
     if isinstance(value, list):
-        return "[" + " ".join(_go(item) for item in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "<nil>" if value is None else str(value)
+        return [without_directives(v) for v in value if not (isinstance(v, dict) and DIRECTIVE in v)]
+    if not isinstance(value, dict):
+        return value
+    if value.get(DIRECTIVE) == "delete":
+        return {}
+    return {k: without_directives(v) for k, v in value.items() if v is not None and not k.startswith("$")}
+
+
+def _directed(original: Object, patch: Object, directive: Any, api_type: ApiType | None) -> Object:
+    rest = {key: value for key, value in patch.items() if key != DIRECTIVE}
+    match directive:
+        case "replace":
+            return rest
+        case "delete":
+            return {}
+        case "merge":
+            return merge_map(original, rest, api_type)
+    raise PatchFailure(f"unknown patch type: {go_value(directive)} in map: {go_value(patch)}")
+
+
+def _retained(original: Object, patch: Object) -> Object:
+    keys = patch.get(RETAIN_KEYS)
+    if keys is None:
+        return dict(original)
+    listed = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not listed or any(k not in keys for k, v in patch.items() if v is not None and not k.startswith("$")):
+        raise BadPatch(BAD_RETAIN_KEYS)
+    return {key: value for key, value in original.items() if key in keys}
+
+
+def _without_primitives(result: Object, patch: Object) -> Object:
+    for key, removed in patch.items():
+        if key.startswith(DELETE_PRIMITIVES):
+            if not isinstance(removed, list):
+                raise BadPatch(BAD_PRIMITIVE_LIST)
+            field = key.removeprefix(DELETE_PRIMITIVES)
+            if isinstance(result.get(field), list):
+                result[field] = [v for v in result[field] if v not in removed]
+    return result
+
+
+def _merge_field(result: Object, key: str, value: Any, field: Field | None) -> None:
+    if value is None:
+        result.pop(key, None)
+    elif key not in result or not _mergeable(result[key], value):
+        result[key] = without_directives(value)
+    elif isinstance(value, dict):
+        if "replace" in strategies(field):
+            result[key] = without_directives(value)
+        else:
+            result[key] = merge_map(result[key], value, field.type if field else None)
+    elif "merge" in strategies(field):
+        assert field is not None  # it has strategies
+        result[key] = merge_list(result[key], value, field)
+    else:
+        result[key] = value
+
+
+def _mergeable(current: Any, value: Any) -> bool:
+    both = (type(current), type(value))
+    return both in ((dict, dict), (list, list))
+
+
+def _order_field(result: Object, patch: Object, key: str, api_type: ApiType | None) -> str:
+    """Merge the list that `$setElementOrder/FIELD` speaks of and put it into that order; returns FIELD."""
+    name = key.removeprefix(ELEMENT_ORDER)
+    order = patch[key]
+    if not isinstance(order, list):
+        raise BadPatch(BAD_ORDER_LIST)
+    field = field_of(api_type, name)
+    current, change = result.get(name), patch.get(name)
+    if name in patch and change is None:
+        result.pop(name, None)
+        return name
+    if current is None and change is None:
+        return name
+    result[name] = enforce_order(current, change, order, field)
+    return name
+
+
+def merge_list(original: list[Any], patch: list[Any], field: Field) -> list[Any]:
+    """A list of strategy `merge`. New elements come first unless the stored order says otherwise."""
+    if not holds_maps(original, patch):
+        merged = unique([*original, *patch])
+        return ordered(merged, patch, original, itself)
+    identity = by_key(field.patch_merge_key)
+    original, patch = _apply_directives(original, patch, identity)
+    merged = _merge_elements(original, patch, identity, field.type.item)
+    return ordered(merged, patch, original, identity)
+
+
+def enforce_order(
+    current: list[Any] | None, change: list[Any] | None, order: list[Any], field: Field | None
+) -> list[Any]:
+    """`$setElementOrder`: the merged list in the given order, elements that it does not name between them."""
+    identity = (
+        by_key(field.patch_merge_key) if field and holds_maps(current or [], change or [], order) else itself
+    )
+    if change is not None:
+        check_order(change, order, identity)
+    if current is None:
+        merged = without_directives(change)
+    elif change is None:
+        merged = current
+    elif field and "merge" in strategies(field):
+        merged = merge_list(current, change, field)
+    else:
+        merged = change
+    return ordered(merged, order, current or [], identity)
+
+
+def _apply_directives(
+    original: list[Any], patch: list[Any], identity: Identity
+) -> tuple[list[Any], list[Any]]:
+    """(original less deleted elements, patch less directives); a replace directive empties the patch."""
+    plain = [element for element in patch if DIRECTIVE not in element]
+    for element in patch:
+        match element.get(DIRECTIVE):
+            case None:
+                continue
+            case "delete":
+                gone = identity(element)
+                original = [kept for kept in original if identity(kept) != gone]
+            case "replace":
+                return plain, []
+            case "merge":
+                raise PatchFailure("merging lists cannot yet be specified in the patch")
+            case other:
+                raise PatchFailure(f"unknown patch type: {go_value(other)} in map: {go_value(element)}")
+    return original, plain
+
+
+def _merge_elements(
+    original: list[Any], patch: list[Any], identity: Identity, item: ApiType | None
+) -> list[Any]:
+    merged = list(original)
+    for element in patch:
+        wanted = identity(element)
+        found = next((i for i, e in enumerate(merged) if identity(e) == wanted), None)
+        if found is None:
+            merged.append(without_directives(element))
+        else:
+            merged[found] = merge_map(merged[found], element, item)
+    return merged

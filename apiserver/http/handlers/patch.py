@@ -77,7 +77,7 @@ class Patcher:
         try:
             new = self._applied(old)
         except BadPatch as exc:
-            raise errors.bad_request(f"error decoding patch: {exc}") from None
+            raise errors.bad_request(str(exc)) from None
         except CannotApply:
             raise errors.generic(422) from None
         except PatchFailure as exc:
@@ -91,14 +91,7 @@ class Patcher:
             return json_patch.apply(old, self._patch)
         if self._media_type == MERGE_PATCH:
             return merge.apply(old, self._patch)
-        return strategic.apply(old, self._patch, self._rule)
-
-    def _rule(self, path: strategic.Path) -> strategic.FieldRule:
-        info = self._exchange.services.schemas.merge_info(self._gvk, path)
-        if info is None or not info.patch_strategy:
-            return strategic.FieldRule()
-        parts = info.patch_strategy.split(",")
-        return strategic.FieldRule("merge" in parts, info.patch_merge_key or "", "retainKeys" in parts)
+        return strategic.apply(old, self._patch, self._exchange.services.schemas.type_of(self._gvk))
 
     def _checked(self, new: Object) -> Object:
         kind, version = new.get("kind") or "", new.get("apiVersion") or ""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiserver.api.gvk import GroupVersionKind
-from apiserver.patch import json_patch, merge_patch, strategic
-from apiserver.patch.errors import PatchError
+from apiserver.patch import json_patch, merge, strategic
+from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
 from apiserver.schema.schemas import Schemas
 
 SCHEMAS = Schemas.load()
@@ -62,10 +62,9 @@ def test_element_order_alone_reorders() -> None:
 
 def test_element_order_must_name_the_patch() -> None:
     patch = {"$setElementOrder/containers": [{"name": "d"}], "containers": [{"name": "zz", "image": "e"}]}
-    with pytest.raises(PatchError) as info:
+    with pytest.raises(PatchFailure) as info:
         pod_spec({"containers": [A]}, patch)
-    assert info.value.code == 500
-    assert info.value.message == (
+    assert str(info.value) == (
         "The order in patch list:\n[map[image:e name:zz]]\n"
         " doesn't match $setElementOrder list:\n[map[name:d]]\n"
     )
@@ -98,9 +97,8 @@ def test_retain_keys_drops_the_others() -> None:
     document = {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}}
     patch = {"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}}
     assert strategic_apply("Deployment", document, patch) == {"spec": {"strategy": {"type": "Recreate"}}}
-    with pytest.raises(PatchError) as info:
+    with pytest.raises(BadPatch):
         strategic_apply("Deployment", document, {"spec": {"strategy": {"$retainKeys": [], "type": "x"}}})
-    assert info.value.code == 400
 
 
 def test_new_values_lose_nulls_and_directives() -> None:
@@ -123,9 +121,9 @@ def test_new_values_lose_nulls_and_directives() -> None:
     ],
 )
 def test_errors_in_elements(containers: list[Object], message: str) -> None:
-    with pytest.raises(PatchError) as info:
+    with pytest.raises(PatchFailure) as info:
         pod_spec({"containers": [A]}, {"containers": containers})
-    assert (info.value.code, info.value.message) == (500, message)
+    assert str(info.value) == message
 
 
 names = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
@@ -165,7 +163,7 @@ def naive_merge(target: Any, patch: Any) -> Any:
 
 @given(json_objects, json_objects)
 def test_merge_patch_is_the_rfc(document: Object, patch: Object) -> None:
-    assert merge_patch.apply(document, patch) == naive_merge(document, patch)
+    assert merge.apply(document, patch) == naive_merge(document, patch)
 
 
 def test_json_patch_applies_operations_in_order() -> None:
@@ -188,32 +186,18 @@ def test_json_patch_applies_operations_in_order() -> None:
         [{"op": "weird", "path": "/a"}],
         [{"path": "/a"}],
         [{"op": "add", "path": "a", "value": 1}],
-        [{"op": "replace", "path": "", "value": 1}],
         [1],
     ],
 )
 def test_json_patch_that_does_not_fit_is_unprocessable(operations: Any) -> None:
-    with pytest.raises(PatchError) as info:
+    with pytest.raises(CannotApply):
         json_patch.apply({"a": 1}, operations)
-    assert info.value.status() == {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": "the server rejected our request due to an error in our request",
-        "reason": "Invalid",
-        "details": {},
-        "code": 422,
-    }
 
 
 def test_json_patch_that_is_no_list_or_too_long() -> None:
     with pytest.raises(
-        PatchError, match=r"cannot unmarshal object into Go value of type \[\]handlers.jsonPatchOp"
+        BadPatch, match=r"cannot unmarshal object into Go value of type \[\]handlers.jsonPatchOp"
     ):
         json_patch.apply({}, {"op": "add"})
-    with pytest.raises(
-        PatchError, match="allowed maximum operations in a JSON patch is 10000, got 10001"
-    ) as info:
+    with pytest.raises(CannotApply, match="allowed maximum operations in a JSON patch is 10000, got 10001"):
         json_patch.apply({}, [{}] * 10_001)
-    assert info.value.code == 413
