@@ -1,8 +1,9 @@
 """A master process (`python -m components.master --config FILE`).
 
-Store member, API server, scheduler and controller manager in one. Composition root, started by the supervisor. All four share one event loop; scheduler and controllers speak to
-this master's own API server and lead through Leases. The process ends when the store can no longer work (its
-disk failed) or the API server cannot serve: what leads elsewhere takes over.
+Store member, API server, scheduler and controller manager in one. Composition root, started by the
+supervisor. All four share one event loop; scheduler and controllers speak to this master's own API server
+and lead through Leases. The process ends when the store can no longer work (its disk failed) or the API
+server cannot serve: what leads elsewhere takes over.
 """
 
 from __future__ import annotations

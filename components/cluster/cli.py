@@ -9,7 +9,17 @@ import sys
 
 import typer
 
-from components.cluster.commands import down, kill, kubeconfig, logs, start, status, up
+from components.cluster.commands import (
+    backup,
+    down,
+    kill,
+    kubeconfig,
+    logs,
+    restore,
+    start,
+    status,
+    up,
+)
 from components.cluster.errors import ClusterError
 
 app = typer.Typer(
@@ -27,6 +37,8 @@ app.command("kill")(kill.command)
 app.command("start")(start.command)
 app.command("logs")(logs.command)
 app.command("kubeconfig")(kubeconfig.command)
+app.command("backup")(backup.command)
+app.command("restore")(restore.command)
 
 
 def main() -> None:

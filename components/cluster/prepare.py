@@ -58,7 +58,7 @@ def prepare(layout: Layout, asked: Topology | None) -> Prepared:
     new = not layout.exists()
     made = _first_missing(layout.root)
     if new:
-        _refuse_foreign(layout)
+        refuse_foreign(layout)
     with contextlib.ExitStack() as undo:
         layout.make()
         lock = take_lock(layout)
@@ -196,7 +196,7 @@ def _check_space(directory: Path) -> None:
         )
 
 
-def _refuse_foreign(layout: Layout) -> None:
+def refuse_foreign(layout: Layout) -> None:
     """A directory with other things in it is not made a cluster's: `down --purge` would take them along."""
     try:
         foreign = sorted(set(os.listdir(layout.root)) - layout.own_names())
