@@ -82,7 +82,7 @@ class Kubelet:
             node_name=config.node_name,
             log_dir=config.log_dir,
             allocatable=self._allocatable,
-            can_mount=lambda: getattr(runtime, "isolation", "full") != "none",
+            can_mount=runtime.can_mount,
         )
         return Services(
             config=config,
@@ -98,6 +98,7 @@ class Kubelet:
             backoff=Backoff(),
             now=self._now,
             log_dir_of=self._log_dir_of,
+            can_mount=runtime.can_mount,
         )
 
     async def run(self) -> None:

@@ -21,6 +21,7 @@ from components.kubelet.config import KubeletConfig
 from components.kubelet.logs.tail import last_lines
 from components.kubelet.pods import plan as planning
 from components.kubelet.pods.backoff import Backoff
+from components.kubelet.pods.containers import TOKEN_PATH
 from components.kubelet.pods.hosts import pod_hostname
 from components.kubelet.pods.machine import Life, Phase
 from components.kubelet.pods.reporter import StatusReporter
@@ -60,6 +61,7 @@ class Services:
     backoff: Backoff
     now: Callable[[], datetime]
     log_dir_of: Callable[[Object], Path]
+    can_mount: Callable[[], bool]
 
 
 class PodWorker:
@@ -232,7 +234,18 @@ class PodWorker:
             text = f"Failed to create pod sandbox: {error}"
             self._s.report(self.pod, {}, "Warning", "FailedCreatePodSandBox", text)
             return None
+        self._tell_about_token()
         return self._sandbox()
+
+    def _tell_about_token(self) -> None:
+        """The one mount that is replaced instead of refused, so that pods run at all without namespaces."""
+        directory = self._token_directory()
+        if directory and not self._s.can_mount():
+            text = (
+                f"this machine grants no mount namespace: the service account is not at {TOKEN_PATH} but in "
+                f"{directory} (KUBERAFT_SERVICEACCOUNT)"
+            )
+            self._s.report(self.pod, {}, "Warning", "FailedMount", text)
 
     async def _act(self, plan: planning.Plan, sandbox: SandboxStatus | None) -> bool:
         """Carry out the plan; True if a container could not be started as it is."""

@@ -7,6 +7,7 @@ TLS with a client certificate of the cluster's CA; without certificate files the
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from components.kubelet.server.logs import LogHandler
 
 if TYPE_CHECKING:
     from components.kubelet.kubelet import Kubelet
+
+log = logging.getLogger(__name__)
 
 _UNSUPPORTED = ("exec", "attach", "portForward", "run")
 
@@ -33,6 +36,7 @@ class KubeletServer:
         """Listen on the node's address; nothing is served without TLS."""
         context = self._tls()
         if context is None:
+            log.warning("no --tls-cert-file and --client-ca-file: logs and statistics are not served")
             return
         self._runner = web.AppRunner(self.application(), access_log=None, handle_signals=False)
         await self._runner.setup()

@@ -6,6 +6,10 @@ CIDR; a container is a session under the shim with its own file tree, PID namesp
 directory. What is asked but cannot be given is refused with a `ConfigFault` that says why; nothing is
 silently left out. Isolation is found out once by trying it: "full" (mount and PID namespaces), "mount"
 (no PID namespace: /proc is masked here), "none".
+
+Not isolated: network (a pod's address is a loopback address that programs must bind themselves: `POD_IP`), the
+host's files (visible, and writable as far as the user may write them). Memory limits are enforced by the shim,
+which looks once a second; CPU limits, capabilities, seccomp and SELinux settings have no effect here.
 """
 
 from __future__ import annotations
@@ -114,6 +118,10 @@ class ProcessRuntime:
             client, sandbox.client = sandbox.client, None
             if client is not None:
                 await client.close()
+
+    def can_mount(self) -> bool:
+        """Whether volumes can appear at their mount paths on this machine."""
+        return self.isolation != "none"
 
     def on_change(self, callback: Callable[[str], None]) -> None:
         self._changed = callback

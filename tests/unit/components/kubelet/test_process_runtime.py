@@ -1,4 +1,4 @@
-"""The process runtime with real processes: output, volumes, limits, ends, a new kubelet, foreign processes."""
+"""The process runtime with real processes: output, volumes, limits, ends, restarts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,85 @@
+"""The kubelet's server over HTTP, its containers real: logs, statistics, what it does not serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from components.client.resources import PODS
+from components.client.testing import FakeApi
+from components.kubelet.server.app import KubeletServer
+from tests.unit.components.kubelet.test_kubelet import kubelet, pod, script, until
+
+
+@contextlib.asynccontextmanager
+async def serving(root: Path, api: FakeApi) -> AsyncIterator[aiohttp.ClientSession]:
+    """Without TLS here: the certificate check is the ssl module's, the routes are ours."""
+    async with kubelet(root, api) as agent:
+        server = KubeletServer(agent.config, agent, agent.runtime)
+        runner = web.AppRunner(server.application())
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with aiohttp.ClientSession(base) as session:
+                yield session
+        finally:
+            await runner.cleanup()
+
+
+def test_logs_follow_the_container_to_its_end(tmp_path: Path) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with serving(tmp_path, api) as http:
+            slow = script(
+                "c",
+                "echo one; until [ -e $GO ]; do sleep 0.02; done; echo two",
+                env=[{"name": "GO", "value": str(tmp_path / "go")}],
+            )
+            await api.create(PODS, pod("p", slow, restartPolicy="Never"), namespace="default")
+            await until(api, "p", lambda s: s.get("phase") == "Running")
+            async with http.get("/containerLogs/default/p/c?follow=true") as response:
+                assert await response.content.readline() == b"one\n"
+                (tmp_path / "go").touch()
+                assert await response.read() == b"two\n"
+            async with http.get("/containerLogs/default/p/c?tailLines=1&timestamps=true") as response:
+                assert (await response.text()).endswith("Z two\n")
+            for path, code in (
+                ("default/p/x", 404),
+                ("default/q/c", 404),
+                ("default/p/c?previous=true", 400),
+            ):
+                async with http.get(f"/containerLogs/{path}") as response:
+                    assert response.status == code
+
+    asyncio.run(body())
+
+
+def test_statistics_health_and_refusals(tmp_path: Path) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with serving(tmp_path, api) as http:
+            await api.create(PODS, pod("p", script("c", "sleep 100")), namespace="default")
+            await until(api, "p", lambda s: s.get("phase") == "Running")
+            async with http.get("/metrics/resource") as response:
+                text = await response.text()
+            assert 'container_memory_working_set_bytes{container="c",namespace="default",pod="p"} ' in text
+            assert "node_cpu_usage_seconds_total " in text
+            async with http.get("/stats/summary") as response:
+                found = (await response.json())["pods"][0]
+            assert found["podRef"]["name"] == "p"
+            assert found["containers"][0]["memory"]["rssBytes"] > 0
+            async with http.get("/healthz") as response:
+                assert await response.text() == "ok"
+            async with http.post("/exec/default/p/c?command=ls") as response:
+                assert (response.status, await response.text()) == (
+                    501,
+                    "exec is not supported by this kubelet yet\n",
+                )
+
+    asyncio.run(body())
