@@ -1,8 +1,10 @@
-"""What a kind does beside being stored: the strategy protocol, with a base that suits kinds without own behaviour.
+"""What a kind does beside being stored: the strategy protocol, with a base that suits kinds without own
+behaviour.
 
-Order on create: default, begin_create, prepare_for_create, validate, (stored); on update: default, begin_update,
-prepare_for_update, validate_update. Objects are plain dicts; only ``default`` and ``prepare_*`` change them, in place.
-A kind's own file (``registry/kinds``) subclasses this and mostly sets class attributes.
+Order on create: default, begin_create, prepare_for_create, validate, (stored); on update: default,
+begin_update, prepare_for_update, validate_update. Objects are plain dicts; only ``default`` and
+``prepare_*`` change them, in place. A kind's own file (``registry/kinds``) subclasses this and mostly sets
+class attributes.
 """
 
 from __future__ import annotations
@@ -99,6 +101,12 @@ class Strategy:
         if self.tracks_generation:
             obj["metadata"]["generation"] = 1
 
+    def stamp_requester(self, obj: Object, requester: Mapping[str, Any]) -> None:
+        """Record who creates the object: ``{"username", "uid", "groups", "extra"}``, absent where empty.
+
+        Called between prepare_for_create and validate.
+        """
+
     def validate(self, obj: Object) -> list[FieldError]:
         return validate_create(self.gvk, obj, self.namespaced, self.validation_options)
 
@@ -141,7 +149,9 @@ class Strategy:
         return obj
 
     async def begin_create(self, obj: Object, ctx: StorageContext) -> Done:
-        """Reserve what the object needs, writing it into ``obj``; the callback learns whether it was stored."""
+        """Reserve what the object needs, writing it into ``obj``; the callback learns whether it was
+        stored.
+        """
         return nothing_to_release
 
     async def begin_update(self, new: Object, old: Object, ctx: StorageContext) -> Done:

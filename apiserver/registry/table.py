@@ -1,7 +1,8 @@
 """The table of built-in resources: what is served under which name, and each kind's strategy.
 
-Built once at start from ``data/resources.json`` (facts of the original's discovery); the HTTP layer looks resources
-up by path, discovery lists them, and a kind without own behaviour needs nothing but its line in that file.
+Built once at start from ``data/resources.json`` (facts of the original's discovery); the HTTP layer looks
+resources up by path, discovery lists them, and a kind without own behaviour needs nothing but its line in
+that file.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Registry:
     def default(cls, options: RegistryOptions) -> Registry:
         facts = _data("field_selectors.json")
         strategies: dict[tuple[str, str], Strategy] = {}
-        resources = []
+        resources: list[Resource] = []
         for group_version, entries in _data("resources.json").items():
             parsed = GroupVersion.parse(group_version)
             resources.extend(_resource(entry, parsed, facts, strategies, options) for entry in entries)

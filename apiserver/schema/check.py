@@ -1,8 +1,8 @@
 """Decode objects the way the original's Go structs do: prune, complain, normalise.
 
-Called with every request body. What a Go round trip changes is done here: unknown fields go, field names are
-matched case-sensitively, null is absence, quantities and times become canonical, and zero values that Go would not
-write again (:mod:`apiserver.schema.roundtrip`) are dropped.
+Called with every request body. What a Go round trip changes is done here: unknown fields go, field names
+are matched case-sensitively, null is absence, quantities and times become canonical, and zero values that
+Go would not write again (:mod:`apiserver.schema.roundtrip`) are dropped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class _Walk:
         self.unknown: list[str] = []
 
     def value(self, api_type: ApiType, value: Any, path: str, place: str) -> Any:
-        """``path`` has indexes, for complaints; ``place`` is ``Struct.path.without.indexes`` for type errors."""
+        """``path`` has indexes, for complaints; ``place`` is ``Struct.path.without.indexes`` for type
+        errors.
+        """
         match api_type.kind:
             case Kind.STRUCT:
                 return self._struct(api_type, value, path, place)

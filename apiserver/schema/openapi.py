@@ -1,7 +1,8 @@
 """OpenAPI documents for clients: ``/openapi/v2`` and ``/openapi/v3/...``, generated when first asked for.
 
-The definitions are turned back from JSON Schema to OpenAPI (no "or null", references renamed); paths come from the
-resource table, with the group-version-kind and action extensions by which kubectl finds the type of a resource.
+The definitions are turned back from JSON Schema to OpenAPI (no "or null", references renamed); paths come
+from the resource table, with the group-version-kind and action extensions by which kubectl finds the type
+of a resource.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class OpenApi:
             response |= (
                 {"schema": schema} if version == 2 else {"content": {"application/json": {"schema": schema}}}
             )
-        operation = {
+        operation: dict[str, Any] = {
             "operationId": f"{action}{group.title().replace('.', '')}{api_version.title()}{kind}",
             "responses": {"200": response},
             "x-kubernetes-action": action,

@@ -1,9 +1,10 @@
 """What Go's JSON encoder writes for a struct that the OpenAPI definitions do not tell.
 
-Two facts about Go types are missing there: which optional fields are pointers (their zero values are written,
-others are dropped by ``omitempty``), and which are plain structs or lists without ``omitempty`` (written even when
-nobody set them). Both are tables here, taken from the types of ``k8s.io/api`` 1.36. A field missing from the first
-table costs at worst an explicit zero; so numbers are kept unless listed, strings and booleans dropped unless listed.
+Two facts about Go types are missing there: which optional fields are pointers (their zero values are
+written, others are dropped by ``omitempty``), and which are plain structs or lists without ``omitempty``
+(written even when nobody set them). Both are tables here, taken from the types of ``k8s.io/api`` 1.36. A
+field missing from the first table costs at worst an explicit zero; so numbers are kept unless listed,
+strings and booleans dropped unless listed.
 """
 
 from __future__ import annotations
@@ -15,18 +16,89 @@ from apiserver.schema.types import ApiType, Kind
 
 # Fields of pointer type whose "" is written; "Type.field" or "field" of any type.
 _POINTER_STRINGS: Final = frozenset(
-    ["storageClassName", "volumeMode", "apiGroup", "HostPathVolumeSource.type", "ingressClassName", "runtimeClassName", "preemptionPolicy", "appProtocol", "GRPCAction.service", "EndpointPort.name", "EndpointPort.protocol", "Endpoint.hostname", "Endpoint.nodeName", "Endpoint.zone", "EndpointAddress.nodeName", "volumeAttributesClassName", "currentVolumeAttributesClassName", "holderIdentity", "strategy", "preferredHolder", "timeZone", "fsGroupPolicy", "VolumeAttachmentSource.persistentVolumeName", "loadBalancerClass", "ServiceReference.path", "WebhookClientConfig.url", "trafficDistribution"]
+    [
+        "storageClassName",
+        "volumeMode",
+        "apiGroup",
+        "HostPathVolumeSource.type",
+        "ingressClassName",
+        "runtimeClassName",
+        "preemptionPolicy",
+        "appProtocol",
+        "GRPCAction.service",
+        "EndpointPort.name",
+        "EndpointPort.protocol",
+        "Endpoint.hostname",
+        "Endpoint.nodeName",
+        "Endpoint.zone",
+        "EndpointAddress.nodeName",
+        "volumeAttributesClassName",
+        "currentVolumeAttributesClassName",
+        "holderIdentity",
+        "strategy",
+        "preferredHolder",
+        "timeZone",
+        "fsGroupPolicy",
+        "VolumeAttachmentSource.persistentVolumeName",
+        "loadBalancerClass",
+        "ServiceReference.path",
+        "WebhookClientConfig.url",
+        "trafficDistribution",
+    ]
 )
 # Boolean fields of plain type: false is dropped. All other booleans are pointers.
 _PLAIN_BOOLEANS: Final = frozenset(
-    ["hostNetwork", "hostPID", "hostIPC", "readOnly", "unschedulable", "publishNotReadyAddresses", "stdin", "stdinOnce", "tty", "paused", "globalDefault"]
+    [
+        "hostNetwork",
+        "hostPID",
+        "hostIPC",
+        "readOnly",
+        "unschedulable",
+        "publishNotReadyAddresses",
+        "stdin",
+        "stdinOnce",
+        "tty",
+        "paused",
+        "globalDefault",
+    ]
 )
 # Integer fields of plain type: 0 is dropped.
 _PLAIN_INTEGERS: Final = frozenset(
-    ["minReadySeconds", "hostPort", "nodePort", "healthCheckNodePort", "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold", "generation", "observedGeneration", "DeploymentStatus.replicas", "count", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "fullyLabeledReplicas", "currentReplicas", "DaemonSetStatus.updatedNumberScheduled", "numberAvailable", "numberUnavailable", "active", "succeeded", "failed"]
+    [
+        "minReadySeconds",
+        "hostPort",
+        "nodePort",
+        "healthCheckNodePort",
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+        "generation",
+        "observedGeneration",
+        "DeploymentStatus.replicas",
+        "count",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+        "fullyLabeledReplicas",
+        "currentReplicas",
+        "DaemonSetStatus.updatedNumberScheduled",
+        "numberAvailable",
+        "numberUnavailable",
+        "active",
+        "succeeded",
+        "failed",
+    ]
 )
 _PLAIN_INTEGER_EXCEPTIONS: Final = frozenset(
-    ["ValidatingWebhook.timeoutSeconds", "MutatingWebhook.timeoutSeconds", "ClientIPConfig.timeoutSeconds", "HPAScalingPolicy.periodSeconds"]
+    [
+        "ValidatingWebhook.timeoutSeconds",
+        "MutatingWebhook.timeoutSeconds",
+        "ClientIPConfig.timeoutSeconds",
+        "HPAScalingPolicy.periodSeconds",
+    ]
 )
 # Struct fields that are not pointers: written as {} even when absent. Lists and times without omitempty: null.
 _ALWAYS: Final[dict[str, dict[str, Any]]] = {
@@ -100,8 +172,8 @@ _ALWAYS: Final[dict[str, dict[str, Any]]] = {
     "ResourceClaimTemplate": {"spec": {}},
     "ResourceClaimTemplateSpec": {"metadata": {}, "spec": {}},
     "ResourceSlice": {"spec": {}},
-    "FlowSchema": {"spec": {}, "status": {}},
-    "PriorityLevelConfiguration": {"spec": {}, "status": {}},
+    "FlowSchema": {"spec": {}},
+    "PriorityLevelConfiguration": {"spec": {}},
     "APIService": {"spec": {}, "status": {}},
     "Role": {"rules": None},
     "ClusterRole": {"rules": None},
@@ -125,16 +197,27 @@ _ALWAYS: Final[dict[str, dict[str, Any]]] = {
     "PriorityLevelConfigurationCondition": {"lastTransitionTime": None},
     "APIServiceCondition": {"lastTransitionTime": None},
 }
-_NODE_INFO: Final = ["machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion", "operatingSystem", "architecture"]
+_NODE_INFO: Final = [
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+]
 _ALWAYS["NodeSystemInfo"] = dict.fromkeys(_NODE_INFO, "")
-_EVENT_V1: Final = {
+_EVENT_V1: Final[dict[str, Any]] = {
     "eventTime": None,
     "deprecatedSource": {},
     "deprecatedFirstTimestamp": None,
     "deprecatedLastTimestamp": None,
     "regarding": {},
 }
-_EVENT_CORE: Final = {
+_EVENT_CORE: Final[dict[str, Any]] = {
     "source": {},
     "firstTimestamp": None,
     "lastTimestamp": None,

@@ -1,7 +1,7 @@
 """Schemas of all built-in types, read from the definitions that kubernetes-validate ships.
 
-The package is located without importing it (its import costs more than everything here). Definitions are decoded
-at once, about 20 ms; a type is compiled when an object of it is first seen.
+The package is located without importing it (its import costs more than everything here). Definitions are
+decoded at once, about 20 ms; a type is compiled when an object of it is first seen.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ class Schemas:
         return index
 
     def definition_name(self, gvk: GroupVersionKind) -> str | None:
-        return self._by_gvk.get(tuple(gvk))
+        return self._by_gvk.get(gvk)
 
     def has(self, gvk: GroupVersionKind) -> bool:
-        return tuple(gvk) in self._by_gvk
+        return gvk in self._by_gvk
 
     def type_of(self, gvk: GroupVersionKind) -> ApiType | None:
-        name = self._by_gvk.get(tuple(gvk))
+        name = self._by_gvk.get(gvk)
         return self._compile_named(name) if name else None
 
     def check(
@@ -96,8 +96,8 @@ class Schemas:
     ) -> tuple[dict[str, Any], list[str]]:
         """(object without unknown fields and normalised as the original's decoder does, complaints).
 
-        Complaints are ``unknown field "spec.foo"`` and, when the ``raw`` JSON is given, ``duplicate field "a"``.
-        Raises StatusError (400) when a value does not fit its type.
+        Complaints are ``unknown field "spec.foo"`` and, when the ``raw`` JSON is given, ``duplicate
+        field "a"``. Raises StatusError (400) when a value does not fit its type.
         """
         api_type = self.type_of(gvk)
         if api_type is None:
@@ -105,7 +105,9 @@ class Schemas:
         return self._checker.check(gvk, api_type, obj, raw)
 
     def merge_info(self, gvk: GroupVersionKind, path: Sequence[str]) -> MergeInfo | None:
-        """For the field at ``path`` (field names; list and map levels are stepped through). None if unknown."""
+        """For the field at ``path`` (field names; list and map levels are stepped through). None if
+        unknown.
+        """
         current = self.type_of(gvk)
         found: Field | None = None
         for name in path:

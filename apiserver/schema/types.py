@@ -1,6 +1,7 @@
 """Compiled API types: what a JSON value must look like to be decoded into a Go struct.
 
-Built lazily by :mod:`apiserver.schema.schemas` from OpenAPI definitions; walked by :mod:`apiserver.schema.check`.
+Built lazily by :mod:`apiserver.schema.schemas` from OpenAPI definitions; walked by
+:mod:`apiserver.schema.check`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Validation of whole objects: metadata rules for every kind, then the kind's own rules.
 
-Called by strategies after defaulting. Rules are pure functions of the object (and the old one), in one file per family;
-the tables here say which belong to which kind.
+Called by strategies after defaulting. Rules are pure functions of the object (and the old one), in one file
+per family; the tables here say which belong to which kind.
 """
 
 from __future__ import annotations

@@ -96,18 +96,19 @@ def _identity(toleration: Object) -> Object:
     return {key: value for key, value in toleration.items() if key != "tolerationSeconds"}
 
 
-def validate_template(template: Object, path: Path) -> list[FieldError]:
+def validate_template(template: Object, path: Path, claims: frozenset[str] = frozenset()) -> list[FieldError]:
+    """``claims``: names of volumes that come from claim templates beside the pod template."""
     metadata = template.get("metadata") or {}
     return [
         *validate_labels(metadata.get("labels") or {}, path.child("labels")),
         *validate_annotations(metadata.get("annotations") or {}, path.child("annotations")),
-        *validate_pod_spec(template.get("spec") or {}, path.child("spec")),
+        *validate_pod_spec(template.get("spec") or {}, path.child("spec"), claims),
     ]
 
 
-def validate_pod_spec(spec: Object, path: Path) -> list[FieldError]:
+def validate_pod_spec(spec: Object, path: Path, claims: frozenset[str] = frozenset()) -> list[FieldError]:
     volumes, found = _volumes(spec.get("volumes") or (), path.child("volumes"))
-    found += _containers(spec, volumes, path)
+    found += _containers(spec, volumes | claims, path)
     found += one_of(spec.get("restartPolicy"), _RESTART, path.child("restartPolicy"))
     found += one_of(spec.get("dnsPolicy"), _DNS, path.child("dnsPolicy"))
     found += validate_labels(spec.get("nodeSelector") or {}, path.child("nodeSelector"))

@@ -49,7 +49,8 @@ def _selector_and_template(spec: Object, *, always: bool = True) -> list[FieldEr
         own = meta.labels(template)
         if not chosen.empty() and not chosen.matches(own):
             found.append(invalid(_SPEC.child("template", "metadata", "labels"), own, _MISMATCH))
-    found += validate_template(template, _SPEC.child("template"))
+    claims = frozenset(meta.name(claim) for claim in spec.get("volumeClaimTemplates") or ())
+    found += validate_template(template, _SPEC.child("template"), claims)
     policy = (template.get("spec") or {}).get("restartPolicy")
     if always and policy and policy != "Always":
         where = _SPEC.child("template", "spec", "restartPolicy")
@@ -155,10 +156,12 @@ def validate_job(obj: Object, options: Options) -> list[FieldError]:
     spec = obj["spec"]
     found = _job_spec(spec, _SPEC)
     selector = spec.get("selector")
+    wrong = label_selector(selector, _SPEC.child("selector"))
     if selector is None:
-        found.insert(0, required(_SPEC.child("selector")))
+        wrong.append(required(_SPEC.child("selector")))
+    found = wrong + found
     own = meta.labels(spec.get("template") or {})
-    if not labels.selector_from_label_selector(selector).matches(own):
+    if selector is None or (not wrong and not labels.selector_from_label_selector(selector).matches(own)):
         found.append(invalid(_SPEC.child("template", "metadata", "labels"), own or None, _MISMATCH))
     return found
 

@@ -71,7 +71,7 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("resource.k8s.io", "DeviceClass"): networking.GenerationStrategy,
     ("resource.k8s.io", "ResourceSlice"): networking.GenerationStrategy,
     ("resource.k8s.io", "ResourceClaim"): policy.StatusOnlyStrategy,
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): policy.GenerationStatusStrategy,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): policy.FlowSchemaStrategy,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): policy.PriorityLevelStrategy,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): policy.GenerationStatusStrategy,
     ("apiregistration.k8s.io", "APIService"): policy.StatusOnlyStrategy,

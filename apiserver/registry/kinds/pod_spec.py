@@ -1,4 +1,6 @@
-"""Defaults of pod specs, shared by pods and everything with a pod template. Source: ``pkg/apis/core/v1/defaults.go``."""
+"""Defaults of pod specs, shared by pods and everything with a pod template. Source:
+``pkg/apis/core/v1/defaults.go``.
+"""
 
 from __future__ import annotations
 

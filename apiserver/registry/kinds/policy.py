@@ -103,7 +103,14 @@ class GenerationStatusStrategy(Strategy):
     tracks_generation = True
 
 
-class PriorityLevelStrategy(GenerationStatusStrategy):
+class FlowSchemaStrategy(GenerationStatusStrategy):
+    def prepare_for_create(self, obj: Object) -> None:
+        """An empty status of these kinds is not written at all."""
+        super().prepare_for_create(obj)
+        del obj["status"]
+
+
+class PriorityLevelStrategy(FlowSchemaStrategy):
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         limited = spec.get("limited")

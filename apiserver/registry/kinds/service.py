@@ -1,8 +1,9 @@
 """Services: defaults, cluster IPs and node ports.
 
-Addresses and ports are reserved by creating an object that only one creator can create, so that any number of API
-servers may allocate at once without a lock: an IPAddress for a cluster IP, as the original does, and one small
-record per node port. A reservation whose service was not stored is given back by the callback of begin_*.
+Addresses and ports are reserved by creating an object that only one creator can create, so that any number
+of API servers may allocate at once without a lock: an IPAddress for a cluster IP, as the original does, and
+one small record per node port. A reservation whose service was not stored is given back by the callback of
+begin_*.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Workloads with a pod template: ReplicationController, ReplicaSet, Deployment, StatefulSet, DaemonSet, PodTemplate."""
+"""Workloads with a pod template: ReplicationController, ReplicaSet, Deployment, StatefulSet, DaemonSet,
+PodTemplate.
+"""
 
 from __future__ import annotations
 
