@@ -90,7 +90,8 @@ class Engine:
             rng=self._rng,
             on_snapshot_needed=lambda peer: self._snapshots.need(peer),
         )
-        self._reads = ReadIndex(self._core, self._transport.send, config.other_ids)
+        nonce = self._rng.getrandbits(31)
+        self._reads = ReadIndex(self._core, self._transport.send, config.other_ids, nonce)
         self._snapshots = Snapshots(self, self._core, self._transport.send)
         await self._transport.start()
         self._task = loop.create_task(self._run(), name="raft")

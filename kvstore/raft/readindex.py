@@ -18,13 +18,16 @@ Send = Callable[[Iterable[tuple[int, Message]]], None]
 
 
 class ReadIndex:
-    def __init__(self, core: Core, send: Send, others: tuple[int, ...]) -> None:
+    """`nonce`: random for each start: an answer to a question of an earlier life must not be taken for one
+    of this life's, whose reads may have begun later."""
+
+    def __init__(self, core: Core, send: Send, others: tuple[int, ...], nonce: int) -> None:
         self._core, self._send, self._others = core, send, others
         self._rounds = ReadRounds(quorum=(len(others) + 1) // 2)
         self._waiting: list[asyncio.Future[int]] = []
         self._asked: list[asyncio.Future[int]] = []  # of the leader
         self._led: list[asyncio.Future[int]] = []  # given to a round of this leader
-        self._ask_number = 0
+        self._ask_number = nonce << 32
 
     def add(self, future: asyncio.Future[int]) -> bool:
         """True for the first of several: `pump` a little later, so that they share a round."""

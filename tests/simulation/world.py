@@ -110,7 +110,7 @@ class Member:
             rng=rng,
             on_snapshot_needed=self._snapshot_needed,
         )
-        self.reads = ReadIndex(self.core, self._send, others)
+        self.reads = ReadIndex(self.core, self._send, others, rng.getrandbits(31))
         self.leader: tuple[int | None, int] = (None, 0)
         self.world.connect_all(self.number)
         self._later(TICK * rng.random(), self._tick)

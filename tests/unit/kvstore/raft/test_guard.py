@@ -34,7 +34,9 @@ class Bench:
         self.snapshots: list[int] = []
         self.guard = Guard(self.state, self.journal, self.snapshots.append)
 
-    def append(self, previous: int, previous_term: int, *terms: int, commit: int = 0) -> dict[str, Any] | None:
+    def append(
+        self, previous: int, previous_term: int, *terms: int, commit: int = 0
+    ) -> dict[str, Any] | None:
         entries = [[b"\x00", index, term] for index, term in enumerate(terms, previous + 1)]
         message = {"type": "append_entries", "term": 5, "commit_index": commit, "entries": entries}
         return self.guard.incoming(2, {**message, "prevLogIdx": previous, "prevLogTerm": previous_term})
