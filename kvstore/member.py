@@ -238,8 +238,9 @@ class Member:
     async def compact(self, request: CompactionRequest) -> CompactionResponse:
         """With `physical`, waits until the space is free on this member."""
         response = await self._write(request, CompactionResponse)
-        while request.physical and self._state().is_compacting():
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 - space is reclaimed in slices by `flush`, which always ends
+        # `flush` reclaims space a slice at a time until all of it is free.
+        while request.physical and self._state().is_compacting():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         return response
 
     async def lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:

@@ -11,7 +11,7 @@ from tests.simulation.world import World
 
 SEEDS_A_TEST = 20
 FIRST = int(os.environ.get("RAFT_SEED", "0"))
-COUNT = int(os.environ.get("RAFT_SEEDS", "1" if "RAFT_SEED" in os.environ else "200"))
+COUNT = int(os.environ.get("RAFT_SEEDS", "1" if "RAFT_SEED" in os.environ else "160"))
 
 
 def run(seed: int, monkeypatch: pytest.MonkeyPatch, size: int) -> World:

@@ -114,7 +114,7 @@ def test_leases_end_by_the_leaders_word(tmp_path: Path) -> None:
         short = await member.lease_grant(LeaseGrantRequest(1))
         await member.put(PutRequest(b"b", b"1", short.id))
         async with asyncio.timeout(10):
-            while (await member.range(ALL)).count:
+            while (await member.range(ALL)).count:  # noqa: ASYNC110 - real time and a real lease
                 await asyncio.sleep(0.1)
 
     with_members(tmp_path, 1, test)
@@ -254,7 +254,7 @@ def test_nothing_acknowledged_is_lost_when_every_process_is_killed(tmp_path: Pat
         before = len(acknowledged)
         try:
             async with asyncio.timeout(30):
-                while len(acknowledged) < before + 60:
+                while len(acknowledged) < before + 60:  # noqa: ASYNC110 - other processes write
                     await asyncio.sleep(0.02)
         finally:
             for process in processes:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kvstore.errors import NoLeader, NotLeader, RequestTimeout, Stopped
-from kvstore.raft.config import Peer, RaftConfig
+from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
 from tests.support.fake_machine import ListMachine
 
@@ -258,3 +264,73 @@ def test_a_peer_of_another_cluster_is_refused_with_one_line(
 
     asyncio.run(main())
     assert len([line for line in caplog.messages if "another cluster" in line]) <= 2
+
+
+def make_certificates(directory: Path) -> dict[str, TlsFiles]:
+    """A CA with one certificate of its own ("good"), and a certificate of another CA ("bad")."""
+    found = {}
+    now = datetime.datetime.now(datetime.UTC)
+    for which in ("good", "bad"):
+        keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+        names = [
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{which} {n}")]) for n in ("ca", "member")
+        ]
+        for subject, key in zip(names, keys, strict=True):
+            is_ca = subject is names[0]
+            certificate = (
+                x509.CertificateBuilder()
+                .subject_name(subject)
+                .issuer_name(names[0])
+                .public_key(key.public_key())
+                .serial_number(x509.random_serial_number())
+                .not_valid_before(now - datetime.timedelta(minutes=1))
+                .not_valid_after(now + datetime.timedelta(hours=1))
+                .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+                .add_extension(
+                    x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+                )
+                .sign(keys[0], hashes.SHA256())
+            )
+            path = directory / f"{which}-{'ca' if is_ca else 'member'}.pem"
+            path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_path = directory / f"{which}.key"
+        key_path.write_bytes(
+            keys[1].private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        found[which] = TlsFiles(directory / f"{which}-member.pem", key_path, directory / "good-ca.pem")
+    return found
+
+
+def test_members_trust_only_certificates_of_their_own_ca(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+
+    async def main() -> None:
+        peers = {n: Peer(f"m{n}", "127.0.0.1", port) for n, port in enumerate(free_ports(3), 1)}
+        engines = {}
+        for member in peers:
+            config = RaftConfig(
+                member_id=member,
+                name=f"m{member}",
+                cluster_id=CLUSTER,
+                data_dir=tmp_path / str(member),
+                listen=peers[member][1:],
+                peers=peers,
+                tls=certificates["bad" if member == 3 else "good"],
+                heartbeat_interval=0.05,
+                election_timeout=0.4,
+                unsafe_no_fsync=True,
+            )
+            engines[member] = Engine(config, ListMachine())
+            await engines[member].start()
+        assert await engines[1].propose(b"a", 10) == 1
+        await asyncio.sleep(0.3)
+        assert engines[1].connected() == {2}
+        assert engines[3].connected() == set()
+        for engine in engines.values():
+            await engine.stop()
+
+    asyncio.run(main())

@@ -226,7 +226,7 @@ def test_a_full_disk_is_fatal_and_leaves_a_log_that_opens(tmp_path: Path, room: 
     journal, wal = open_journal(tmp_path, files=files)
     files.room = room
     journal.add(b"\x00" + b"x" * 100, 3, 3)
-    with pytest.raises(WalError, match="No space left on device.*Free space"):
+    with pytest.raises(WalError, match=r"No space left on device.*Free space"):
         commit(journal, wal)
     files.room = None
     journal.add(NO_COMMAND, 4, 3)
