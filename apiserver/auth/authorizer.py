@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiserver.auth import builtin_policy
-from apiserver.auth.rbac import Attributes, Object, Policy
-from apiserver.auth.user import MASTERS
+from apiserver.auth.rbac import Attributes, Object, Policy, Rule
+from apiserver.auth.user import MASTERS, User
 from apiserver.storage.cacher import Caches, ResourceCache
 
 MODES: Final = ("AlwaysAllow", "Node", "RBAC")
@@ -34,6 +34,18 @@ class Authorizer:
                 await cache.ready()
             reason = self._stored.allows(asked)
         return reason is not None, reason or ""
+
+    async def rules(self, user: User, namespace: str) -> list[Rule]:
+        """Everything the user may do there."""
+        if self._always or MASTERS in user.groups:
+            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+            return [everything, {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+        found = [rule for rule, _ in builtin_policy.policy().rules(user, namespace)]
+        if self._stored is not None:
+            for cache in self._caches.values():
+                await cache.ready()
+            found += [r for r, _ in self._stored.rules(user, namespace) if r not in found]
+        return found
 
     def _stored_policy(self) -> Policy:
         caches = self._caches

@@ -73,6 +73,21 @@ class ServiceAccountTokens:
     def can_sign(self) -> bool:
         return self._signing_key is not None
 
+    def algorithms(self) -> set[str]:
+        return {_algorithm(key) for key in self.keys} or {"RS256"}
+
+    def public_jwks(self) -> list[dict[str, Any]]:
+        """The public keys as JSON Web Keys (RFC 7517)."""
+        import jwt.algorithms
+
+        known = jwt.algorithms.get_default_algorithms()
+        found = []
+        for key in self.keys:
+            name = _algorithm(key)
+            document: dict[str, Any] = known[name].to_jwk(key, as_dict=True)
+            found.append({**document, "use": "sig", "alg": name})
+        return found
+
     def issue(
         self,
         account: dict[str, Any],

@@ -1,0 +1,39 @@
+"""HTTPS to kubelets, with the API server's client certificate. Made on first use."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+from apiserver.config import ApiServerConfig
+
+
+class KubeletClient:
+    def __init__(self, config: ApiServerConfig) -> None:
+        self._config = config
+        self._session: ClientSession | None = None
+
+    async def session(self) -> ClientSession:
+        if self._session is None:
+            context = await asyncio.to_thread(self._context)
+            timeout = ClientTimeout(total=None, connect=5.0)
+            self._session = ClientSession(connector=TCPConnector(ssl=context), timeout=timeout)
+        return self._session
+
+    def _context(self) -> Any:
+        config = self._config
+        context = ssl.create_default_context(cafile=config.kubelet_certificate_authority)
+        if config.kubelet_certificate_authority is None:
+            # As kube-apiserver without this flag: the kubelet's serving certificate is not checked.
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if config.kubelet_client_certificate and config.kubelet_client_key:
+            context.load_cert_chain(config.kubelet_client_certificate, config.kubelet_client_key)
+        return context
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()

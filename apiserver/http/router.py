@@ -1,0 +1,81 @@
+"""The last step of the chain: which handler serves this request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from apiserver.api import errors
+from apiserver.http import discovery, health, negotiation, openapi, responders
+from apiserver.http.handlers import create, delete, deletecollection, get, patch, update, watch
+from apiserver.http.handlers import list as listing
+from apiserver.http.scope import Exchange
+from apiserver.http.subresources import catalogue
+
+Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+
+_VERBS: Final[dict[str, Handler]] = {
+    "get": get.handle,
+    "list": listing.handle,
+    "watch": watch.handle,
+    "create": create.handle,
+    "update": update.handle,
+    "patch": patch.handle,
+    "delete": delete.handle,
+    "deletecollection": deletecollection.handle,
+}
+_STATUS_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
+_OBJECT_METHODS: Final = frozenset({"GET", "PUT", "PATCH", "DELETE"})
+_COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
+
+
+async def route(exchange: Exchange) -> web.StreamResponse:
+    if exchange.info.is_resource:
+        return await _resource(exchange)
+    return await _non_resource(exchange)
+
+
+async def _resource(exchange: Exchange) -> web.StreamResponse:
+    info, method = exchange.info, exchange.request.method
+    if not discovery.has_group(exchange.services, info):
+        return responders.not_found_page()
+    if len(info.parts) > 3 and not catalogue.takes_path(info):
+        raise errors.generic(404)
+    handler = _handler(exchange)
+    if method == "HEAD" or handler is None:
+        raise errors.generic(405)
+    if not info.subresource or info.subresource == "status":
+        exchange.accepted = negotiation.negotiate(exchange.request.headers.get("Accept"))
+    return await handler(exchange)
+
+
+def _handler(exchange: Exchange) -> Handler | None:
+    """None: not with this method. Raises 404."""
+    info, resource, method = exchange.info, exchange.resource, exchange.request.method
+    if info.subresource:
+        if info.subresource not in resource.subresources:
+            raise errors.generic(404)
+        special = catalogue.find(resource, info.subresource)
+        if special is not None:
+            return special if info.verb in resource.subresources[info.subresource].verbs else None
+        return _STATUS_VERBS.get(info.verb)
+    special = catalogue.find(resource, "")
+    if special is not None:
+        return special if info.verb in resource.verbs else None
+    if method not in (_OBJECT_METHODS if info.name else _COLLECTION_METHODS):
+        return None
+    if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
+        return None
+    return _VERBS.get(info.verb) if info.verb in resource.verbs else None
+
+
+async def _non_resource(exchange: Exchange) -> web.StreamResponse:
+    for serve in (health.handle, discovery.handle, openapi.handle):
+        response = await serve(exchange)
+        if response is not None:
+            return response
+    if exchange.info.path.rstrip("/").startswith(("/api/", "/apis/")) and discovery.known_group(exchange):
+        raise errors.generic(404)
+    return responders.not_found_page()

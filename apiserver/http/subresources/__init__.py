@@ -1,0 +1,1 @@
+"""Subresources and resources that are not stored objects, one a file; ``catalogue`` says which serves what."""

@@ -1,0 +1,61 @@
+"""Which handler serves a subresource, or a resource that stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from apiserver.api import errors
+from apiserver.http.request_info import RequestInfo
+from apiserver.http.scope import Exchange
+from apiserver.http.subresources import binding, eviction, finalize, log, reviews, scale, token
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
+
+Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+
+
+async def _refused(exchange: Exchange) -> web.StreamResponse:
+    info = exchange.info
+    raise errors.StatusError(
+        501, "NotImplemented", f"{info.resource}/{info.subresource} is not supported by this server", {}
+    )
+
+
+async def _components(exchange: Exchange) -> web.StreamResponse:
+    raise errors.StatusError(501, "NotImplemented", "componentstatuses are not supported by this server", {})
+
+
+_SPECIAL: Final[dict[tuple[str, str, str], Handler]] = {
+    ("", "bindings", ""): binding.handle,
+    ("", "componentstatuses", ""): _components,
+    ("", "namespaces", "finalize"): finalize.handle,
+    ("", "pods", "binding"): binding.handle,
+    ("", "pods", "eviction"): eviction.handle,
+    ("", "pods", "log"): log.handle,
+    ("", "serviceaccounts", "token"): token.handle,
+    ("authentication.k8s.io", "selfsubjectreviews", ""): reviews.self_subject,
+    ("authentication.k8s.io", "tokenreviews", ""): reviews.token,
+    ("authorization.k8s.io", "localsubjectaccessreviews", ""): reviews.local_subject_access,
+    ("authorization.k8s.io", "selfsubjectaccessreviews", ""): reviews.self_subject_access,
+    ("authorization.k8s.io", "selfsubjectrulesreviews", ""): reviews.self_subject_rules,
+    ("authorization.k8s.io", "subjectaccessreviews", ""): reviews.subject_access,
+}
+
+
+def find(resource: Resource, subresource: str) -> Handler | None:
+    """None: the ordinary verbs serve it."""
+    handler = _SPECIAL.get((resource.gvr.group, resource.gvr.resource, subresource))
+    if handler is None and subresource == "scale":
+        return scale.handle
+    if handler is None and subresource not in ("", "status"):
+        return _refused
+    return handler
+
+
+def takes_path(info: RequestInfo) -> bool:
+    """Only proxies have more path after their name."""
+    return info.subresource == "proxy"

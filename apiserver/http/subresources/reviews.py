@@ -1,0 +1,116 @@
+"""Reviews: who am I, is this token good, may this user do that. Nothing is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from apiserver.api import errors, meta
+from apiserver.auth.rbac import Attributes
+from apiserver.auth.user import User
+from apiserver.http import body, options
+from apiserver.http.handlers import answer
+from apiserver.http.scope import Exchange, Object
+
+
+async def _read(exchange: Exchange) -> Object:
+    chosen = options.write_options(exchange.query, "CreateOptions")
+    obj = await body.read_object(exchange, exchange.resource.gvk, chosen.field_validation)
+    obj.pop("status", None)
+    return obj
+
+
+async def _answer(exchange: Exchange, obj: Object, status: Object) -> web.StreamResponse:
+    spec = {"spec": obj["spec"]} if "spec" in obj else {}
+    document = {
+        "kind": obj["kind"],
+        "apiVersion": obj["apiVersion"],
+        "metadata": obj["metadata"],
+        **spec,
+        "status": status,
+    }
+    return await answer.one(exchange, exchange.resource.gvk, document, 201)
+
+
+async def self_subject(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    obj["metadata"] = {"creationTimestamp": meta.format_time(exchange.services.now())}
+    return await _answer(exchange, obj, {"userInfo": exchange.user.info()})
+
+
+async def token(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    value = (obj.get("spec") or {}).get("token") or ""
+    if not value:
+        raise errors.bad_request("token is required for TokenReview in authentication")
+    user = await exchange.services.authenticator.token_user(value)
+    if user is None:
+        return await _answer(exchange, obj, {"user": {}, "error": "invalid bearer token"})
+    audiences = exchange.services.accounts.audiences
+    return await _answer(
+        exchange, obj, {"authenticated": True, "user": user.info(), "audiences": audiences}
+    )
+
+
+async def self_subject_access(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    return await _decide(exchange, obj, exchange.user)
+
+
+async def subject_access(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    return await _decide(exchange, obj, _subject(obj.get("spec") or {}))
+
+
+async def local_subject_access(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    spec = obj.get("spec") or {}
+    namespace = (spec.get("resourceAttributes") or {}).get("namespace") or ""
+    if namespace != exchange.info.namespace:
+        raise errors.bad_request(
+            "spec.resourceAttributes.namespace must match namespace: "
+            f"{namespace} != {exchange.info.namespace}"
+        )
+    obj["metadata"]["namespace"] = exchange.info.namespace
+    return await _decide(exchange, obj, _subject(spec))
+
+
+def _subject(spec: Object) -> User:
+    if not spec.get("user") and not spec.get("groups"):
+        raise errors.bad_request("at least one of user or groups must be specified")
+    return User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "")
+
+
+async def _decide(exchange: Exchange, obj: Object, user: User) -> web.StreamResponse:
+    spec: dict[str, Any] = obj.get("spec") or {}
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if bool(resource) == bool(path):
+        raise errors.bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    if path:
+        asked = Attributes(user, path.get("verb") or "", path=path.get("path") or "")
+    else:
+        asked = Attributes(
+            user, *(resource.get(key) or "" for key in ("verb", "group", "resource", "subresource", "namespace", "name"))
+        )
+    allowed, reason = await exchange.services.authorizer.decide(asked)
+    status: Object = {"allowed": allowed}
+    if reason:
+        status["reason"] = reason
+    return await _answer(exchange, obj, status)
+
+
+async def self_subject_rules(exchange: Exchange) -> web.StreamResponse:
+    obj = await _read(exchange)
+    namespace = (obj.get("spec") or {}).get("namespace") or ""
+    if not namespace:
+        raise errors.bad_request("no namespace on request")
+    resource_rules, path_rules = [], []
+    for rule in await exchange.services.authorizer.rules(exchange.user, namespace):
+        if rule.get("resources"):
+            keys = ("verbs", "apiGroups", "resources", "resourceNames")
+            resource_rules.append({key: rule[key] for key in keys if rule.get(key)})
+        if rule.get("nonResourceURLs"):
+            path_rules.append({"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]})
+    status = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+    return await _answer(exchange, obj, status)
