@@ -31,18 +31,23 @@ class JobStrategy(Strategy):
             manualSelector=False,
             podReplacementPolicy=failures,
         )
-        labels = meta.labels(spec.get("template") or {})
-        if labels and not meta.labels(obj):
-            obj["metadata"]["labels"] = dict(labels)
+        self._default_labels(obj)
         for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
             for pattern in rule.get("onPodConditions") or ():
                 fill(pattern, status="True")
         default_template(spec.setdefault("template", {}))
 
+    def _default_labels(self, obj: Object) -> None:
+        labels = meta.labels(obj["spec"].get("template") or {})
+        if labels and not meta.labels(obj):
+            obj["metadata"]["labels"] = dict(labels)
+
     def prepare_for_create(self, obj: Object) -> None:
         super().prepare_for_create(obj)
         if not obj["spec"].get("manualSelector"):
             self._generate_selector(obj)
+        # Reading a stored job applies its defaults again, which by then see the generated labels.
+        self._default_labels(obj)
 
     def _generate_selector(self, obj: Object) -> None:
         """The job's pods are told by its uid, so that no two jobs ever share pods."""

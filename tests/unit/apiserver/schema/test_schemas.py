@@ -1,0 +1,132 @@
+"""Structural checks on real types: pruning, type errors, normalisation, merge information."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from apiserver.api import codec
+from apiserver.api.errors import StatusError
+from apiserver.api.gvk import GroupVersionKind
+from apiserver.registry.strategy import RegistryOptions
+from apiserver.registry.table import Registry
+from apiserver.schema.openapi import OpenApi
+from apiserver.schema.schemas import Schemas
+
+DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
+POD = GroupVersionKind("", "v1", "Pod")
+CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
+
+
+@pytest.fixture(scope="module")
+def schemas() -> Schemas:
+    return Schemas.load()
+
+
+def _pod(container: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+
+
+def test_unknown_fields_are_named_and_dropped(schemas: Schemas) -> None:
+    pod, complaints = schemas.check(POD, _pod({"name": "c", "ports": [{"po": 1}], "imagee": "x"}))
+    assert complaints == [
+        'unknown field "spec.containers[0].ports[0].po"',
+        'unknown field "spec.containers[0].imagee"',
+    ]
+    assert "imagee" not in pod["spec"]["containers"][0]
+
+
+def test_duplicates_are_found_in_the_raw_text(schemas: Schemas) -> None:
+    raw = b'{"metadata":{"name":"a","name":"b"},"data":{"a":"1","a":"2"}}'
+    _, complaints = schemas.check(CONFIG_MAP, codec.decode(raw), raw)
+    assert complaints == ['duplicate field "metadata.name"', 'duplicate field "data.a"']
+
+
+@pytest.mark.parametrize(
+    ("container", "message"),
+    [
+        (
+            {"ports": [{"containerPort": "x"}]},
+            "json: cannot unmarshal string into Go struct field "
+            "ContainerPort.spec.containers.ports.containerPort of type int32",
+        ),
+        (
+            {"command": "ls"},
+            "json: cannot unmarshal string into Go struct field Container.spec.containers.command of type []string",
+        ),
+        ({"resources": {"limits": {"cpu": "1 core"}}}, "quantities must match the regular expression"),
+        (
+            {"stdin": 1},
+            "json: cannot unmarshal number into Go struct field Container.spec.containers.stdin of type bool",
+        ),
+    ],
+)
+def test_type_errors(schemas: Schemas, container: dict[str, Any], message: str) -> None:
+    with pytest.raises(StatusError) as caught:
+        schemas.check(POD, _pod(container))
+    assert caught.value.code == 400
+    assert caught.value.message.startswith('Pod in version "v1" cannot be handled as a Pod: ' + message)
+
+
+def test_bytes_and_times_are_checked(schemas: Schemas) -> None:
+    with pytest.raises(StatusError, match="illegal base64 data at input byte 3"):
+        schemas.check(CONFIG_MAP, {"binaryData": {"a": "abc!"}})
+    with pytest.raises(StatusError, match="parsing time"):
+        schemas.check(CONFIG_MAP, {"metadata": {"creationTimestamp": "yesterday"}})
+
+
+def test_values_become_what_go_would_write(schemas: Schemas) -> None:
+    container = {
+        "name": "c",
+        "image": "",
+        "resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}},
+        "env": None,
+    }
+    pod, _ = schemas.check(POD, {**_pod(container), "status": None})
+    assert pod["spec"]["containers"] == [
+        {"name": "c", "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}
+    ]
+    assert pod["status"] == {}
+    deployment, _ = schemas.check(
+        DEPLOYMENT, {"spec": {"replicas": 0, "minReadySeconds": 0, "paused": False}}
+    )
+    assert deployment["spec"]["replicas"] == 0
+    assert not {"minReadySeconds", "paused"} & set(deployment["spec"])
+
+
+def test_checking_twice_changes_nothing(schemas: Schemas) -> None:
+    once, _ = schemas.check(POD, _pod({"name": "c", "image": "x"}))
+    assert schemas.check(POD, once) == (once, [])
+
+
+def test_merge_information(schemas: Schemas) -> None:
+    info = schemas.merge_info(DEPLOYMENT, ["spec", "template", "spec", "containers"])
+    assert info is not None
+    assert (info.patch_strategy, info.patch_merge_key, info.list_type) == ("merge", "name", "map")
+    assert schemas.merge_info(DEPLOYMENT, ["spec", "nothing"]) is None
+
+
+def test_loading_is_cheap() -> None:
+    begin = time.perf_counter()
+    Schemas.load()
+    assert time.perf_counter() - begin < 0.5
+
+
+def test_openapi_describes_types_and_paths(schemas: Schemas) -> None:
+    openapi = OpenApi(schemas, Registry.default(RegistryOptions()).resources)
+    document = codec.decode(openapi.v3("apps/v1"))
+    operation = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["get"]
+    assert operation["x-kubernetes-group-version-kind"] == {
+        "group": "apps",
+        "kind": "Deployment",
+        "version": "v1",
+    }
+    known = document["components"]["schemas"]
+    assert known["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"]["type"] == "integer"
+    assert known["io.k8s.apimachinery.pkg.api.resource.Quantity"] == {"type": "string"}
+    assert (
+        "/openapi/v3/apis/apps/v1?hash=" in openapi.v3_index()["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    )
+    assert codec.decode(openapi.v2())["definitions"]["io.k8s.api.core.v1.Pod"]
