@@ -18,6 +18,7 @@ from components.cluster.commands import (
     restore,
     start,
     status,
+    tour,
     up,
 )
 from components.cluster.errors import ClusterError
@@ -39,6 +40,7 @@ app.command("logs")(logs.command)
 app.command("kubeconfig")(kubeconfig.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
+app.command("tour")(tour.command)
 
 
 def main() -> None:

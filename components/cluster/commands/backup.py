@@ -49,6 +49,4 @@ def _backup(layout: Layout, target: Path) -> None:
     finally:
         snapshot.unlink(missing_ok=True)
     size = target.stat().st_size / 2**20
-    print(
-        f"{target}: {size:.1f} MiB, revision {written.revision}, verified; keep it safe: it holds keys"
-    )
+    print(f"{target}: {size:.1f} MiB, revision {written.revision}, verified; keep it safe: it holds keys")
