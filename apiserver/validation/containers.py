@@ -100,7 +100,8 @@ def _environment(variables: Any, path: Path) -> list[FieldError]:
                 "may not have more than one field specified at a time"
                 if source
                 else (
-                    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+                    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
+                    "`secretKeyRef` or `fileKeyRef`"
                 )
             )
             found.append(invalid(inner, "", text))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from apiserver.api import codec
+from apiserver.api import codec, meta
+from apiserver.registry.kinds.autoscaling_v1 import metric_from_v1, metric_to_v1
 from apiserver.registry.strategy import Object, Strategy, fill
 
 _V1: Final = "autoscaling/v1"
@@ -15,6 +16,7 @@ _METRICS: Final = "autoscaling.alpha.kubernetes.io/metrics"
 _BEHAVIOR: Final = "autoscaling.alpha.kubernetes.io/behavior"
 _CONDITIONS: Final = "autoscaling.alpha.kubernetes.io/conditions"
 _CURRENT: Final = "autoscaling.alpha.kubernetes.io/current-metrics"
+_DEFAULT_UTILIZATION: Final = 80
 _SCALE_UP: Final[dict[str, Any]] = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"}
 _SCALE_DOWN: Final[dict[str, Any]] = {"selectPolicy": "Max"}
 
@@ -39,11 +41,20 @@ class HorizontalPodAutoscalerStrategy(Strategy):
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         fill(spec, minReplicas=1)
+        if obj.get("apiVersion") == _V1:
+            if _METRICS not in meta.annotations(obj):
+                fill(spec, targetCPUUtilizationPercentage=_DEFAULT_UTILIZATION)
+            return
         if not spec.get("metrics"):
-            spec["metrics"] = [_cpu(80)]
+            spec["metrics"] = [_cpu(_DEFAULT_UTILIZATION)]
         behavior = spec.get("behavior")
         if behavior:
             _default_behavior(behavior)
+
+    def prepare_for_create(self, obj: Object) -> None:
+        super().prepare_for_create(obj)
+        if obj.get("apiVersion") == _V1:
+            obj["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
 
     def from_version(self, obj: Object, group_version: str) -> Object:
         return _from_v1(obj) if group_version == _V1 else obj
@@ -69,7 +80,7 @@ def _default_behavior(behavior: Object) -> None:
 def _from_v1(obj: Object) -> Object:
     metadata, spec, status = dict(obj["metadata"]), dict(obj.get("spec") or {}), dict(obj.get("status") or {})
     annotations = dict(metadata.get("annotations") or {})
-    metrics: list[Object] = _take(annotations, _METRICS) or []
+    metrics = [metric_from_v1(metric) for metric in _take(annotations, _METRICS) or ()]
     utilization = spec.pop("targetCPUUtilizationPercentage", None)
     if utilization is not None:
         metrics = [*metrics, _cpu(utilization)]
@@ -106,10 +117,10 @@ def _to_v1(obj: Object) -> Object:
         if _is_plain_cpu(metric) and "targetCPUUtilizationPercentage" not in spec:
             spec["targetCPUUtilizationPercentage"] = metric["resource"]["target"]["averageUtilization"]
         else:
-            others.append(_metric_to_v1(metric))
+            others.append(metric_to_v1(metric))
     extra = {
         _METRICS: others,
-        _BEHAVIOR: _behavior_to_v1(spec.pop("behavior", None)),
+        _BEHAVIOR: spec.pop("behavior", None),
         _CONDITIONS: status.pop("conditions", None),
         _CURRENT: status.pop("currentMetrics", None),
     }
@@ -118,11 +129,3 @@ def _to_v1(obj: Object) -> Object:
         metadata["annotations"] = annotations
     status = {"currentReplicas": 0, "desiredReplicas": 0, **status}
     return {**obj, "apiVersion": _V1, "metadata": metadata, "spec": spec, "status": status}
-
-
-def _metric_to_v1(metric: Object) -> Object:
-    return metric
-
-
-def _behavior_to_v1(behavior: Object | None) -> Object | None:
-    return behavior

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from apiserver.api import errors, field_errors, meta
 from apiserver.api.field_errors import Path
+from apiserver.api.gvk import GroupKind
 from apiserver.registry.strategy import Done, Object, StorageContext, Strategy, fill
 
 _IP_PREFIX: Final = "/registry/ipaddresses/"
@@ -87,12 +88,13 @@ class ServiceStrategy(Strategy):
     async def _reserve_cluster_ip(self, obj: Object, reserved: _Reservations, held: dict[str, None]) -> None:
         spec, network = obj["spec"], self.options.service_network
         family = f"IPv{network.version}"
-        fill(spec, ipFamilyPolicy="SingleStack", ipFamilies=[family])
         asked = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
+        if asked == "None" and not spec.get("selector"):
+            # Nothing here knows the endpoints, so clients may expect either family.
+            fill(spec, ipFamilyPolicy="RequireDualStack", ipFamilies=["IPv4", "IPv6"])
+        fill(spec, ipFamilyPolicy="SingleStack", ipFamilies=[family])
         if asked == "None":
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
-            if not spec.get("selector") and "ipFamilyPolicy" not in (spec or {}):
-                spec["ipFamilyPolicy"] = "RequireDualStack"
             return
         if not asked:
             asked = await self._free_ip(obj, reserved)
@@ -208,8 +210,6 @@ class _Reservations:
 
 
 def _refused(obj: Object, error: field_errors.FieldError) -> errors.StatusError:
-    from apiserver.api.gvk import GroupKind
-
     return errors.invalid(GroupKind("", "Service"), meta.name(obj), [error])
 
 

@@ -160,3 +160,21 @@ def test_autoscaler_v1_round_trip() -> None:
     assert stored["apiVersion"] == "autoscaling/v2"
     assert stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
     assert strategy.to_version(stored, "autoscaling/v1")["spec"]["targetCPUUtilizationPercentage"] == 70
+
+
+def test_autoscaler_metrics_survive_version_one() -> None:
+    strategy = _strategy("autoscaling", "v2", "horizontalpodautoscalers")
+    memory = {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Gi"}}
+    queue = {"metric": {"name": "q"}, "target": {"type": "AverageValue", "averageValue": "100m"}}
+    metrics = [{"type": "Resource", "resource": memory}, {"type": "Pods", "pods": queue}]
+    target = {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}
+    stored = _created(
+        "autoscaling",
+        "horizontalpodautoscalers",
+        {"spec": {"maxReplicas": 3, "scaleTargetRef": target, "metrics": metrics}},
+        "v2",
+    )
+    old = strategy.to_version(stored, "autoscaling/v1")
+    text = old["metadata"]["annotations"]["autoscaling.alpha.kubernetes.io/metrics"]
+    assert text.startswith('[{"type":"Resource","resource":{"name":"memory","targetAverageValue":"1Gi"}}')
+    assert strategy.from_version(old, "autoscaling/v1")["spec"]["metrics"] == metrics
