@@ -14,6 +14,7 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
+from typing import cast
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,7 @@ class _Side(asyncio.Protocol):
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one by shape only
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         transport.pause_reading()
         sock = transport.get_extra_info("socket")

@@ -114,11 +114,9 @@ async def rolling_update(guide: Guide) -> None:
 
 def _rolled_out(deployment: dict[str, Any]) -> bool:
     status, wanted = deployment.get("status", {}), deployment["spec"]["replicas"]
-    return (
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas") == wanted
-        and status.get("availableReplicas") == wanted
-        and status.get("replicas") == wanted
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return seen and all(
+        status.get(count) == wanted for count in ("replicas", "updatedReplicas", "availableReplicas")
     )
 
 

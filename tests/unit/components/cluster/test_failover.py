@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import uvloop
+
 from components.cluster.failover import Failover
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -75,7 +77,8 @@ def play(scene: Callable[[World], Awaitable[None]], count: int = 2, ready_timeou
         async with asyncio.timeout(20), world(count, ready_timeout) as w:
             await scene(w)
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as in the supervisor
+        runner.run(main())
 
 
 def test_only_ready_masters_are_used() -> None:
