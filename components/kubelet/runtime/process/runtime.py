@@ -7,9 +7,9 @@ directory. What is asked but cannot be given is refused with a `ConfigFault` tha
 silently left out. Isolation is found out once by trying it: "full" (mount and PID namespaces), "mount"
 (no PID namespace: /proc is masked here), "none".
 
-Not isolated: network (a pod's address is a loopback address that programs must bind themselves: `POD_IP`), the
-host's files (visible, and writable as far as the user may write them). Memory limits are enforced by the shim,
-which looks once a second; CPU limits, capabilities, seccomp and SELinux settings have no effect here.
+Not isolated: network (a pod's address is a loopback address that programs must bind themselves: `POD_IP`)
+and the host's files (visible, and writable as far as the user may write them). Memory limits are enforced
+by the shim, which looks once a second; CPU limits, capabilities, seccomp and SELinux have no effect here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import time
@@ -253,19 +254,26 @@ class ProcessRuntime:
             return
         client = sandbox.client
         if client is not None:
-            running = [
-                c for c in sandbox.containers.values() if c.status is not None and c.status.state == "RUNNING"
-            ]
-            for container in running:
-                await self._kill(container)
-            sandbox.client = None
-            with contextlib.suppress(shims.ShimGone, ExecTimeout):
-                await client.request("shutdown", 5.0)
-            await client.close()
+            await self._shut_down(sandbox, client)
+        if shims.is_alive(sandbox.record.shim_pid, sandbox.record.shim_ticks):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(sandbox.record.shim_pid, signal.SIGKILL)  # its containers end with it
         self._mark_lost(sandbox)
         sandbox.record.stopped = True
         records.write(sandbox.directory / "sandbox.json", sandbox.record)
         self._give_back(sandbox.record)
+
+    async def _shut_down(self, sandbox: _Sandbox, client: shims.ShimClient) -> None:
+        try:
+            for container in sandbox.containers.values():
+                if container.status is not None and container.status.state == "RUNNING":
+                    await self._kill(container)
+            sandbox.client = None
+            with contextlib.suppress(shims.ShimGone, ExecTimeout):
+                await client.request("shutdown", 5.0)
+        finally:
+            sandbox.client = None
+            await client.close()
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
         sandbox = self._sandbox(sandbox_id)

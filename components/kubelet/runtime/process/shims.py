@@ -43,7 +43,7 @@ async def start_shim(directory: Path) -> tuple[int, int]:
         async with asyncio.timeout(_REQUEST_TIMEOUT):
             out, err = await process.communicate()
     except TimeoutError:
-        process.kill()
+        _kill(process)
         raise SandboxFault("the sandbox process did not start in time") from None
     if process.returncode != 0:
         raise SandboxFault(f"the sandbox process failed: {err.decode(errors='replace').strip()[-400:]}")
@@ -73,9 +73,14 @@ async def probe(root: Path, namespaces: tuple[str, ...]) -> str | None:
         async with asyncio.timeout(_REQUEST_TIMEOUT):
             out, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
+        _kill(process)
         return "no answer in time"
     return None if process.returncode == 0 else out.decode(errors="replace").strip()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 class ShimClient:

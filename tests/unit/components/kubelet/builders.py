@@ -44,5 +44,5 @@ def status(
 async def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
     """Wait for something real processes do, which no event of this process announces."""
     async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)  # nothing to wait for but the state itself
+        while not condition():  # noqa: ASYNC110  # nothing to wait for but the state itself
+            await asyncio.sleep(0.01)

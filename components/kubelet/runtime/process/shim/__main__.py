@@ -20,24 +20,31 @@ from components.kubelet.runtime.process.shim.server import Shim
 
 def serve(directory: str) -> None:
     os.chdir(directory)
-    with open("shim.log", "ab") as log:
-        errors = log.fileno()
-        listener = socket.socket(socket.AF_UNIX)
-        if os.path.lexists("shim.sock"):
-            os.unlink("shim.sock")
-        listener.bind("shim.sock")
-        listener.listen(8)
-        pid = os.fork()
-        if pid:
-            print(pid, flush=True)
-            os._exit(0)
-        os.setsid()
-        null = os.open("/dev/null", os.O_RDWR)
-        for source, target in ((null, 0), (null, 1), (errors, 2)):
-            os.dup2(source, target)
+    errors = os.open("shim.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    listener = socket.socket(socket.AF_UNIX)
+    if os.path.lexists("shim.sock"):
+        os.unlink("shim.sock")
+    listener.bind("shim.sock")
+    listener.listen(8)
+    pid = os.fork()
+    if pid:
+        print(pid, flush=True)
+        os._exit(0)
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for source, target in ((null, 0), (null, 1), (errors, 2)):
+        os.dup2(source, target)
+    _close_inherited(keep=listener.fileno())
     syscalls.set_process_name("kuberaft-shim")
     syscalls.become_subreaper()
     Shim(listener).run()
+
+
+def _close_inherited(keep: int) -> None:
+    """Whatever the kubelet had open must not live on here, least of all the pipe it waits for the end of."""
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    os.closerange(3, keep)
+    os.closerange(keep + 1, highest + 1)
 
 
 def probe(root: str, namespaces: list[str]) -> int:
