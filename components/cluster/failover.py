@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 2.0
 READY_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
 DRAIN_TIMEOUT = 10.0  # for a peer to read what is left when the other side has gone
 _HIGH_WATER = 256 * 1024
 
@@ -31,6 +32,7 @@ class _Side(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.peer: _Side | None = None
         self.saw_eof = False
+        self._early: list[bytes] = []  # uvloop delivers what had arrived before `pause_reading`
         self.lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,22 +46,33 @@ class _Side(asyncio.Protocol):
     def join(self, peer: _Side) -> None:
         """Start to pass what arrives here on to `peer`."""
         self.peer = peer
+        for data in self._early:
+            self.data_received(data)
+        self._early.clear()
+        if self.saw_eof:
+            self._pass_eof_on(peer)
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self.peer is not None and self.peer.transport is not None:
+        if self.peer is None:
+            self._early.append(data)
+        elif self.peer.transport is not None:
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
         """Pass a half-close on; the connection ends when both directions have."""
         self.saw_eof = True
-        peer = self.peer
-        if peer is None or peer.transport is None or peer.saw_eof:
+        if self.peer is None:
+            return True
+        if self.peer.saw_eof:
             return False  # close this side; connection_lost closes the other once its data is out
-        if peer.transport.can_write_eof() and not peer.transport.is_closing():
-            peer.transport.write_eof()
+        self._pass_eof_on(self.peer)
         return True
+
+    def _pass_eof_on(self, peer: _Side) -> None:
+        if peer.transport is not None and peer.transport.can_write_eof() and not peer.transport.is_closing():
+            peer.transport.write_eof()
 
     def pause_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None and not self.peer.transport.is_closing():
@@ -133,7 +146,10 @@ class Failover:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for name in self._open:
             self.cut(name)
-        await asyncio.sleep(0)  # let the aborted transports close their sockets
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._server.wait_closed()
 
     def _accepted(self) -> asyncio.Protocol:
         return _Accepted(self)
@@ -158,6 +174,8 @@ class Failover:
         try:
             upstream.join(client)
             client.join(upstream)
+            if client.saw_eof and upstream.saw_eof:
+                return
             await asyncio.wait((client.lost, upstream.lost), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait((client.lost, upstream.lost), timeout=DRAIN_TIMEOUT)
         finally:
