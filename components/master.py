@@ -54,7 +54,8 @@ async def run(config: MasterConfig) -> None:
         await member.start()
     except (StoreError, OSError) as error:
         raise ClusterError(
-            f"{config.store.data_dir}: the store cannot start: {error}", "see docs/operations.md"
+            f"{config.store.data_dir}: the store cannot start: {error}",
+            "mend what it names; a damaged store is put back from a backup: kuberaft restore FILE",
         ) from error
     socket = admin.server(Path(config.admin_socket))
     try:
