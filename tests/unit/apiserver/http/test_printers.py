@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.http.printers import printer
-from apiserver.http.printers.common import human_duration
-from apiserver.http.printers.pods import summary
+from apiserver.http.printers.common import duration
+from apiserver.http.printers.pods import pod as print_pod
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 Object = dict[str, Any]
@@ -34,7 +34,7 @@ Object = dict[str, Any]
     ],
 )
 def test_durations(seconds: int, text: str) -> None:
-    assert human_duration(timedelta(seconds=seconds)) == text
+    assert duration(seconds) == text
 
 
 def pod(status: Object, *, containers: int = 1, deleting: bool = False, **spec: Any) -> Object:
@@ -114,7 +114,8 @@ READY = {"type": "Ready", "status": "True"}
     ],
 )
 def test_pod_summary(obj: Object, expected: tuple[str, int, str]) -> None:
-    assert summary(obj, NOW) == expected
+    _, ready, word, restarts, *_ = print_pod(obj, NOW)
+    assert (word, int(ready.partition("/")[0]), restarts) == expected
 
 
 def test_restarts_say_when_the_last_one_was() -> None:
@@ -123,7 +124,7 @@ def test_restarts_say_when_the_last_one_was() -> None:
         "restartCount": 3,
         "lastState": {"terminated": {"finishedAt": "2026-01-01T23:55:00Z"}},
     }
-    assert summary(pod({"phase": "Running", "containerStatuses": [status]}), NOW)[2] == "3 (5m ago)"
+    assert print_pod(pod({"phase": "Running", "containerStatuses": [status]}), NOW)[3] == "3 (5m ago)"
 
 
 def row(group: str, kind: str, obj: Object, columns: tuple[str, ...] = ("Name",)) -> list[Any]:
@@ -162,4 +163,4 @@ def test_rows_of_common_kinds() -> None:
 def test_other_kinds_get_what_their_columns_name() -> None:
     obj = {"metadata": {"name": "x", "creationTimestamp": "2026-01-01T23:00:00Z"}}
     assert row("", "LimitRange", obj, ("Name", "Created At")) == ["x", "2026-01-01T23:00:00Z"]
-    assert row("new", "Thing", obj, ("Name", "Age", "What")) == ["x", "60m", ""]
+    assert row("new", "Thing", obj, ("Name", "Age", "What")) == ["x", "60m", "<none>"]
