@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Callable
 from copy import deepcopy
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,8 @@ class Bootstrap:
 
     async def withdraw(self) -> None:
         """Takes this server out of the service's endpoints, so that nobody is sent to it any more."""
+        if not self._publishable:
+            return
         try:
             async with asyncio.timeout(1.0):
                 stored, _ = await self._services.storage.get(self._lease_key)
@@ -167,6 +170,12 @@ class Bootstrap:
     # ---- the kubernetes service
 
     @property
+    def _publishable(self) -> bool:
+        """Endpoints may not be loopback addresses unless the cluster is told that they may."""
+        config = self._services.config
+        return config.allow_loopback_endpoints or not ip_address(config.advertise_address).is_loopback
+
+    @property
     def _lease_key(self) -> str:
         return _LEASES + self._services.config.advertise_address
 
@@ -179,6 +188,8 @@ class Bootstrap:
             await asyncio.sleep(seconds)
 
     async def _reconcile_endpoints(self) -> None:
+        if not self._publishable:
+            return
         await self._renew()
         await self._publish(await self._addresses())
 

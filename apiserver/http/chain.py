@@ -74,8 +74,8 @@ def with_errors(services: Services, handler: Handler) -> Handler:
             return responders.error(exchange, errors.too_large_resource_version(exc.current, exc.asked))
         except StorageError as exc:
             return responders.error(exchange, errors.service_unavailable(f"the store cannot answer: {exc}"))
-        except ConnectionResetError:
-            raise
+        except ConnectionError:
+            raise  # the client is gone: nobody is left to be told
         except Exception as exc:
             log.exception("%s %s failed", exchange.request.method, exchange.info.path)
             return responders.error(exchange, errors.internal(f"{type(exc).__name__}: {exc}"))

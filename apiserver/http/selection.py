@@ -66,14 +66,14 @@ def _parse(resource: Resource, options: ListOptions) -> tuple[Selector, FieldSel
 
 
 def _matcher(resource: Resource, labels: Selector, fields: FieldSelector) -> Callable[[Entry], bool] | None:
-    if labels.empty and fields.empty:
+    if labels.empty() and fields.empty():
         return None
     strategy = resource.strategy
 
     def matches(entry: Entry) -> bool:
         obj = entry.object()
-        if not labels.empty and not labels.matches(meta.labels(obj)):
+        if not labels.empty() and not labels.matches(meta.labels(obj)):
             return False
-        return fields.empty or fields.matches(strategy.select_fields(served(resource, obj)))
+        return fields.empty() or fields.matches(strategy.select_fields(served(resource, obj)))
 
     return matches

@@ -49,11 +49,14 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     responders.add_warnings(exchange, response)
     response.enable_chunked_encoding()
     await response.prepare(exchange.request)
-    if failure is not None:
-        await response.write(frame("ERROR", codec.dumps(failure.status())))
-    else:
-        await watcher.run(response)
-    await response.write_eof()
+    try:
+        if failure is not None:
+            await response.write(frame("ERROR", codec.dumps(failure.status())))
+        else:
+            await watcher.run(response)
+        await response.write_eof()
+    except (ConnectionError, TimeoutError):
+        exchange.request.protocol.force_close()
     return response
 
 
@@ -108,7 +111,7 @@ class _Watcher:
         try:
             async for data in self._batches():
                 await self._write(response, data)
-        except (WatcherTooSlow, CacheReset, TimeoutError):
+        except (WatcherTooSlow, CacheReset):
             return
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:

@@ -87,12 +87,9 @@ def _scheduled(call: Call, pod: Object) -> None:
     fresh = {
         "type": "PodScheduled",
         "status": "True",
-        "observedGeneration": pod["metadata"].get("generation", 0),
         "lastProbeTime": None,
         "lastTransitionTime": meta.format_time(call.services.now()),
     }
-    if not fresh["observedGeneration"]:
-        del fresh["observedGeneration"]
     kept = [c for c in conditions if c.get("type") != "PodScheduled"]
     status["conditions"] = [*kept, fresh]
 

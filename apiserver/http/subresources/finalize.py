@@ -29,6 +29,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     chosen = options.write_options(exchange.query, "UpdateOptions")
     obj = await body.read_object(exchange, resource.gvk, chosen.field_validation)
     check_name(obj, info.name)
+    resource.strategy.default(obj)
 
     async def transform(_: Object | None) -> Object:
         return obj
