@@ -52,7 +52,9 @@ class ApiServerConfig:
             raise ConfigError(f"--secure-port {self.secure_port} must be between 0 and 65535")
         for mode in self.authorization_mode:
             if mode not in MODES:
-                raise ConfigError(f"--authorization-mode {mode}: not supported, use one of {', '.join(MODES)}")
+                raise ConfigError(
+                    f"--authorization-mode {mode}: not supported, use one of {', '.join(MODES)}"
+                )
         if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
             raise ConfigError("--tls-cert-file and --tls-private-key-file must be given together")
         low, high = self.service_node_port_range
@@ -66,7 +68,9 @@ class ApiServerConfig:
         except ValueError as exc:
             raise ConfigError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: {exc}") from exc
         if network.version != 4 or network.prefixlen > 30:
-            raise ConfigError(f"--service-cluster-ip-range {network}: must be an IPv4 network of at least 4 addresses")
+            raise ConfigError(
+                f"--service-cluster-ip-range {network}: must be an IPv4 network of at least 4 addresses"
+            )
         for flag, address in (("bind", self.bind_address), ("advertise", self.advertise_address)):
             try:
                 _ = address and ip_address(address)

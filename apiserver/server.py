@@ -69,7 +69,7 @@ class ApiServer:
             self.config.advertise_address = _own_address(self.config.bind_address)
         context = await asyncio.to_thread(tls.server_context, self.config, _utc_now())
         server = web.Server(
-            chain.build(self.services),  # type: ignore[arg-type]  # any StreamResponse will do
+            chain.build(self.services),
             request_factory=_request,
             access_log=None,
             keepalive_timeout=120.0,
@@ -112,7 +112,11 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        host = self.config.advertise_address if self.config.bind_address in ("0.0.0.0", "::") else self.config.bind_address
+        host = (
+            self.config.advertise_address
+            if self.config.bind_address in ("0.0.0.0", "::")
+            else self.config.bind_address
+        )
         return f"https://{host}:{self.port}"
 
 

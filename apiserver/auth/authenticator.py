@@ -1,4 +1,4 @@
-"""The order in which a request's credentials are tried: client certificate, static token, service account, anonymous."""
+"""The order in which credentials are tried: client certificate, static token, service account, anonymous."""
 
 from __future__ import annotations
 

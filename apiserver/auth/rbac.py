@@ -106,7 +106,7 @@ def rule_allows(rule: Rule, asked: Attributes) -> bool:
 
 
 def _has(values: list[str] | None, wanted: str) -> bool:
-    return bool(values) and ("*" in values or wanted in values)
+    return values is not None and ("*" in values or wanted in values)
 
 
 def _resource_matches(rule: Rule, asked: Attributes) -> bool:

@@ -65,7 +65,7 @@ class ServiceAccountTokens:
         self.audiences = list(audiences) or self.issuers[:1]
         self._lookup = lookup
         self._now = now
-        self._signing_key = _load(signing_key_file)[0] if signing_key_file else None
+        self._signing_key: Any = _load(signing_key_file)[0] if signing_key_file else None
         files = key_files or ([signing_key_file] if signing_key_file else [])
         self.keys = load_keys(files)
 

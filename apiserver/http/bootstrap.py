@@ -95,11 +95,7 @@ class Bootstrap:
             return
         listed = await self._services.storage.list(resource.storage_prefix + "/")
         present = {stored.key for stored in listed.items}
-        missing = [
-            obj
-            for obj in objects
-            if resource.key(meta.namespace(obj), meta.name(obj)) not in present
-        ]
+        missing = [obj for obj in objects if resource.key(meta.namespace(obj), meta.name(obj)) not in present]
         call = Call(self._services, resource)
         await asyncio.gather(*(self._ensure(call, obj) for obj in missing))
 
@@ -199,7 +195,9 @@ class Bootstrap:
             "kind": "Endpoints",
             "apiVersion": "v1",
             "metadata": {"generation": int(self._services.now().timestamp())},
-            "subsets": [{"addresses": [{"ip": config.advertise_address}], "ports": [{"port": config.secure_port}]}],
+            "subsets": [
+                {"addresses": [{"ip": config.advertise_address}], "ports": [{"port": config.secure_port}]}
+            ],
         }
         data = codec.encode(record)
         stored, _ = await storage.get(self._lease_key)

@@ -34,7 +34,9 @@ class ContinueExpired(StatusError):
 def encode(start: str, prefix: str, revision: int) -> str:
     """``start``: the first key of the next page."""
     document = {"v": _VERSION, "rv": revision, "start": start.removeprefix(prefix)}
-    return base64.urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    )
 
 
 def decode(token: str, prefix: str) -> tuple[str, int]:

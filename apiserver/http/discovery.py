@@ -224,5 +224,14 @@ def _paths(services: Services) -> list[str]:
         if group:
             paths.append(f"/apis/{group}")
             paths.extend(f"/apis/{group}/{version}" for version in versions)
-    paths += ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]
+    paths += [
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openid/v1/jwks",
+        "/readyz",
+        "/version",
+    ]
     return sorted(set(paths))

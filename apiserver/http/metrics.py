@@ -28,7 +28,11 @@ class Metrics:
         )
 
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
-        scope = ("resource" if info.name else "namespace" if info.namespace else "cluster") if info.is_resource else ""
+        scope = (
+            ("resource" if info.name else "namespace" if info.namespace else "cluster")
+            if info.is_resource
+            else ""
+        )
         labels = (info.verb.upper(), info.group, info.version, info.resource, info.subresource, scope)
         self._requests.labels(*labels, str(code)).inc()
         if not info.is_watch:

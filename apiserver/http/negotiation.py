@@ -64,8 +64,7 @@ def _transform(media_type: str, parameters: dict[str, str]) -> Accepted | None:
 
 def _clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
     weighted = [_clause(text) for text in accept.split(",") if text.strip()]
-    for media_type, parameters in sorted(weighted, key=lambda clause: -_quality(clause[1])):
-        yield media_type, parameters
+    yield from sorted(weighted, key=lambda clause: -_quality(clause[1]))
 
 
 def _clause(text: str) -> tuple[str, dict[str, str]]:

@@ -58,6 +58,8 @@ def _issuer(exchange: Exchange) -> dict[str, Any]:
 def _jwks(exchange: Exchange) -> web.StreamResponse:
     accept = exchange.request.headers.get("Accept", "*/*")
     if "*/*" not in accept and "application/jwk-set+json" not in accept:
-        raise errors.generic(406, "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json")
+        raise errors.generic(
+            406, "406: Not Acceptable\n\nAvailable representations: application/jwk-set+json"
+        )
     data = codec.dumps({"keys": exchange.services.accounts.public_jwks()})
     return web.Response(body=data, headers={"Content-Type": "application/jwk-set+json"})

@@ -22,9 +22,7 @@ def object_bytes(resource: Resource, entry: Entry) -> bytes:
     """The whole object in the resource's version."""
     if not converts(resource):
         return entry.data
-    return entry.rendering(
-        resource.gvk.group_version, lambda e: codec.dumps(served(resource, e.object()))
-    )
+    return entry.rendering(resource.gvk.group_version, lambda e: codec.dumps(served(resource, e.object())))
 
 
 def list_bytes(
@@ -43,12 +41,11 @@ def list_bytes(
     return b'%b,"items":[%b]}' % (head[:-1], items)
 
 
-def framer(
-    resource: Resource, accepted: Accepted, include: str
-) -> tuple[str, Callable[[str, Entry], bytes]]:
+def framer(resource: Resource, accepted: Accepted, include: str) -> tuple[str, Callable[[str, Entry], bytes]]:
     """(name of the encoding, function that makes a watch frame of an event type and an entry)"""
     gvk: GroupVersionKind = resource.gvk
     if accepted.transform == "Table":
+
         def make(kind: str, entry: Entry) -> bytes:
             obj = served(resource, entry.object())
             table = build(gvk, [obj], accepted.version, include, {"resourceVersion": str(entry.revision)})
@@ -56,6 +53,7 @@ def framer(
 
         return f"table {accepted.version} {include} {gvk.group_version}", make
     if accepted.transform:
+
         def make(kind: str, entry: Entry) -> bytes:
             return frame(kind, codec.dumps(partial(entry.object(), accepted.version)))
 

@@ -27,6 +27,10 @@ _VERBS: Final[dict[str, Handler]] = {
     "deletecollection": deletecollection.handle,
 }
 _STATUS_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
+_DEPRECATED: Final = {
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+}
 _OBJECT_METHODS: Final = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 _COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 
@@ -46,6 +50,9 @@ async def _resource(exchange: Exchange) -> web.StreamResponse:
     handler = _handler(exchange)
     if method == "HEAD" or handler is None:
         raise errors.generic(405)
+    warning = _DEPRECATED.get((info.group, info.version, info.resource))
+    if warning:
+        exchange.warn(warning)
     if not info.subresource or info.subresource == "status":
         exchange.accepted = negotiation.negotiate(exchange.request.headers.get("Accept"))
     return await handler(exchange)

@@ -46,7 +46,9 @@ def _self_signed(config: ApiServerConfig, now: datetime) -> tuple[Path, Path]:
             out.write(key_pem)
         certificate.write_bytes(certificate_pem)
     except OSError as exc:
-        raise ConfigError(f"--cert-dir {config.cert_dir}: cannot write a certificate: {exc.strerror}") from exc
+        raise ConfigError(
+            f"--cert-dir {config.cert_dir}: cannot write a certificate: {exc.strerror}"
+        ) from exc
     return certificate, key
 
 
@@ -57,7 +59,9 @@ def _make(config: ApiServerConfig, now: datetime) -> tuple[bytes, bytes]:
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{socket.gethostname()}@{int(now.timestamp())}")])
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"{socket.gethostname()}@{int(now.timestamp())}")]
+    )
     addresses = {config.advertise_address, config.bind_address, config.kubernetes_service_ip, "127.0.0.1"}
     names: list[x509.GeneralName] = [x509.DNSName(host) for host in (*_NAMES, socket.gethostname())]
     names += [x509.IPAddress(ipaddress.ip_address(a)) for a in sorted(addresses - {"", "0.0.0.0", "::"})]

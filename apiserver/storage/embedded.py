@@ -15,8 +15,8 @@ from apiserver.storage.interface import (
     KeyExists,
     ListResult,
     RevisionMismatch,
-    Stored,
     StorageEvent,
+    Stored,
     Unavailable,
     WatchBatch,
 )
@@ -40,7 +40,9 @@ from kvstore.types import (
 )
 from kvstore.watch.stream import WatchStream
 
-_LEASE_STEP = 60  # leases for values of about the same lifetime are shared, as the original's lease manager does
+_LEASE_STEP = (
+    60  # leases for values of about the same lifetime are shared, as the original's lease manager does
+)
 _LEASE_KEYS = 1000
 
 

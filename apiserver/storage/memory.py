@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from apiserver.storage.interface import (
@@ -103,7 +103,7 @@ class MemoryStorage:
     async def compact(self, revision: int) -> None:
         self._compacted = max(self._compacted, min(revision, self.revision))
         self._log = [event for event in self._log if event.revision >= self._compacted]
-        for key in list(self._keys):
+        for key in tuple(self._keys):
             self._compact_key(key)
 
     @asynccontextmanager
@@ -126,7 +126,7 @@ class MemoryStorage:
                 return None if value is None else Stored(key, value, changed)
         return None
 
-    def _range(self, prefix: str, start: str) -> list[str]:
+    def _range(self, prefix: str, start: str) -> Sequence[str]:
         low = bisect_left(self._keys, max(prefix, start))
         high = bisect_left(self._keys, prefix + "\U0010ffff")
         return self._keys[low:high]

@@ -45,5 +45,5 @@ async def one(exchange: Exchange, gvk: GroupVersionKind, obj: Object, code: int 
 
 def ordered(obj: Object) -> Object:
     """kind, apiVersion, metadata first, as people expect to read them."""
-    first = {key: obj[key] for key in ("kind", "apiVersion", "metadata") if key in obj}
+    first: Object = {key: obj[key] for key in ("kind", "apiVersion", "metadata") if key in obj}
     return {**first, **obj}

@@ -119,5 +119,7 @@ def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
         raise errors.bad_request("couldn't get version/kind; json parse error: not an object")
     kind, version = document.get("kind") or "DeleteOptions", document.get("apiVersion") or "v1"
     if kind != "DeleteOptions":
-        raise errors.bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme "kubernetes"')
+        raise errors.bad_request(
+            f'no kind "{kind}" is registered for version "{version}" in scheme "kubernetes"'
+        )
     return document

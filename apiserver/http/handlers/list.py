@@ -1,9 +1,9 @@
 """GET of a collection: resourceVersion semantics, paging, Table and metadata-only forms.
 
-    ""            at least as new as every write acknowledged before the request
-    "0"           whatever the cache holds
-    N             not older than N (NotOlderThan, or no match and no limit), else exactly N
-    continue      exactly the revision of the first page
+""            at least as new as every write acknowledged before the request
+"0"           whatever the cache holds
+N             not older than N (NotOlderThan, or no match and no limit), else exactly N
+continue      exactly the revision of the first page
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ async def respond(exchange: Exchange, page: Page) -> web.Response:
     elif accepted.transform == "PartialObjectMetadata":
         group = resource.gvk.group.partition(".")[0] or "core"
         raise errors.not_acceptable(
-            f"you requested PartialObjectMetadata, but the requested object is a list (*{group}.{resource.gvk.kind}List)"
+            "you requested PartialObjectMetadata, but the requested object is a list "
+            f"(*{group}.{resource.gvk.kind}List)"
         )
     else:
         document = {

@@ -37,9 +37,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         resource.strategy.default(new)
         return new
 
-    call = Call(
-        exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn
-    )
+    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
     change = Update(transform, strategy_of(resource, info.subresource))
     stored, _ = await update(call, namespace_of(resource, info.namespace), info.name, change)
     return await answer.one(exchange, resource.gvk, stored)
@@ -49,7 +47,13 @@ class Patcher:
     """A decoded patch, ready to be applied as often as races demand."""
 
     def __init__(
-        self, exchange: Exchange, gvk: GroupVersionKind, media_type: str, patch: Any, validation: str, raw: bytes
+        self,
+        exchange: Exchange,
+        gvk: GroupVersionKind,
+        media_type: str,
+        patch: Any,
+        validation: str,
+        raw: bytes,
     ) -> None:
         self._exchange = exchange
         self._gvk = gvk
@@ -100,10 +104,14 @@ class Patcher:
         try:
             return body.checked(self._exchange, self._gvk, new, None, self._validation)
         except StatusError as exc:
-            raise self._invalid(exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]) from None
+            raise self._invalid(
+                exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
+            ) from None
 
     def _invalid(self, reason: str) -> StatusError:
-        shown = Raw('"' + self._raw.decode("utf-8", "replace").replace("\\", "\\\\").replace('"', '\\"') + '"')
+        shown = Raw(
+            '"' + self._raw.decode("utf-8", "replace").replace("\\", "\\\\").replace('"', '\\"') + '"'
+        )
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
 
 

@@ -27,9 +27,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     async def transform(_: Object | None) -> Object:
         return obj
 
-    call = Call(
-        exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn
-    )
+    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
     may_create = resource.strategy.allow_create_on_update and not info.subresource
     change = Update(transform, strategy_of(resource, info.subresource), put=True, may_create=may_create)
     stored, created = await update(call, namespace_of(resource, info.namespace), info.name, change)
@@ -57,4 +55,6 @@ def check_name(obj: Object, name: str) -> None:
             f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
         )
     if given != name:
-        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        raise errors.bad_request(
+            f"the name of the object ({given}) does not match the name on the URL ({name})"
+        )

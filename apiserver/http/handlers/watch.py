@@ -78,7 +78,9 @@ class _Watcher:
         self._backlog: list[bytes] = []
         self._subscription: Subscription | None = None
         config = exchange.services.config
-        self._seconds = float(options.timeout or random.randint(config.min_request_timeout, 2 * config.min_request_timeout))
+        self._seconds = float(
+            options.timeout or random.randint(config.min_request_timeout, 2 * config.min_request_timeout)
+        )
 
     async def start(self, since: int) -> None:
         """Takes the position in the ring and collects what comes before it."""

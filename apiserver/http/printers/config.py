@@ -78,13 +78,17 @@ def event(obj: Object, now: datetime) -> Cells:
     series = obj.get("series") or {}
     about = obj.get("involvedObject") or obj.get("regarding") or {}
     source = obj.get("source") or obj.get("deprecatedSource") or {}
-    reporter = source.get("component") or obj.get("reportingComponent") or obj.get("reportingController") or ""
+    reporter = (
+        source.get("component") or obj.get("reportingComponent") or obj.get("reportingController") or ""
+    )
     count = series.get("count") or obj.get("count") or obj.get("deprecatedCount") or 1
     return [
         age(series.get("lastObservedTime") or last, now),
         obj.get("type", ""),
         obj.get("reason", ""),
-        f"{about.get('kind', '').lower()}/{about.get('name', '')}" if about.get("name") else about.get("kind", "").lower(),
+        f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+        if about.get("name")
+        else about.get("kind", "").lower(),
         about.get("fieldPath", ""),
         f"{reporter}, {source['host']}" if source.get("host") else reporter,
         (obj.get("message") or obj.get("note") or "").strip(),
@@ -141,7 +145,9 @@ def volume(obj: Object, now: datetime) -> Cells:
 
 def storage_class(obj: Object, now: datetime) -> Cells:
     name, created = meta_of(obj)
-    if (obj["metadata"].get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true":
+    if (obj["metadata"].get("annotations") or {}).get(
+        "storageclass.kubernetes.io/is-default-class"
+    ) == "true":
         name += " (default)"
     return [
         name,

@@ -17,7 +17,15 @@ def service(obj: Object, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     kind = spec.get("type", "ClusterIP")
     address = (spec.get("clusterIPs") or [spec.get("clusterIP")])[0] or NONE
-    return [name, kind, address, _external(obj, kind), _ports(spec), age(created, now), pairs(spec.get("selector"))]
+    return [
+        name,
+        kind,
+        address,
+        _external(obj, kind),
+        _ports(spec),
+        age(created, now),
+        pairs(spec.get("selector")),
+    ]
 
 
 def _external(obj: Object, kind: str) -> str:
@@ -49,7 +57,9 @@ def endpoints(obj: Object, now: datetime) -> Cells:
         for address in subset.get("addresses") or ()
     ]
     if not found:
-        found = [a["ip"] for s in obj.get("subsets") or () if not s.get("ports") for a in s.get("addresses") or ()]
+        found = [
+            a["ip"] for s in obj.get("subsets") or () if not s.get("ports") for a in s.get("addresses") or ()
+        ]
     return [name, _some(found), age(created, now)]
 
 

@@ -61,7 +61,11 @@ def _summary(obj: Object) -> tuple[str, int, int, str]:
         restarts = sum(_restarts(c) for c in _named(status, "initContainerStatuses", sidecars)) + more
         ready += count
         last = max(last, ended)
-        if reason == "Completed" and count and any(_is_running(c) for c in status.get("containerStatuses") or ()):
+        if (
+            reason == "Completed"
+            and count
+            and any(_is_running(c) for c in status.get("containerStatuses") or ())
+        ):
             reason = "Running" if _condition(status, "Ready") else "NotReady"
     if initial:
         reason = initial

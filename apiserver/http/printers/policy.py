@@ -25,7 +25,9 @@ def priority_class(obj: Object, now: datetime) -> Cells:
 def disruption_budget(obj: Object, now: datetime) -> Cells:
     name, created = meta_of(obj)
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    limits = [str(spec[key]) if spec.get(key) is not None else "N/A" for key in ("minAvailable", "maxUnavailable")]
+    limits = [
+        str(spec[key]) if spec.get(key) is not None else "N/A" for key in ("minAvailable", "maxUnavailable")
+    ]
     return [name, *limits, status.get("disruptionsAllowed", 0), age(created, now)]
 
 
@@ -47,7 +49,9 @@ def autoscaler(obj: Object, now: datetime) -> Cells:
 
 def _targets(spec: Object, status: Object) -> str:
     if spec.get("targetCPUUtilizationPercentage") is not None:
-        return _percent("cpu", status.get("currentCPUUtilizationPercentage"), spec["targetCPUUtilizationPercentage"])
+        return _percent(
+            "cpu", status.get("currentCPUUtilizationPercentage"), spec["targetCPUUtilizationPercentage"]
+        )
     current = {
         (m.get("resource") or {}).get("name"): (m["resource"].get("current") or {}).get("averageUtilization")
         for m in status.get("currentMetrics") or ()

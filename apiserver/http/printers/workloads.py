@@ -63,7 +63,14 @@ def daemon_set(obj: Object, now: datetime) -> Cells:
     )
     counts = [status.get(key, 0) for key in keys]
     nodes = pairs(_template(spec).get("nodeSelector"))
-    return [name, *counts, nodes, age(created, now), *containers(_template(spec)), selector(spec.get("selector"))]
+    return [
+        name,
+        *counts,
+        nodes,
+        age(created, now),
+        *containers(_template(spec)),
+        selector(spec.get("selector")),
+    ]
 
 
 def job(obj: Object, now: datetime) -> Cells:
@@ -95,7 +102,11 @@ def _job_status(obj: Object) -> str:
             return text
     if obj["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    for kind, text in (("Suspended", "Suspended"), ("FailureTarget", "FailureTarget"), ("SuccessCriteriaMet", "SuccessCriteriaMet")):
+    for kind, text in (
+        ("Suspended", "Suspended"),
+        ("FailureTarget", "FailureTarget"),
+        ("SuccessCriteriaMet", "SuccessCriteriaMet"),
+    ):
         if kind in true:
             return text
     return "Running"
@@ -111,7 +122,7 @@ def _job_duration(status: Object, now: datetime) -> str:
 def cron_job(obj: Object, now: datetime) -> Cells:
     spec, status, name, created = _parts(obj)
     last = status.get("lastScheduleTime")
-    template = ((spec.get("jobTemplate") or {}).get("spec") or {})
+    template = (spec.get("jobTemplate") or {}).get("spec") or {}
     return [
         name,
         spec.get("schedule", ""),

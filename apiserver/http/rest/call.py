@@ -118,4 +118,8 @@ def served(resource: Resource, obj: Object) -> Object:
 
 
 def to_stored(resource: Resource, obj: Object) -> Object:
-    return resource.strategy.from_version(deepcopy(obj), resource.gvk.group_version) if converts(resource) else obj
+    return (
+        resource.strategy.from_version(deepcopy(obj), resource.gvk.group_version)
+        if converts(resource)
+        else obj
+    )

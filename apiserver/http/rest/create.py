@@ -1,7 +1,7 @@
 """Create, in the order of ``rest/create.go``.
 
-    namespace → mutating admission → system fields and name → reserve (cluster IPs, ports) → prepare →
-    validate → warnings → validating admission → store
+namespace → mutating admission → system fields and name → reserve (cluster IPs, ports) → prepare →
+validate → warnings → validating admission → store
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from apiserver.storage.interface import KeyExists
 
 _NAME_ATTEMPTS: Final = 8
 _MAX_GENERATED: Final = 58
-_NAMESPACE_MISMATCH: Final = "the namespace of the provided object does not match the namespace sent on the request"
+_NAMESPACE_MISMATCH: Final = (
+    "the namespace of the provided object does not match the namespace sent on the request"
+)
 
 
 def check_namespace(obj: Object, namespace: str) -> None:
@@ -55,6 +57,7 @@ async def _create_once(call: Call, namespace: str, obj: Object) -> Object:
     stored = False
     try:
         strategy.prepare_for_create(obj)
+        _sign_request(call, obj)
         call.check(name, strategy.validate(obj))
         for text in strategy.warnings(obj, None):
             call.warn(text)
@@ -81,6 +84,16 @@ def fill_system_fields(call: Call, obj: Object) -> None:
     if not metadata.get("name") and metadata.get("generateName"):
         base = metadata["generateName"][:_MAX_GENERATED]
         metadata["name"] = base + call.services.random_suffix()
+
+
+def _sign_request(call: Call, obj: Object) -> None:
+    """A certificate signing request names who made it, whatever its author wrote there."""
+    if call.resource.gvk.kind != "CertificateSigningRequest":
+        return
+    spec = obj.setdefault("spec", {})
+    for key in ("username", "uid", "groups", "extra"):
+        spec.pop(key, None)
+    spec.update(call.user.info())
 
 
 async def _store(call: Call, namespace: str, name: str, obj: Object) -> int:

@@ -92,5 +92,3 @@ def _scheduled(call: Call, pod: Object) -> None:
     }
     kept = [c for c in conditions if c.get("type") != "PodScheduled"]
     status["conditions"] = [*kept, fresh]
-
-

@@ -56,7 +56,9 @@ async def _take_disruption(exchange: Exchange, pod: Object, dry_run: bool) -> No
     prefix = f"{budgets.storage_prefix}/{meta.namespace(pod)}/"
     matching = [entry.object() for entry in cache.select(prefix) if _selects(entry.object(), pod)]
     if len(matching) > 1:
-        raise errors.unknown("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+        raise errors.unknown(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        )
     if not matching:
         return
     call = Call(exchange.services, budgets, dry_run=dry_run)
@@ -73,7 +75,10 @@ async def _decrement(call: Call, namespace: str, name: str, pod: Object) -> None
     while True:
         budget = call.decode(stored)
         status = budget.setdefault("status", {})
-        if not pods.is_pod_ready(pod) and status.get("currentHealthy", 0) >= status.get("desiredHealthy", 1) > 0:
+        if (
+            not pods.is_pod_ready(pod)
+            and status.get("currentHealthy", 0) >= status.get("desiredHealthy", 1) > 0
+        ):
             return
         _check(budget, name)
         status["disruptionsAllowed"] -= 1

@@ -11,7 +11,15 @@ from apiserver.api import errors
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Exchange, Object
 
-_PARAMETERS: Final = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes")
+_PARAMETERS: Final = (
+    "follow",
+    "previous",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "tailLines",
+    "limitBytes",
+)
 _CHUNK: Final = 32 * 1024
 _KINDS: Final = ("initContainers", "containers", "ephemeralContainers")
 

@@ -48,9 +48,7 @@ async def token(exchange: Exchange) -> web.StreamResponse:
     if user is None:
         return await _answer(exchange, obj, {"user": {}, "error": "invalid bearer token"})
     audiences = exchange.services.accounts.audiences
-    return await _answer(
-        exchange, obj, {"authenticated": True, "user": user.info(), "audiences": audiences}
-    )
+    return await _answer(exchange, obj, {"authenticated": True, "user": user.info(), "audiences": audiences})
 
 
 async def self_subject_access(exchange: Exchange) -> web.StreamResponse:
@@ -86,12 +84,20 @@ async def _decide(exchange: Exchange, obj: Object, user: User) -> web.StreamResp
     spec: dict[str, Any] = obj.get("spec") or {}
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if bool(resource) == bool(path):
-        raise errors.bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+        raise errors.bad_request(
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        )
+    asked: Attributes
     if path:
         asked = Attributes(user, path.get("verb") or "", path=path.get("path") or "")
     else:
+        assert resource is not None
         asked = Attributes(
-            user, *(resource.get(key) or "" for key in ("verb", "group", "resource", "subresource", "namespace", "name"))
+            user,
+            *(
+                resource.get(key) or ""
+                for key in ("verb", "group", "resource", "subresource", "namespace", "name")
+            ),
         )
     allowed, reason = await exchange.services.authorizer.decide(asked)
     status: Object = {"allowed": allowed}

@@ -49,7 +49,9 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
 
 
 def _metadata(account: Object) -> Object:
-    return {key: account["metadata"][key] for key in ("name", "namespace", "uid") if key in account["metadata"]}
+    return {
+        key: account["metadata"][key] for key in ("name", "namespace", "uid") if key in account["metadata"]
+    }
 
 
 def _validate(seconds: int) -> None:
@@ -75,7 +77,10 @@ async def _bound(exchange: Exchange, asked: Object | None) -> tuple[dict[str, di
     name = asked.get("name") or ""
     obj = (call := Call(exchange.services, target)).decode(await call.read(exchange.info.namespace, name))
     if asked.get("uid") and asked["uid"] != meta.uid(obj):
-        text = f"the UID in the bound object reference ({asked['uid']}) does not match the UID in record. The object might have been deleted and then recreated"
+        text = (
+            f"the UID in the bound object reference ({asked['uid']}) does not match the UID in record. "
+            "The object might have been deleted and then recreated"
+        )
         raise errors.conflict(GroupResource("", plural), name, text)
     reference = {"kind": kind, "apiVersion": version, "name": name, "uid": meta.uid(obj)}
     return {kind.lower(): {"name": name, "uid": meta.uid(obj)}}, reference

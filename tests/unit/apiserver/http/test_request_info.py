@@ -30,9 +30,7 @@ from apiserver.http.request_info import parse
         ("GET", "/apis/storage.k8s.io/v1/storageclasses/a%20b", {}, ("get", "storage.k8s.io", "", "storageclasses", "", "a b")),
     ],
 )  # fmt: skip
-def test_resource_requests(
-    method: str, path: str, query: dict[str, str], expected: tuple[str, ...]
-) -> None:
+def test_resource_requests(method: str, path: str, query: dict[str, str], expected: tuple[str, ...]) -> None:
     info = parse(method, path, query)
     assert info.is_resource
     got = (info.verb, info.group, info.namespace, info.resource, info.subresource, info.name)
@@ -40,7 +38,9 @@ def test_resource_requests(
     assert info.is_watch == (expected[0] == "watch")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/x/y/z/w"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/x/y/z/w"]
+)
 def test_non_resource_requests(path: str) -> None:
     info = parse("GET", path, {})
     assert not info.is_resource
