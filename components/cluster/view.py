@@ -89,18 +89,23 @@ def _uptime(seconds: float | None) -> str:
     return f"{seconds / 60:.0f}m" if seconds < 7200 else f"{seconds / 3600:.0f}h"
 
 
+def console() -> Console:
+    """The terminal; wide enough for every column where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
 async def watch(supervisor: Supervisor) -> None:
     """Progress line by line, then the live status; on something that is no terminal, the lines only."""
-    console = Console()
+    terminal = console()
     async for line in supervisor.progress():
-        console.print(line, highlight=False)
+        terminal.print(line, highlight=False)
     if not supervisor.ready.is_set():
         return
     status = supervisor.status()
-    console.print(f"\nexport KUBECONFIG={status.kubeconfig}\nkubectl get nodes\n", highlight=False)
+    terminal.print(f"\nexport KUBECONFIG={status.kubeconfig}\nkubectl get nodes\n", highlight=False)
     if not sys.stdout.isatty():
         return
-    with Live(render(status), console=console, auto_refresh=False, transient=True) as live:
+    with Live(render(status), console=terminal, auto_refresh=False, transient=True) as live:
         while True:
             live.update(render(supervisor.status()), refresh=True)
             await asyncio.sleep(REFRESH)

@@ -30,9 +30,8 @@ def command(
         print(json.dumps(answer, indent=2))
         return
     import msgspec
-    from rich.console import Console
 
     from components.cluster.status import ClusterStatus
-    from components.cluster.view import render
+    from components.cluster.view import console, render
 
-    Console().print(render(msgspec.convert(answer, ClusterStatus)))
+    console().print(render(msgspec.convert(answer, ClusterStatus)))

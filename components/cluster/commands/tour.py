@@ -43,13 +43,12 @@ def command(
 
 
 async def _tour(layout: Layout) -> None:
-    from rich.console import Console
-
     from components.client.transport import ApiClient
     from components.cluster.tour.chapters import CHAPTERS
     from components.cluster.tour.guide import Guide
+    from components.cluster.view import console
 
     async with ApiClient.from_kubeconfig(layout.kubeconfig, user_agent="kuberaft-tour") as client:
-        guide = Guide(client, layout, Console())
+        guide = Guide(client, layout, console())
         for chapter in CHAPTERS:
             await chapter(guide)

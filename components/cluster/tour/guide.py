@@ -35,7 +35,9 @@ class Guide:
         """Open a chapter."""
         self._chapter += 1
         self._console.print(f"\n[bold]{self._chapter}. {title}[/bold]", highlight=False)
-        self._console.print(textwrap.fill(" ".join(text.split()), 100), highlight=False, markup=False)
+        self._console.print(
+            textwrap.fill(" ".join(text.split()), self._console.width), highlight=False, markup=False
+        )
 
     def command(self, line: str) -> None:
         """Show what to type for the same."""
