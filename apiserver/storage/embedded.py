@@ -1,13 +1,17 @@
-"""The storage over a member of the store in this process: the default, and the fastest.
+"""The storage over the store member that lives in this process: what a master uses.
 
-Compare-and-swap is one transaction; lists and gets read this member's own replica, after the read index when they
-must be linearizable. Store errors become storage errors here and nowhere else.
+Stands between `apiserver.http` and `kvstore.member`; implements `apiserver.storage.interface`. A change of the
+store's leader is not the client's business: an operation goes on until `PATIENCE_SECONDS` have passed. That is
+safe because every write is conditional and its value unlike any other (it holds a uid, or names the revision
+that it replaces): after an unknown outcome what is stored tells whether the write happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from apiserver.storage.interface import (
     Compacted,
@@ -15,11 +19,13 @@ from apiserver.storage.interface import (
     KeyExists,
     ListResult,
     RevisionMismatch,
+    StorageError,
     StorageEvent,
     Stored,
     Unavailable,
     WatchBatch,
 )
+from apiserver.storage.leases import LeasePool
 from kvstore import errors as store
 from kvstore.member import Member
 from kvstore.types import (
@@ -27,9 +33,9 @@ from kvstore.types import (
     Compare,
     CompareTarget,
     DeleteRangeRequest,
+    Event,
     EventType,
     KeyValue,
-    LeaseGrantRequest,
     PutRequest,
     RangeRequest,
     RangeResponse,
@@ -40,43 +46,10 @@ from kvstore.types import (
 )
 from kvstore.watch.stream import WatchStream
 
-_LEASE_STEP = (
-    60  # leases for values of about the same lifetime are shared, as the original's lease manager does
-)
-_LEASE_KEYS = 1000
+PATIENCE_SECONDS = 10.0
+RETRY_SECONDS = 0.05
 
-
-class _Watch:
-    def __init__(self, stream: WatchStream) -> None:
-        self._stream = stream
-
-    def request_progress(self) -> None:
-        self._stream.request_progress()
-
-    async def __aiter__(self) -> AsyncIterator[WatchBatch]:
-        with _translated("", 0):
-            async for response in self._stream:
-                if response.canceled:
-                    raise _canceled(response)
-                if response.created:
-                    continue
-                yield WatchBatch([_event(e.type, e.kv, e.prev_kv) for e in response.events], _seen(response))
-
-
-def _seen(response: WatchResponse) -> int:
-    """Events are delivered by whole revisions: up to the last one shown, or all of a progress answer."""
-    return response.events[-1].kv.mod_revision if response.events else response.revision
-
-
-def _canceled(response: WatchResponse) -> Exception:
-    if response.compact_revision:
-        return Compacted(response.compact_revision)
-    return Unavailable(response.cancel_reason or "watch canceled")
-
-
-def _event(kind: EventType, kv: KeyValue, previous: KeyValue | None) -> StorageEvent:
-    value = None if kind == EventType.DELETE else kv.value
-    return StorageEvent(kv.key.decode(), kv.mod_revision, value, previous.value if previous else None)
+T = TypeVar("T")
 
 
 class EmbeddedStorage:
@@ -84,17 +57,14 @@ class EmbeddedStorage:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._lease = (0, 0.0, 0)  # (id, expires at least then, keys attached)
+        self._leases = LeasePool(member)
 
     async def get(
         self, key: str, *, min_revision: int = 0, linearizable: bool = True
     ) -> tuple[Stored | None, int]:
-        with _translated(key, 0):
-            fresh = linearizable or min_revision > self._member.revision()
-            response = await self._member.range(RangeRequest(key.encode(), serializable=not fresh))
-        if min_revision > response.header.revision:
-            raise FutureRevision(min_revision, response.header.revision)
-        return _first(response), response.header.revision
+        request = RangeRequest(key.encode(), serializable=True)
+        response = await self._read(request, min_revision, linearizable)
+        return (_stored(response.kvs[0]) if response.kvs else None), response.header.revision
 
     async def list(
         self,
@@ -106,112 +76,166 @@ class EmbeddedStorage:
         min_revision: int = 0,
         linearizable: bool = True,
     ) -> ListResult:
-        member = self._member
-        fresh = linearizable or max(revision, min_revision) > member.revision()
-        request = RangeRequest(
-            max(prefix, start).encode(), _end(prefix), limit, revision, serializable=not fresh
-        )
-        with _translated(prefix, revision):
-            if revision and revision > member.revision():
-                current = await member.read_index()
-                if revision > current:
-                    raise FutureRevision(revision, current)
-            response = await member.range(request)
-        if min_revision > response.header.revision:
-            raise FutureRevision(min_revision, response.header.revision)
-        items = [Stored(kv.key.decode(), kv.value, kv.mod_revision) for kv in response.kvs]
+        first = max(prefix, start).encode()
+        request = RangeRequest(first, prefix_end(prefix), limit=limit, revision=revision, serializable=True)
+        response = await self._read(request, max(revision, min_revision), linearizable)
+        items = [_stored(kv) for kv in response.kvs]
         at = revision or response.header.revision
-        return ListResult(items, at, response.more, max(0, response.count - len(items)))
+        return ListResult(items, at, response.more, response.count - len(items) if response.more else 0)
 
     async def create(self, key: str, value: bytes, *, ttl: int = 0) -> int:
-        name = key.encode()
-        put = PutRequest(name, value, lease=await self._lease_for(ttl))
-        absent = Compare(name, CompareTarget.MOD, mod_revision=0)
-        with _translated(key, 0):
-            response = await self._member.txn(TxnRequest((absent,), (put,)))
-        if not response.succeeded:
+        absent = Compare(key.encode(), CompareTarget.MOD, mod_revision=0)
+        revision, current = await self._swap(key, absent, value, ttl)
+        if current is not None:
             raise KeyExists(key)
-        return response.header.revision
+        return revision
 
     async def update(self, key: str, value: bytes, expected_revision: int, *, ttl: int = 0) -> int:
-        put = PutRequest(key.encode(), value, lease=await self._lease_for(ttl))
-        return await self._swap(key, expected_revision, put)
+        unchanged = Compare(key.encode(), CompareTarget.MOD, mod_revision=expected_revision)
+        revision, current = await self._swap(key, unchanged, value, ttl)
+        if not revision:
+            raise RevisionMismatch(key, current)
+        return revision
 
     async def delete(self, key: str, expected_revision: int) -> int:
-        return await self._swap(key, expected_revision, DeleteRangeRequest(key.encode()))
-
-    async def _swap(self, key: str, expected_revision: int, change: RequestOp) -> int:
-        name = key.encode()
-        same = Compare(name, CompareTarget.MOD, mod_revision=expected_revision)
-        with _translated(key, 0):
-            response = await self._member.txn(TxnRequest((same,), (change,), (RangeRequest(name),)))
-        if response.succeeded:
-            return response.header.revision
-        found = response.responses[0]
-        assert isinstance(found, RangeResponse)
-        raise RevisionMismatch(key, _first(found))
+        unchanged = Compare(key.encode(), CompareTarget.MOD, mod_revision=expected_revision)
+        revision, current = await self._swap(key, unchanged, None, 0)
+        if not revision:
+            raise RevisionMismatch(key, current)
+        return revision
 
     async def current_revision(self) -> int:
-        with _translated("", 0):
-            return await self._member.read_index()
+        return await _patiently(self._member.read_index)
 
     async def compact(self, revision: int) -> None:
         try:
-            with _translated("", revision):
-                await self._member.compact(CompactionRequest(revision))
+            await _patiently(lambda: self._member.compact(CompactionRequest(revision)))
         except Compacted:
             return
 
     @asynccontextmanager
     async def watch(self, prefix: str, start_revision: int) -> AsyncIterator[_Watch]:
-        if start_revision and start_revision <= self._member.compact_revision():
-            raise Compacted(self._member.compact_revision())
         stream = self._member.watch()
-        try:
-            request = WatchCreateRequest(
-                prefix.encode(), _end(prefix), start_revision, progress_notify=True, prev_kv=True
+        stream.create(
+            WatchCreateRequest(
+                prefix.encode(), prefix_end(prefix), start_revision=max(start_revision, 0), prev_kv=True
             )
-            stream.create(request)
+        )
+        try:
             yield _Watch(stream)
         finally:
             stream.close()
 
-    async def _lease_for(self, ttl: int) -> int:
-        """A lease that lives at least ``ttl`` seconds and at most a minute longer, shared by neighbours."""
-        if not ttl:
-            return 0
-        import asyncio
+    async def _read(self, request: RangeRequest, min_revision: int, linearizable: bool) -> RangeResponse:
+        if linearizable or min_revision > self._member.revision():
+            await self.current_revision()
+        if min_revision > self._member.revision():
+            raise FutureRevision(min_revision, self._member.revision())
+        return await _patiently(lambda: self._member.range(request))
 
-        now = asyncio.get_running_loop().time()
-        lease, until, keys = self._lease
-        if now + ttl > until or keys >= _LEASE_KEYS:
-            with _translated("", 0):
-                granted = await self._member.lease_grant(LeaseGrantRequest(ttl + _LEASE_STEP))
-            lease, until, keys = granted.id, now + ttl + _LEASE_STEP, 0
-        self._lease = (lease, until, keys + 1)
-        return lease
+    async def _swap(
+        self, key: str, condition: Compare, value: bytes | None, ttl: int
+    ) -> tuple[int, Stored | None]:
+        """(revision, None) once `value` (None: nothing) is stored; (0, what is there) if the condition fails."""
+        unsure = False
+
+        async def attempt() -> tuple[int, Stored | None]:
+            nonlocal unsure
+            try:
+                return await self._try_swap(key, condition, value, ttl, unsure)
+            except (store.LeaderChanged, store.RequestTimeout):
+                unsure = True
+                raise
+
+        return await _patiently(attempt)
+
+    async def _try_swap(
+        self, key: str, condition: Compare, value: bytes | None, ttl: int, unsure: bool
+    ) -> tuple[int, Stored | None]:
+        name = key.encode()
+        change: RequestOp = DeleteRangeRequest(name)
+        if value is not None:
+            change = PutRequest(name, value, lease=await self._leases.lease(ttl) if ttl else 0)
+        request = TxnRequest((condition,), (change,), (RangeRequest(name),))
+        response = await self._member.txn(request)
+        if response.succeeded:
+            return response.header.revision, None
+        (found,) = response.responses
+        assert isinstance(found, RangeResponse)
+        current = _stored(found.kvs[0]) if found.kvs else None
+        if unsure and (current.value if current else None) == value:
+            return (current.revision if current else response.header.revision), None
+        return 0, current
 
 
-def _first(response: RangeResponse) -> Stored | None:
-    if not response.kvs:
-        return None
-    kv = response.kvs[0]
+class _Watch:
+    """One watch of one stream, as batches."""
+
+    def __init__(self, stream: WatchStream) -> None:
+        self._stream = stream
+
+    def request_progress(self) -> None:
+        self._stream.request_progress()
+
+    async def __aiter__(self) -> AsyncIterator[WatchBatch]:
+        try:
+            async for response in self._stream:
+                if response.canceled:
+                    raise _refusal(response)
+                if not response.created:
+                    yield _batch(response)
+        except store.StoreError as error:
+            raise _translated(error) from error
+
+
+def _refusal(response: WatchResponse) -> StorageError:
+    if response.compact_revision:
+        return Compacted(response.compact_revision)
+    return Unavailable(f"the watch ended: {response.cancel_reason or 'cancelled'}")
+
+
+def _batch(response: WatchResponse) -> WatchBatch:
+    events = [_event(event) for event in response.events]
+    return WatchBatch(events, events[-1].revision if events else response.revision)
+
+
+def _event(event: Event) -> StorageEvent:
+    value = event.kv.value if event.type is EventType.PUT else None
+    previous = event.prev_kv.value if event.prev_kv else None
+    return StorageEvent(event.kv.key.decode(), event.kv.mod_revision, value, previous)
+
+
+def _stored(kv: KeyValue) -> Stored:
     return Stored(kv.key.decode(), kv.value, kv.mod_revision)
 
 
-def _end(prefix: str) -> bytes:
-    """The first key after all keys with the prefix; prefixes here end with a slash."""
-    data = prefix.encode()
-    return data[:-1] + bytes([data[-1] + 1])
+def prefix_end(prefix: str) -> bytes:
+    """The first key behind all keys with the prefix. Keys are valid UTF-8, so the last byte is below 0xff."""
+    encoded = prefix.encode()
+    return encoded[:-1] + bytes([encoded[-1] + 1])
 
 
-@contextmanager
-def _translated(key: str, revision: int) -> Iterator[None]:
-    try:
-        yield
-    except store.Compacted as exc:
-        raise Compacted(exc.compact_revision) from exc
-    except store.FutureRevision as exc:
-        raise FutureRevision(revision, 0) from exc
-    except store.StoreError as exc:
-        raise Unavailable(str(exc)) from exc
+async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The result of `attempt`, repeated while the store has no leader. Raises `StorageError`."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await attempt()
+        except (store.NoLeader, store.LeaderChanged, store.RequestTimeout) as error:
+            if asyncio.get_running_loop().time() + RETRY_SECONDS > deadline:
+                raise _translated(error) from error
+        except store.StoreError as error:
+            raise _translated(error) from error
+        except TimeoutError as error:
+            raise Unavailable("the store did not answer in time: it has no quorum") from error
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+def _translated(error: store.StoreError) -> StorageError:
+    """The one place where the store's errors become the API server's."""
+    if isinstance(error, store.Compacted):
+        return Compacted(error.compact_revision)
+    if isinstance(error, store.Unavailable):
+        return Unavailable(str(error))
+    return StorageError(str(error))
