@@ -194,7 +194,7 @@ async def _kill_once(cluster: LocalCluster, prefix: str) -> float:
     await asyncio.to_thread(cluster.kuberaft, "start", victim)
 
     def all_healthy() -> bool:
-        return all(m["healthy"] for m in cluster.status()["members"])
+        return all(m["ready"] for m in cluster.status()["members"])
 
     await asyncio.to_thread(eventually, all_healthy, "all members are healthy")
     return history.longest_gap()

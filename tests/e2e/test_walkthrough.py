@@ -117,7 +117,7 @@ def test_06_rolling_update_without_a_failed_request(cluster: LocalCluster) -> No
     with Traffic(service_url(cluster)) as traffic:
         cluster.kubectl("set", "image", "deployment/web", "echo=kuberaft/echo:v2")
         cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s", seconds=70)
-        eventually(lambda: ask(service_url(cluster))["image"].endswith(":v2"), "the new version answers")
+        eventually(lambda: ask(service_url(cluster))["version"] == "v2", "the new version answers")
         eventually(lambda: len(cluster.get("pods", "-l", "app=web")["items"]) == 2, "old pods are gone")
     assert traffic.errors == []
     assert len(set(traffic.pods)) >= 3  # old and new ones answered

@@ -44,5 +44,6 @@ async def write_until_killed(
     await asyncio.to_thread(cluster.kill_everything)
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(outcome, asyncio.CancelledError), outcome
     assert all(history.acknowledged for history in histories.values())

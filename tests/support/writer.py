@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.client.errors import ApiError
+from components.client.kubeconfig import load
 from components.client.resources import CONFIG_MAPS
 from components.client.transport import ApiClient
 
@@ -34,7 +35,7 @@ class History:
 async def write(kubeconfig: Path, prefix: str, count: int, history: History) -> None:
     """Store `count` objects named PREFIX-0 ...; runs until all are stored or it is cancelled."""
     loop = asyncio.get_running_loop()
-    client = ApiClient.from_kubeconfig(kubeconfig, user_agent="kuberaft-test", timeout=5.0)
+    client = ApiClient(load(kubeconfig), user_agent="kuberaft-test", timeout=5.0)
     try:
         for number in range(count):
             name = f"{prefix}-{number}"
