@@ -14,10 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
-
-from apiserver.config import ApiServerConfig
 from components import processes
 from components.client import kubeconfig
 from components.client.leaderelection import ElectionTimes, LeadershipLost

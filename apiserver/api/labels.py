@@ -309,7 +309,9 @@ def selector_from_label_selector(selector: Mapping[str, Any] | None) -> Selector
     """``{"matchLabels", "matchExpressions"}``: None selects nothing, an empty one everything."""
     if selector is None:
         return NOTHING
-    items = [new_requirement(key, EQUALS, [value]) for key, value in (selector.get("matchLabels") or {}).items()]
+    items = [
+        new_requirement(key, EQUALS, [value]) for key, value in (selector.get("matchLabels") or {}).items()
+    ]
     for expression in selector.get("matchExpressions") or ():
         operator = _EXPRESSIONS.get(expression.get("operator", ""))
         if operator is None:
