@@ -1,0 +1,136 @@
+"""The watch cache over the fake storage: what lists and watchers see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from apiserver.api import codec
+from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
+from apiserver.storage.entry import CacheEvent, Entry, list_item
+from apiserver.storage.memory import MemoryStorage
+
+PREFIX = "/registry/things/"
+
+
+def value(name: str, **labels: str) -> bytes:
+    return codec.encode({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": name, "labels": labels}})
+
+
+def run(body: Callable[[MemoryStorage, ResourceCache], Awaitable[None]], capacity: int = 100) -> None:
+    async def main() -> None:
+        storage = MemoryStorage()
+        cache = ResourceCache(storage, PREFIX, capacity)
+        try:
+            async with asyncio.timeout(10):
+                await body(storage, cache)
+        finally:
+            await cache.close()
+
+    asyncio.run(main())
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [entry.object()["metadata"]["name"] for entry in entries]
+
+
+def test_lists_are_ordered_and_as_new_as_acknowledged_writes() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await storage.create(PREFIX + "n/b", value("b"))
+        await cache.ready()
+        await storage.create(PREFIX + "m/z", value("z"))
+        await storage.create(PREFIX + "n/a", value("a"))
+        await storage.create("/registry/other/x", value("x"))
+        assert await cache.wait_current() == storage.revision
+        assert names(cache.select(PREFIX)) == ["z", "a", "b"]
+        assert names(cache.select(PREFIX + "n/")) == ["a", "b"]
+        assert names(cache.select(PREFIX + "n/", PREFIX + "n/a\0")) == ["b"]
+
+    run(body)
+
+
+def test_entries_carry_their_revision_and_list_items_no_kind() -> None:
+    entry = Entry("k", value("a"), 7)
+    assert entry.object()["metadata"]["resourceVersion"] == "7"
+    assert "kind" not in codec.decode(list_item(entry.data))
+
+
+def test_a_revision_that_does_not_come_is_too_large() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        with pytest.raises(NotYet):
+            await cache.wait_until(storage.revision + 5, timeout=0.01)
+
+    run(body)
+
+
+def test_watchers_see_what_follows_their_revision() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await cache.ready()
+        first = await storage.create(PREFIX + "a", value("a"))
+        second = await storage.update(PREFIX + "a", value("a", x="1"), first)
+        await storage.delete(PREFIX + "a", second)
+        await cache.wait_current()
+        events = cache.subscribe(first).take()
+        assert [event.seen_by(None)[0] for event in events] == ["MODIFIED", "DELETED"]  # type: ignore[index]
+        assert events[-1].entry.object()["metadata"]["resourceVersion"] == str(second + 1)
+
+    run(body)
+
+
+def test_history_before_the_cache_began_comes_from_the_store() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        first = await storage.create(PREFIX + "a", value("a"))
+        second = await storage.update(PREFIX + "a", value("a", x="1"), first)
+        await cache.ready()
+        with pytest.raises(TooOld):
+            cache.subscribe(first)
+        past = await cache.history(first, PREFIX)
+        assert [(event.revision, event.previous is not None) for event in past] == [(second, True)]
+        await storage.compact(second)
+        with pytest.raises(TooOld, match=rf"too old resource version: 1 \({cache.oldest}\)"):
+            await cache.history(1, PREFIX)
+
+    run(body)
+
+
+def test_a_slow_watcher_is_dropped() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await cache.ready()
+        slow = cache.subscribe(cache.revision)
+        for number in range(20):
+            await storage.create(f"{PREFIX}{number}", value(str(number)))
+            await cache.wait_current()
+        with pytest.raises(WatcherTooSlow):
+            slow.take()
+
+    run(body, capacity=4)
+
+
+def test_filtered_watchers_see_objects_enter_and_leave() -> None:
+    def matches(entry: Entry) -> bool:
+        return entry.object()["metadata"]["labels"].get("s") == "yes"
+
+    off, on = Entry("k", value("a", s="no"), 1), Entry("k", value("a", s="yes"), 2)
+    enters = CacheEvent(on, off, deleted=False).seen_by(matches)
+    assert enters is not None
+    assert enters[0] == "ADDED"
+    leaves = CacheEvent(Entry("k", value("a", s="no"), 3), on, deleted=False).seen_by(matches)
+    assert leaves is not None
+    assert leaves[0] == "DELETED"
+    shown = leaves[1].object()["metadata"]
+    assert (shown["labels"]["s"], shown["resourceVersion"]) == ("yes", "3")
+    assert CacheEvent(off, None, deleted=False).seen_by(matches) is None
+
+
+def test_a_frame_is_made_once_for_all_watchers() -> None:
+    made = []
+
+    def make(kind: str, entry: Entry) -> bytes:
+        made.append(kind)
+        return kind.encode() + entry.data
+
+    event = CacheEvent(Entry("k", value("a"), 1), None, deleted=False)
+    frames = {event.frame("ADDED", "v1", make, event.entry) for _ in range(3)}
+    assert len(frames) == len(made) == 1
