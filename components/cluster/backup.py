@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ SNAPSHOT = "store.snapshot"
 _TRAILER = b"kuberaft-sha256 "
 _TRAILER_SIZE = len(_TRAILER) + 64 + 1
 _BLOCK = 1 << 20
+_WORK = ".kuberaft-backup-"
 
 
 class Manifest(Struct, frozen=True, rename="camel"):
@@ -59,22 +61,31 @@ def write(layout: Layout, name: str, snapshot: Path, target: Path) -> Manifest:
     assert known is not None  # the cluster runs
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     manifest = Manifest(FORMAT, created, name, known.slot, meta.revision, snapshot.stat().st_size)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w+b") as file:
-            _pack(file, layout, snapshot, manifest)
-            file.flush()
-            os.fsync(file.fileno())
-        verify(temporary)
-        os.replace(temporary, target)
-        _sync_directory(target.parent)
+        with workspace(target.parent) as work:
+            descriptor = os.open(work / "file", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w+b") as file:
+                _pack(file, layout, snapshot, manifest)
+                file.flush()
+                os.fsync(file.fileno())
+            verify(work / "file")
+            os.replace(work / "file", target)
+            _sync_directory(target.parent)
     except OSError as error:
         raise unusable(target, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return manifest
+
+
+@contextlib.contextmanager
+def workspace(beside: Path | None) -> Iterator[Path]:
+    """A private directory for as long as the context lasts. What a killed process left of its own goes too."""
+    parent = Path(tempfile.gettempdir()) if beside is None else beside
+    for left in parent.glob(f"{_WORK}*"):
+        owner = left.name.removeprefix(_WORK).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_WORK}{os.getpid()}-", dir=parent) as directory:
+        yield Path(directory)
 
 
 def verify(path: Path) -> Manifest:
@@ -86,8 +97,7 @@ def verify(path: Path) -> Manifest:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[tuple[Manifest, Path]]:
     """A verified backup, unpacked into a temporary directory for as long as the context lasts."""
-    with tempfile.TemporaryDirectory(prefix="kuberaft-backup-", dir=_roomy(path)) as directory:
-        work = Path(directory)
+    with workspace(_roomy(path)) as work:
         try:
             _check_sum(path)
             manifest = _unpack(path, work)
@@ -103,9 +113,9 @@ def opened(path: Path) -> Iterator[tuple[Manifest, Path]]:
         yield manifest, work
 
 
-def _roomy(path: Path) -> str | None:
+def _roomy(path: Path) -> Path | None:
     """Beside the backup, where there is room for such files; the system's place when that is read-only."""
-    return str(path.parent) if os.access(path.parent, os.W_OK) else None
+    return path.parent if os.access(path.parent, os.W_OK) else None
 
 
 def _pack(file: IO[bytes], layout: Layout, snapshot: Path, manifest: Manifest) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.cluster import pki, plan, slots, state, topology_file
+from components.cluster import interrupted, pki, plan, slots, state, topology_file
 from components.cluster.addresses import API_PORT, KUBELET_PORT, PEER_PORT, Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_if_changed, write_private
@@ -26,6 +26,7 @@ from components.cluster.state import State
 from components.cluster.topology import Topology, master_names, worker_names
 
 API_HOST = "127.0.0.1"
+STOP_OTHER = "stop that cluster (kuberaft down --dir ...)"
 _RESERVED_BYTES = 64 << 20  # of free disk space, below which a start would only fail later and worse
 
 
@@ -55,20 +56,20 @@ def prepare(layout: Layout, asked: Topology | None) -> Prepared:
 
     Raises ClusterError, having changed nothing.
     """
-    new = not layout.exists()
-    made = _first_missing(layout.root)
-    if new:
+    made = first_missing(layout.root)
+    if not layout.exists():
         refuse_foreign(layout)
     with contextlib.ExitStack() as undo:
         layout.make()
         lock = take_lock(layout)
         undo.callback(os.close, lock)
-        if new:
-            undo.callback(_remove_new, layout, made)
+        interrupted.take_back(layout)
+        if not layout.exists():
+            undo.callback(remove_new, layout, made)
         _check_space(layout.root)
         topology = _decide(layout, asked)
         known = state.load(layout)
-        guard = _slot(topology, known)
+        guard = _slot(layout, topology, known)
         undo.callback(guard.close)
         addresses = Addresses(guard.slot)
         _probe_ports(topology, addresses)
@@ -116,16 +117,18 @@ def _decide(layout: Layout, asked: Topology | None) -> Topology:
     return topology
 
 
-def _slot(topology: Topology, known: State | None) -> slots.SlotGuard:
+def _slot(layout: Layout, topology: Topology, known: State | None) -> slots.SlotGuard:
     wanted = topology.network.slot
     if known is None:
-        return slots.claim_any() if wanted == "auto" else slots.claim(wanted)
+        if wanted == "auto":
+            return slots.claim_any(str(layout.root))
+        return slots.claim(wanted, f"{STOP_OTHER}, or set network.slot in this one's topology")
     if wanted not in ("auto", known.slot):
         raise ClusterError(
             f"network.slot = {wanted}: the data of this cluster names addresses of slot {known.slot}",
             "leave network.slot out, or start a new cluster in another directory (--dir)",
         )
-    return slots.claim(known.slot)
+    return slots.claim(known.slot, f"{STOP_OTHER}: the Services stored here have addresses of that slot")
 
 
 def _probe_ports(topology: Topology, addresses: Addresses) -> None:
@@ -199,7 +202,8 @@ def _check_space(directory: Path) -> None:
 def refuse_foreign(layout: Layout) -> None:
     """A directory with other things in it is not made a cluster's: `down --purge` would take them along."""
     try:
-        foreign = sorted(set(os.listdir(layout.root)) - layout.own_names())
+        found = {name for name in os.listdir(layout.root) if not name.startswith(interrupted.PREFIX)}
+        foreign = sorted(found - layout.own_names())
     except OSError:
         return  # missing: it will be made; unreadable: making it says why
     if foreign:
@@ -209,7 +213,7 @@ def refuse_foreign(layout: Layout) -> None:
         )
 
 
-def _first_missing(path: Path) -> Path | None:
+def first_missing(path: Path) -> Path | None:
     """The topmost directory that `mkdir -p path` would create."""
     missing = None
     for candidate in _upwards(path):
@@ -224,7 +228,7 @@ def _upwards(path: Path) -> Iterator[Path]:
     yield from path.parents
 
 
-def _remove_new(layout: Layout, made: Path | None) -> None:
+def remove_new(layout: Layout, made: Path | None) -> None:
     """Take back what a start that failed has made; a directory that was there before keeps its own files."""
     if made is not None:
         shutil.rmtree(made, ignore_errors=True)

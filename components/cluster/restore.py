@@ -4,8 +4,12 @@ The new cluster has a token of its own, so members of the old one are refused; t
 and marked compacted (kvstore.backup), so clients that saw later revisions read again. Worker directories are
 kept where the addresses stay the same: the kubelets end the pods that the restored state does not know.
 
+The cluster keeps the address slot it had: cluster IPs are part of the stored Services, and a restored state
+with other ones would not be the state that was saved. A slot that another cluster runs in is refused before
+anything is changed.
+
 Everything is built beside the data first. The exchange starts by taking `cluster.yaml` away and ends by
-putting the new one there; what fails in between is taken back.
+putting the new one there; what fails in between is taken back, after a kill by the next command (`interrupted`).
 """
 
 from __future__ import annotations
@@ -16,39 +20,51 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from components.cluster import backup, state, stopping, topology_file
+from components.cluster import backup, interrupted, slots, state, stopping, topology_file
 from components.cluster.backup import Manifest
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_private
 from components.cluster.layout import Layout, unusable
-from components.cluster.prepare import refuse_foreign, take_lock
+from components.cluster.prepare import STOP_OTHER, first_missing, refuse_foreign, remove_new, take_lock
 from components.cluster.state import State
 from components.cluster.topology import master_names, with_api_port
 from kvstore import backup as store_backup
 from kvstore.errors import StoreError
 
-_EXCHANGED = ("masters", "pki", "topology.yaml", "config", "kubeconfig")
-
 
 def restore(file: Path, layout: Layout, api_port: int | None = None) -> Manifest:
     """Replace the stopped cluster in `layout` (or make one) by the one in the backup. Raises ClusterError."""
-    with backup.opened(file) as (manifest, unpacked):
+    with backup.opened(file) as (manifest, unpacked), contextlib.ExitStack() as undo:
+        made = first_missing(layout.root)
         if not layout.exists():
             refuse_foreign(layout)
         layout.make()
         lock = take_lock(layout)
+        undo.callback(os.close, lock)
+        undo.callback(shutil.rmtree, layout.run, ignore_errors=True)
+        interrupted.take_back(layout)
+        if not layout.exists():
+            undo.callback(_remove_unless_restored, layout, made)
+        remedy = f"{STOP_OTHER}: the Services in {file} have addresses of that slot"
+        undo.callback(slots.claim(manifest.slot, remedy).close)
         try:
-            _end_pods_elsewhere(layout, manifest)
-            with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.root) as directory:
-                work = Path(directory)
-                new = _build(unpacked, work / "new", manifest, api_port)
-                _exchange(layout, work / "new", work / "old", new)
+            _replace(layout, unpacked, manifest, api_port)
         except (OSError, StoreError) as error:
             raise _failed(layout, error) from error
-        finally:
-            shutil.rmtree(layout.run, ignore_errors=True)
-            os.close(lock)
         return manifest
+
+
+def _replace(layout: Layout, unpacked: Path, manifest: Manifest, api_port: int | None) -> None:
+    with tempfile.TemporaryDirectory(prefix=interrupted.PREFIX, dir=layout.root) as directory:
+        work = Path(directory)
+        new = _build(unpacked, work / "new", manifest, api_port)
+        _end_pods_elsewhere(layout, manifest)
+        _exchange(layout, work / "new", work / "old", new)
+
+
+def _remove_unless_restored(layout: Layout, made: Path | None) -> None:
+    if not layout.exists():
+        remove_new(layout, made)
 
 
 def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None) -> State:
@@ -69,21 +85,15 @@ def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None) 
 def _exchange(layout: Layout, new: Path, old: Path, decided: State) -> None:
     old.mkdir()
     with contextlib.ExitStack() as undo:
-        for name in ("cluster.yaml", *_EXCHANGED):
+        for name in ("cluster.yaml", *interrupted.EXCHANGED):
             if (layout.root / name).exists():
                 os.replace(layout.root / name, old / name)
-                undo.callback(_put_back, old / name, layout.root / name)
-        for name in _EXCHANGED:
+                undo.callback(interrupted.put_back, old / name, layout.root / name)
+        for name in interrupted.EXCHANGED:
             if (new / name).exists():
                 os.replace(new / name, layout.root / name)
         state.save(layout, decided)
         undo.pop_all()
-
-
-def _put_back(kept: Path, place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    os.replace(kept, place)
 
 
 def _end_pods_elsewhere(layout: Layout, manifest: Manifest) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import zlib
 
 from components.cluster.addresses import Addresses
 from components.cluster.errors import ClusterError
@@ -26,22 +27,25 @@ class SlotGuard:
         self._socket.close()
 
 
-def claim(slot: int) -> SlotGuard:
-    """Take exactly this slot. Raises ClusterError when another cluster runs in it."""
+def claim(slot: int, remedy: str) -> SlotGuard:
+    """Take exactly this slot. Raises ClusterError with that remedy when another cluster runs in it."""
     guard = _try(slot)
     if guard is None:
         host, port = Addresses(slot).guard
         raise ClusterError(
             f"address slot {slot} is taken by another cluster on this machine ({host}:{port} is in use)",
-            "stop that cluster (kuberaft down --dir ...), or set network.slot in this one's topology",
+            remedy,
         )
     return guard
 
 
-def claim_any() -> SlotGuard:
-    """Take the first free slot."""
-    for slot in range(MAX_SLOT + 1):
-        guard = _try(slot)
+def claim_any(owner: str) -> SlotGuard:
+    """Take a free slot: for each owner (a directory) another one first, so that a cluster that is stopped
+    seldom finds its slot taken when it comes back.
+    """
+    first = zlib.crc32(owner.encode())
+    for number in range(MAX_SLOT + 1):
+        guard = _try((first + number) % (MAX_SLOT + 1))
         if guard is not None:
             return guard
     raise ClusterError(

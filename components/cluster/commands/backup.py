@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from components.cluster.errors import ClusterError
-from components.cluster.layout import Layout
+from components.cluster.layout import Layout, unusable
 from components.cluster.options import Dir, ask
 
 SNAPSHOT_SECONDS = 600.0
@@ -42,11 +42,11 @@ def _backup(layout: Layout, target: Path) -> None:
             f"{target.parent}: there is no such directory", "make it first, or name another file"
         )
     name = ask(layout, "status")["name"]
-    snapshot = target.with_name(f".{target.name}.store.tmp")
     try:
-        ask(layout, "snapshot", file=str(snapshot), timeout=SNAPSHOT_SECONDS)
-        written = backup.write(layout, name, snapshot, target)
-    finally:
-        snapshot.unlink(missing_ok=True)
+        with backup.workspace(target.parent) as work:
+            ask(layout, "snapshot", file=str(work / "store"), timeout=SNAPSHOT_SECONDS)
+            written = backup.write(layout, name, work / "store", target)
+    except OSError as error:
+        raise unusable(target, error) from error
     size = target.stat().st_size / 2**20
     print(f"{target}: {size:.1f} MiB, revision {written.revision}, verified; keep it safe: it holds keys")

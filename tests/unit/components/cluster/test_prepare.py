@@ -75,7 +75,7 @@ def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_a_taken_slot_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    guard = slots.claim_any()
+    guard = slots.claim_any(str(tmp_path))
     topology = Topology(masters=SMALL.masters, network=Network(slot=guard.slot))
     with pytest.raises(ClusterError, match=f"slot {guard.slot} is taken"):
         prepare(Layout.at(tmp_path / "c"), topology)
