@@ -46,7 +46,13 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], verbosity: int = 2) -> in
         print(f"error: {error}", file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:
-        logger.error("ended by: %s", "; ".join(map(str, _leaves(group))), exc_info=group)
+        leaves = _leaves(group)
+        known = all(isinstance(error, ClusterError) for error in leaves)
+        text = "; ".join(map(str, leaves))
+        if known:
+            print(f"error: {text}", file=sys.stderr)
+        else:
+            logger.error("ended by: %s", text, exc_info=group)
         return 1
     return 0
 

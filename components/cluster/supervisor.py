@@ -211,6 +211,8 @@ class Supervisor:
             self._on_master(process.name, None)
             self._failover.cut(process.name)
         self._say(f"{process.name} {process.describe_exit()}")
+        if not self.ready.is_set() and process not in self._needed():
+            self._say(f"warning: {self._start_failure(process)}")
         self._ended.set()
 
     def _on_starter_death(self, error: ClusterError) -> None:
@@ -268,10 +270,18 @@ class Supervisor:
             elif not fresh and process.state == "ready":
                 process.lost()
                 self._say(f"node {process.name} NotReady")
-        if all_ready(self._table.all()):
+        if all_ready(self._needed()):
             self._all_ready()
             return True
         return self.ready.is_set()
+
+    def _needed(self) -> list[Process]:
+        """Without what the start goes on: masters that have ended, as long as a quorum runs."""
+        masters = self._table.of("master")
+        ended = [process for process in masters if not process.running]
+        if len(masters) - len(ended) <= len(masters) // 2:
+            ended = []
+        return [process for process in self._table.all() if process not in ended]
 
     def _all_ready(self) -> None:
         if not self.ready.is_set():
@@ -281,11 +291,13 @@ class Supervisor:
             self._progressed.set()
 
     async def _watch_start(self) -> None:
-        """Until everything is ready, a process that ends or a clock that runs out ends the start."""
+        """Until everything is ready, a process that ends or a clock that runs out ends the start; but one
+        master that cannot start does not keep the others from serving.
+        """
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         while not self.ready.is_set():
             self._ended.clear()
-            dead = next((p for p in self._table.all() if not p.running), None)
+            dead = next((p for p in self._needed() if not p.running), None)
             if dead is not None:
                 self._fail(self._start_failure(dead))
                 self._stop.set()
