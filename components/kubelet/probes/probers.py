@@ -7,6 +7,7 @@ cannot be made is a failure with the reason, as prober.go reports it.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Any
 
@@ -87,18 +88,26 @@ class Prober:
         host, port = action.get("host") or pod_ip, resolve_port(action["port"], container)
         try:
             async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(host, port)
+                await _connect(host, port)
         except TimeoutError:
             return False, f"dial tcp {host}:{port}: i/o timeout"
         except OSError as error:
             return False, _dial_error(error, host, port)
-        writer.close()
         return True, ""
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
         return self._session
+
+
+async def _connect(host: str, port: int) -> None:
+    """Open a TCP connection and close it. A bare socket: a cancelled `open_connection` may leave its own open."""
+    loop = asyncio.get_running_loop()
+    family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
 
 
 def _insecure(scheme: str) -> ssl.SSLContext | bool:
