@@ -9,6 +9,7 @@ from aiohttp import web
 from apiserver.api import codec, errors
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
 from apiserver.http import go_json, negotiation, options
+from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
 
 LIMIT: Final = 3 * 1024 * 1024
@@ -30,20 +31,14 @@ async def read_object(exchange: Exchange, gvk: GroupVersionKind, validation: str
     """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415."""
     media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
     data = await read(exchange)
-    value = parse(data, media_type, gvk.kind)
+    protobuf = media_type == negotiation.PROTOBUF
+    value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
     check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 
 
 def parse(data: bytes, media_type: str, kind: str) -> Object:
-    if media_type not in (negotiation.JSON, negotiation.YAML):
-        shown = data.hex()
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {kind}): provided data does not appear "
-            f"to be a protobuf message, expected prefix [107 56 115 0] ({shown})"
-            if not data.startswith(b"k8s\x00")
-            else "protobuf request bodies are not supported by this server; send application/json"
-        )
+    """A JSON or YAML body. Raises 400."""
     try:
         value = _yaml(data) if media_type == negotiation.YAML else codec.decode(data)
     except codec.DecodeError:

@@ -2,7 +2,7 @@
 
 Pure. Follows ``apiserver/pkg/endpoints/handlers/negotiation``: the first acceptable clause wins; JSON and YAML are
 served; ``as=Table`` and ``as=PartialObjectMetadata`` (``v`` v1 or v1beta1, ``g`` meta.k8s.io) transform. Protobuf is
-not spoken: a client that offers it first falls through to its next choice, as real clients send one.
+read but not written: a client that asks for it first falls through to its next choice, as real clients send one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from apiserver.api import errors
 
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
-MEDIA_TYPES: Final = (JSON, YAML, "application/vnd.kubernetes.protobuf")
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+MEDIA_TYPES: Final = (JSON, YAML, PROTOBUF)
 _TRANSFORMS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _VERSIONS: Final = frozenset({"v1", "v1beta1"})
 

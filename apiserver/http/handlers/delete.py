@@ -8,14 +8,16 @@ from aiohttp import web
 
 from apiserver.api import codec, errors
 from apiserver.api.field_errors import FieldError, Path, invalid, not_supported
-from apiserver.api.gvk import GroupKind
+from apiserver.api.gvk import GroupKind, GroupVersionKind
 from apiserver.http import body, go_json, negotiation, options, responders
 from apiserver.http.handlers import answer
 from apiserver.http.handlers.update import namespace_of
+from apiserver.http.protobuf import envelope
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.delete import Deleted, DeleteOptions, delete
 from apiserver.http.scope import Exchange, Object
 
+_KIND: Final = GroupVersionKind("", "v1", "DeleteOptions")
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
 # Kinds whose deletion answers with the object (ReturnDeletedObject in their registries).
 _RETURNS_OBJECT: Final = frozenset(
@@ -107,8 +109,10 @@ def _from_query(exchange: Exchange) -> dict[str, Any]:
 
 def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
     media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
-    if media_type == negotiation.YAML:
-        document: Any = body.parse(data, media_type, "DeleteOptions")
+    if media_type == negotiation.PROTOBUF:
+        document: Any = envelope.decode(data, _KIND)
+    elif media_type == negotiation.YAML:
+        document = body.parse(data, media_type, "DeleteOptions")
     else:
         try:
             document = codec.decode(data)
