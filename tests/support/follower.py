@@ -7,9 +7,7 @@ import threading
 from pathlib import Path
 
 from apiserver.api.gvk import GroupVersionResource
-from components.client.errors import ApiError
 from components.client.informer import Informer
-from components.client.resources import CONFIG_MAPS
 from components.client.transport import ApiClient
 
 
@@ -50,21 +48,3 @@ class Follower:
         self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(10.0)
         self._loop.close()
-
-
-def watch_error(kubeconfig: Path, version: int) -> ApiError | None:
-    """The error that a watch from `version` ends with; None when it is served."""
-
-    async def first() -> ApiError | None:
-        async with ApiClient.from_kubeconfig(kubeconfig, user_agent="kuberaft-test") as client:
-            try:
-                async with asyncio.timeout(10.0):
-                    async for _ in client.watch(
-                        CONFIG_MAPS, "default", resource_version=str(version), timeout_seconds=1
-                    ):
-                        return None
-            except ApiError as error:
-                return error
-        return None
-
-    return asyncio.run(first())
