@@ -18,3 +18,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         yield local
     finally:
         local.close()
+
+
+SMALL = """\
+name: small
+masters: {count: 1, apiPort: 0}
+workers: {count: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """One master and one worker, any free API port: for what needs one node only."""
+    local = LocalCluster(tmp_path_factory.mktemp("small"))
+    try:
+        local.up(SMALL)
+        yield local
+    finally:
+        local.close()

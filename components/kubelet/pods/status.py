@@ -131,7 +131,7 @@ def _state(view: View, name: str, newest: ContainerStatus | None) -> Object:
         return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
     if newest is not None and newest.state == "EXITED":
         return _terminated(view, newest)
-    if view.terminal:
+    if view.terminal and _had_begun(view, name):
         return {
             "terminated": {
                 "exitCode": 137,
@@ -143,6 +143,15 @@ def _state(view: View, name: str, newest: ContainerStatus | None) -> Object:
         }
     has_init = bool(init_containers(view.pod)) and not view.initialized
     return {"waiting": {"reason": "PodInitializing" if has_init else "ContainerCreating"}}
+
+
+def _had_begun(view: View, name: str) -> bool:
+    """Whether the container's turn had come when the pod ended: app containers wait for all init containers,
+    and those wait for the ones before them (status_manager.go TerminatePod)."""
+    inits = [c["name"] for c in init_containers(view.pod)]
+    if name not in inits:
+        return not inits or view.initialized
+    return any(other in view.history for other in inits[inits.index(name) :])
 
 
 def _terminated(view: View, status: ContainerStatus) -> Object:

@@ -22,6 +22,7 @@ from components.kubelet.logs.tail import last_lines
 from components.kubelet.pods import plan as planning
 from components.kubelet.pods.backoff import Backoff
 from components.kubelet.pods.containers import TOKEN_PATH
+from components.kubelet.pods.enforcement import unenforced
 from components.kubelet.pods.hosts import pod_hostname
 from components.kubelet.pods.machine import Life, Phase
 from components.kubelet.pods.reporter import StatusReporter
@@ -235,6 +236,7 @@ class PodWorker:
             self._s.report(self.pod, {}, "Warning", "FailedCreatePodSandBox", text)
             return None
         self._tell_about_token()
+        self._tell_what_is_not_enforced()
         return self._sandbox()
 
     def _tell_about_token(self) -> None:
@@ -246,6 +248,12 @@ class PodWorker:
                 f"{directory} (KUBERAFT_SERVICEACCOUNT)"
             )
             self._s.report(self.pod, {}, "Warning", "FailedMount", text)
+
+    def _tell_what_is_not_enforced(self) -> None:
+        fields = unenforced(self.pod)
+        if fields:
+            text = f"the process runtime runs the pod without enforcing: {fields}"
+            self._s.report(self.pod, {}, "Warning", "NotEnforced", text)
 
     async def _act(self, plan: planning.Plan, sandbox: SandboxStatus | None) -> bool:
         """Carry out the plan; True if a container could not be started as it is."""
@@ -440,7 +448,9 @@ def _wanted(pod: Object) -> tuple[object, ...]:
     status = pod.get("status") or {}
     gates = {gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []}
     conditions = [c for c in status.get("conditions") or [] if c["type"] in gates]
-    return meta, pod["spec"], status.get("phase") in ("Succeeded", "Failed"), conditions
+    # The deadline counts from the start time, which comes back with the first report.
+    start = status.get("startTime") if pod["spec"].get("activeDeadlineSeconds") is not None else None
+    return meta, pod["spec"], status.get("phase") in ("Succeeded", "Failed"), conditions, start
 
 
 def _remove_log(status: ContainerStatus) -> None:

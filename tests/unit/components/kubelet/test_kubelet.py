@@ -218,3 +218,27 @@ def test_config_map_volumes_follow_the_object(tmp_path: Path) -> None:
             await until(api, "p", lambda s: s.get("phase") == "Succeeded")
 
     asyncio.run(body())
+
+
+def test_a_quiet_pod_ends_at_its_deadline(tmp_path: Path) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with kubelet(tmp_path, api):
+            idle = {"name": "c", "image": "kuberaft/pause"}
+            await api.create(PODS, pod("p", idle, activeDeadlineSeconds=1), namespace="default")
+            ended = await until(api, "p", lambda s: s.get("phase") == "Failed")
+            assert ended["status"]["reason"] == "DeadlineExceeded"
+
+    asyncio.run(body())
+
+
+def test_what_is_not_enforced_is_an_event(tmp_path: Path) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with kubelet(tmp_path, api):
+            limited = {"name": "c", "image": "kuberaft/pause", "resources": {"limits": {"cpu": "1"}}}
+            await api.create(PODS, pod("p", limited), namespace="default")
+            text = "the process runtime runs the pod without enforcing: resources.limits.cpu (c)"
+            await eventually(lambda: ("NotEnforced", text) in reasons(api, "p"))
+
+    asyncio.run(body())

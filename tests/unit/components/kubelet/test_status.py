@@ -103,3 +103,19 @@ def test_a_pod_past_its_deadline_is_failed_for_that_reason() -> None:
         view(pod("a"), status("a", "EXITED", code=143), terminal=True, failed=("DeadlineExceeded", "late"))
     )
     assert (result["phase"], result["reason"], result["message"]) == ("Failed", "DeadlineExceeded", "late")
+
+
+@pytest.mark.parametrize(
+    ("initialized", "states"),
+    [(False, ["terminated", "waiting", "waiting"]), (True, ["terminated", "terminated", "terminated"])],
+)
+def test_what_had_no_turn_is_still_waiting_when_the_pod_has_ended(
+    initialized: bool, states: list[str]
+) -> None:
+    spec = pod("app", restartPolicy="Never", initContainers=[{"name": "one"}, {"name": "two"}])
+    codes = [("one", 0), ("two", 0)] if initialized else [("one", 7)]
+    ran = [status(name, "EXITED", code=code) for name, code in codes]
+    result = build(view(spec, *ran, terminal=True, initialized=initialized))
+    shown = [*result["initContainerStatuses"], *result["containerStatuses"]]
+    assert [next(iter(s["state"])) for s in shown] == states
+    assert result["phase"] == "Failed"
