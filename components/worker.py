@@ -14,15 +14,13 @@ from pathlib import Path
 import msgspec
 
 from components import processes
-from components.client.events import EventRecorder
-from components.client.informer import InformerFactory
-from components.client.transport import ApiClient
+from components.client import kubeconfig
 from components.cluster.config import WorkerConfig, load
 from components.kubelet.app import run_kubelet
 from components.kubelet.config import KubeletConfig
 from components.kubelet.images.catalogue import Catalogue, Image
 from components.kubelet.runtime.process.runtime import ProcessRuntime
-from components.proxy.proxier import Proxier
+from components.proxy.app import run_proxy
 
 GRACE = 2.0  # seconds a container gets to end by itself when its cluster is stopped
 
@@ -47,17 +45,7 @@ async def _run(config: WorkerConfig) -> None:
 
 
 async def _run_proxy(config: WorkerConfig) -> None:
-    client = ApiClient.from_kubeconfig(config.proxy_kubeconfig, user_agent="kube-proxy")
-    informers = InformerFactory(client)
-    recorder = EventRecorder(client, "kube-proxy", config.name)
-    proxier = Proxier(informers, recorder, node_name=config.name, node_ip=config.node_ip)
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(proxier.run(), name="proxier")
-            group.create_task(informers.run(), name="proxy informers")
-    finally:
-        await recorder.close()
-        await client.close()
+    await run_proxy(kubeconfig.load(config.proxy_kubeconfig), node_name=config.name, node_ip=config.node_ip)
 
 
 def kubelet_config(config: WorkerConfig) -> KubeletConfig:

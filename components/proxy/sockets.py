@@ -39,6 +39,18 @@ def listen(frontend: Frontend) -> socket.socket:
     return sock
 
 
+def may_listen(port: int) -> bool:
+    """Whether this process may serve the port at all, whoever has it now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
 def _explain(frontend: Frontend, error: OSError) -> ListenError:
     address = f"{frontend.ip}:{frontend.port}/{frontend.protocol}"
     if error.errno == errno.EACCES:

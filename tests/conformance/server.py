@@ -14,6 +14,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 CORPUS = Path(__file__).parent / "corpus"
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -25,15 +28,25 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+def write_signing_key(path: Path) -> Path:
+    """A new key for service-account tokens."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(*pem))
+    return path
+
+
 @contextlib.contextmanager
 def api_server(*flags: str) -> Iterator[str]:
     """The URL of a running, ready server with the users of the corpus; ended on exit."""
     with tempfile.TemporaryDirectory(prefix="kuberaft-apiserver-") as folder:
         port = free_port()
+        key = write_signing_key(Path(folder) / "sa.key")
         command = [
             *(sys.executable, "-m", "apiserver", "--bind-address", "127.0.0.1"),
             *("--secure-port", str(port), "--cert-dir", f"{folder}/certs", "--data-dir", f"{folder}/data"),
             *("--token-auth-file", str(CORPUS / "tokens.csv"), "--authorization-mode", "Node,RBAC"),
+            *("--service-account-signing-key-file", str(key), "--service-account-key-file", str(key)),
             *("--service-cluster-ip-range", "10.96.0.0/16", *flags),
         ]
         log = Path(folder) / "log"
