@@ -42,7 +42,7 @@ META = "meta.v1.ObjectMeta"
         ("apps.v1.ControllerRevision", msg(2, msg(1, '{"a":[1]}')) + num(3, 4), {"data": {"a": [1]}, "revision": 4}),
         ("apps.v1.ControllerRevision", msg(2), {}),
         ("authentication.v1.UserInfo", msg(4, msg(1, "k"), msg(2, msg(1, "a"))), {"extra": {"k": ["a"]}}),
-        ("core.v1.PodSpec", msg(7, msg(1, "a"), num(3, 1)) + num(11, 1), {"nodeSelector": {"a": ""}, "hostNetwork": True}),
+        ("core.v1.PodSpec", msg(7, msg(1, "a"), num(3, 1)), {"nodeSelector": {"a": ""}}),
     ],
 )  # fmt: skip
 def test_decode(name: str, data: bytes, expected: dict[str, Any]) -> None:
