@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--event-ttl", type=int, default=3600, metavar="SECONDS", help="how long events are kept")
     p.add_argument(
+        "--kubernetes-service-port", type=int, default=443, metavar="PORT", help="of default/kubernetes"
+    )
+    p.add_argument(
         "--allow-loopback-endpoints", action="store_true", help="endpoints may be loopback addresses"
     )
     p.add_argument(

@@ -29,6 +29,7 @@ class ApiServerConfig:
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
     anonymous_auth: bool = True
     service_cluster_ip_range: str = "10.96.0.0/16"
+    kubernetes_service_port: int = 443
     service_node_port_range: tuple[int, int] = (30000, 32767)
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc",)
     service_account_key_file: tuple[Path, ...] = ()
@@ -50,6 +51,10 @@ class ApiServerConfig:
         """Raises ConfigError."""
         if not 0 <= self.secure_port <= 65535:
             raise ConfigError(f"--secure-port {self.secure_port} must be between 0 and 65535")
+        if not 1 <= self.kubernetes_service_port <= 65535:
+            raise ConfigError(
+                f"--kubernetes-service-port {self.kubernetes_service_port} must be between 1 and 65535"
+            )
         for mode in self.authorization_mode:
             if mode not in MODES:
                 raise ConfigError(

@@ -75,7 +75,7 @@ class ApiServer:
             keepalive_timeout=120.0,
             tcp_keepalive=True,
         )
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(
             self._runner,
@@ -83,7 +83,6 @@ class ApiServer:
             self.config.secure_port,
             ssl_context=context,
             backlog=_BACKLOG,
-            shutdown_timeout=_DRAIN_SECONDS,
         )
         await self._bootstrap.namespaces()
         try:

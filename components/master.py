@@ -21,17 +21,20 @@ from components import processes
 from components.client import kubeconfig
 from components.client.leaderelection import ElectionTimes, LeadershipLost
 from components.cluster.admin import Admin
-from components.cluster.config import MasterConfig, load
+from components.cluster.config import ApiConfig, MasterConfig, load
 from components.cluster.errors import ClusterError
 from components.cluster.stalls import StallWatch
 from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
+from components.proxy.sockets import may_listen
 from components.scheduler.app import SchedulerOptions, run_scheduler
 from kvstore.errors import StoreError
 from kvstore.member import Member, MemberConfig
 from kvstore.raft.config import TlsFiles
 
 logger = logging.getLogger(__name__)
+
+HTTPS_PORT = 443
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,6 +149,7 @@ def api_config(config: MasterConfig) -> ApiServerConfig:
         client_ca_file=Path(api.client_ca),
         authorization_mode=("Node", "RBAC"),
         service_cluster_ip_range=api.service_cluster_ip_range,
+        kubernetes_service_port=_service_port(api),
         service_account_issuer=(api.service_account_issuer,),
         service_account_key_file=(Path(api.service_account_public_key),),
         service_account_signing_key_file=Path(api.service_account_key),
@@ -156,6 +160,12 @@ def api_config(config: MasterConfig) -> ApiServerConfig:
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )
+
+
+def _service_port(api: ApiConfig) -> int:
+    """443, as everywhere, unless the proxies of this user cannot serve it: then the API server's own port, so
+    that KUBERNETES_SERVICE_HOST and _PORT work in pods."""
+    return HTTPS_PORT if may_listen(HTTPS_PORT) else api.secure_port
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ the addresses of the leases that live.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _LEASE_SECONDS: Final = 15
 _RENEW_SECONDS: Final = 5.0
 _COMPACT_SECONDS: Final = 300.0
 _ATTEMPTS: Final = 5
+_SERVICE_PAUSE: Final = 0.5
 _RBAC: Final = "rbac.authorization.k8s.io/v1"
 _SYSTEM: Final = "kubernetes"
 
@@ -71,11 +73,37 @@ class Bootstrap:
         documents = _objects()
         for kind in [kind for kind in documents if kind != "v1/namespaces"]:
             await self._repeat(kind, documents[kind])
-        await self._repeat("v1/services", [self._service()])
+        await self._ensure_service()
+        await self._settle_service_port()
         await self._repeat("networking.k8s.io/v1/servicecidrs", [self._service_cidr()])
         if "RBAC" in self._services.config.authorization_mode:
             for plural, objects in builtin_policy.objects().items():
                 await self._repeat(f"{_RBAC}/{plural}", objects)
+
+    async def _ensure_service(self) -> None:
+        """Of servers that start together one gets the address and stores the service; the others see it then.
+
+        An address whose taker died before it stored the service is given back.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                await self._repeat("v1/services", [self._service()])
+                return
+            except StatusError as exc:
+                log.info("the kubernetes service: %s", exc)
+                await asyncio.sleep(_SERVICE_PAUSE)
+        await self._free_address()
+        await self._repeat("v1/services", [self._service()])
+
+    async def _free_address(self) -> None:
+        resource = self._services.registry.lookup("networking.k8s.io", "v1", "ipaddresses")
+        assert resource is not None
+        call, storage = Call(self._services, resource), self._services.storage
+        stored, _ = await storage.get(call.key("", self._services.config.kubernetes_service_ip))
+        parent = call.decode(stored)["spec"]["parentRef"] if stored is not None else {}
+        if stored is not None and (parent.get("namespace"), parent.get("name")) == ("default", _SYSTEM):
+            with contextlib.suppress(RevisionMismatch):
+                await storage.delete(stored.key, stored.revision)
 
     async def _repeat(self, kind: str, objects: list[Object]) -> None:
         """Until the store takes it: at a cold start there may be no leader yet."""
@@ -112,6 +140,8 @@ class Bootstrap:
         except KeyExists:
             return
         except StatusError as exc:
+            if exc.reason == "Invalid" and call.resource.gvk.kind == "Service":
+                raise
             if exc.reason != "AlreadyExists":
                 log.warning("bootstrap of %s %s: %s", obj["kind"], meta.name(obj), exc)
 
@@ -129,7 +159,7 @@ class Bootstrap:
         port = {
             "name": "https",
             "protocol": "TCP",
-            "port": 443,
+            "port": self._services.config.kubernetes_service_port,
             "targetPort": self._services.config.secure_port,
         }
         return {
@@ -223,6 +253,21 @@ class Bootstrap:
     async def _publish(self, addresses: list[tuple[str, int]]) -> None:
         await self._write("", "endpoints", _endpoints(addresses))
         await self._write("discovery.k8s.io", "endpointslices", _endpoint_slice(addresses))
+
+    async def _settle_service_port(self) -> None:
+        """Clients in pods ask for the port that is told now, not when the cluster was made."""
+        resource = self._services.registry.lookup("", "v1", "services")
+        assert resource is not None
+        call, ports = Call(self._services, resource), self._service()["spec"]["ports"]
+        try:
+            stored, _ = await self._services.storage.get(call.key("default", _SYSTEM))
+            service = call.decode(stored) if stored is not None else None
+            if stored is None or service is None or service["spec"].get("ports") == ports:
+                return
+            service["spec"]["ports"] = ports
+            await self._services.storage.update(stored.key, call.encode(service), stored.revision)
+        except StorageError as exc:
+            log.info("the port of the kubernetes service stays as it is: %s", exc)
 
     async def _write(self, group: str, plural: str, wanted: Object) -> None:
         resource = self._services.registry.lookup(group, "v1", plural)
