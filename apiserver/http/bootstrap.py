@@ -85,15 +85,16 @@ class Bootstrap:
 
         An address whose taker died before it stored the service is given back.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS + 1):
             try:
+                if attempt == _ATTEMPTS:
+                    await self._free_address()
                 await self._repeat("v1/services", [self._service()])
                 return
-            except StatusError as exc:
-                log.info("the kubernetes service: %s", exc)
+            except (StatusError, StorageError) as exc:
+                refused = exc
                 await asyncio.sleep(_SERVICE_PAUSE)
-        await self._free_address()
-        await self._repeat("v1/services", [self._service()])
+        log.warning("the kubernetes service was not made: %s", refused)
 
     async def _free_address(self) -> None:
         resource = self._services.registry.lookup("networking.k8s.io", "v1", "ipaddresses")
