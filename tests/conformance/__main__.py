@@ -18,7 +18,7 @@ def main() -> int:
     passing = json.loads(PASSING.read_text()) if PASSING.exists() else {}
     with api_server() as url:
         for family in chosen:
-            results = list(run_family(url, family))
+            results = run_family(url, family)
             passing[family] = sorted(name for name, problems in results if not problems)
             print(f"{family:24} {len(passing[family]):4} of {len(results):4} pass", flush=True)
             if "--show" in arguments:
