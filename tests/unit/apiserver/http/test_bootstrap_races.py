@@ -18,8 +18,12 @@ SERVICE = "/registry/services/specs/default/kubernetes"
 
 async def run_servers(storage: MemoryStorage, cert_dir: Path, count: int) -> str:
     """The cluster IP of the kubernetes service once all servers have started."""
-    config = ApiServerConfig(bind_address="127.0.0.1", secure_port=0, cert_dir=cert_dir)
-    servers = [ApiServer(config, storage) for _ in range(count)]
+    servers = [
+        ApiServer(
+            ApiServerConfig(bind_address="127.0.0.1", secure_port=0, cert_dir=cert_dir / str(n)), storage
+        )
+        for n in range(count)
+    ]
     await asyncio.gather(*(server.start() for server in servers))
     try:
         async with asyncio.timeout(15):
