@@ -26,11 +26,13 @@ def fields(data: bytes, message: str) -> Iterator[tuple[int, int, int | bytes]]:
     at, end = 0, len(data)
     while at < end:
         tag, at = varint(data, at)
-        number, wire = signed(tag >> 3, 32), tag & 7
+        number, wire = tag >> 3, tag & 7
         if wire == END_GROUP:
             raise MalformedError(f"proto: {message}: wiretype end group for non-group")
-        if number <= 0:
-            raise MalformedError(f"proto: {message}: illegal tag {number} (wire type {tag})")
+        if not 0 < number < 1 << 31:
+            number = signed(number, 32)
+            if number <= 0:
+                raise MalformedError(f"proto: {message}: illegal tag {number} (wire type {tag})")
         if wire == VARINT:
             value, at = varint(data, at)
             yield number, wire, value
@@ -41,14 +43,15 @@ def fields(data: bytes, message: str) -> Iterator[tuple[int, int, int | bytes]]:
 
 def _span(data: bytes, at: int, wire: int) -> tuple[int, int]:
     """Where the value begins and ends."""
-    if wire == GROUP:
-        return at, _end_of_group(data, at)
-    size = _FIXED.get(wire)
     if wire == BYTES:
         size, at = varint(data, at)
         if size >> 63:
             raise MalformedError("proto: negative length found during unmarshaling")
-    if size is None:
+    elif wire == GROUP:
+        return at, _end_of_group(data, at)
+    elif wire in _FIXED:
+        size = _FIXED[wire]
+    else:
         raise MalformedError(f"proto: illegal wireType {wire}")
     if size > len(data) - at:
         raise MalformedError("unexpected EOF")
@@ -74,7 +77,10 @@ def _end_of_group(data: bytes, at: int) -> int:
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
     """(an unsigned 64-bit number, the position behind it)."""
-    value, shift, end = 0, 0, len(data)
+    end = len(data)
+    if at < end and data[at] < 0x80:  # most are one byte long
+        return data[at], at + 1
+    value, shift = 0, 0
     while shift < _LONGEST_VARINT:
         if at >= end:
             raise MalformedError("unexpected EOF")
