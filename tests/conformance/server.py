@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 CORPUS = Path(__file__).parent / "corpus"
 START_SECONDS = 30
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 def write_signing_key(path: Path) -> Path:
     """A new key for service-account tokens."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     path.write_bytes(key.private_bytes(*pem))
     return path
