@@ -27,6 +27,20 @@ _ACTIONS: Final = {
     "patch": ("patch", True, "patch"),
     "delete": ("delete", True, "delete"),
 }
+_REFERENCES_V2: Final = "#/definitions/"
+_REFERENCES_V3: Final = "#/components/schemas/"
+_INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+# The types that are written as one value. Version 2 has no choice of types; in version 3 kubectl explain
+# shows a type by its name only when it has several.
+_SCALARS_V2: Final[dict[str, dict[str, Any]]] = {
+    _INT_OR_STRING: {"type": "string", "format": "int-or-string"},
+    _QUANTITY: {"type": "string"},
+}
+_SCALARS_V3: Final[dict[str, dict[str, Any]]] = {
+    _INT_OR_STRING: {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
+    _QUANTITY: {"oneOf": [{"type": "string"}, {"type": "number"}]},
+}
 
 
 class OpenApiResource(Protocol):
@@ -57,10 +71,9 @@ def _plain(schema: Any, references: str) -> Any:
 
 
 def _definition(name: str, definition: Mapping[str, Any], references: str) -> dict[str, Any]:
-    if name.endswith(".IntOrString"):
-        return {"type": "string", "format": "int-or-string"}
-    if name.endswith(".resource.Quantity"):
-        return {"type": "string"}
+    scalar = (_SCALARS_V2 if references == _REFERENCES_V2 else _SCALARS_V3).get(name)
+    if scalar:
+        return scalar
     result: dict[str, Any] = _plain(dict(definition), references)
     for field in ("kind", "apiVersion"):
         result.get("properties", {}).get(field, {}).pop("enum", None)
@@ -95,16 +108,16 @@ class OpenApi:
 
     def _v2(self) -> bytes:
         definitions = {
-            name: _definition(name, definition, "#/definitions/")
+            name: _definition(name, definition, _REFERENCES_V2)
             for name, definition in self._schemas.definitions.items()
         }
         paths: dict[str, Any] = {}
         for resource in self._resources:
-            self._add_paths(paths, resource, "#/definitions/", version=2)
+            self._add_paths(paths, resource, _REFERENCES_V2, version=2)
         return codec.dumps({"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": definitions})
 
     def _v3(self, group_version: str) -> bytes:
-        references = "#/components/schemas/"
+        references = _REFERENCES_V3
         paths: dict[str, Any] = {}
         wanted: list[str] = []
         for resource in self._resources:

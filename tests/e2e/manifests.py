@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 WEB = """
 apiVersion: apps/v1
 kind: Deployment
@@ -41,4 +43,50 @@ spec:
   - name: main
     image: {image}
     resources: {{requests: {{cpu: "{cpu}", memory: {memory}}}}}
+"""
+
+
+def deployment(name: str, *, replicas: int) -> str:
+    """A Deployment of the echo image with quick pods, as one document of a stream."""
+    return f"""
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, labels: {{app: {name}}}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - {{name: echo, image: "kuberaft/echo:v1", ports: [{{name: http, containerPort: 8080}}]}}
+"""
+
+
+def config_map(name: str, labels: str = "", **data: str) -> str:
+    """A ConfigMap, as one document of a stream."""
+    metadata = f"{{name: {name}, labels: {labels}}}" if labels else f"{{name: {name}}}"
+    return f"""
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {metadata}
+data: {json.dumps(data)}
+"""
+
+
+def host_pod(name: str, script: str, *, labels: str = "{}", restart: str = "Always", grace: int = 1) -> str:
+    """A pod that runs a shell script on the host, as one document of a stream."""
+    return f"""
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {labels}}}
+spec:
+  restartPolicy: {restart}
+  terminationGracePeriodSeconds: {grace}
+  containers:
+  - {{name: main, image: host, command: [sh, -c, {json.dumps(script)}]}}
 """

@@ -20,6 +20,11 @@ from components.kubelet.runtime.interface import ContainerStatus, Runtime
 
 Object = dict[str, Any]
 
+_WAITING = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+
 
 class LogHandler:
     def __init__(self, pods: Callable[[], Sequence[Object]], runtime: Runtime) -> None:
@@ -57,15 +62,29 @@ class LogHandler:
             s for s in self._runtime.list_containers(meta["uid"]) if s.name == name and s.state != "CREATED"
         ]
         mine.sort(key=lambda s: (s.attempt, s.created_at), reverse=True)
+        reason = waiting_reason(pod, name)
         if _flag(query, "previous"):
-            mine = [s for s in mine[1:] if s.state == "EXITED"]
+            # A container that waits to be started again is the previous one of the next.
+            older = mine if reason else mine[1:]
+            mine = [s for s in older if s.state == "EXITED"]
             if not mine:
                 text = f'previous terminated container "{name}" in pod "{meta["name"]}" not found\n'
                 raise web.HTTPBadRequest(text=text)
         if not mine:
-            text = f'container "{name}" in pod "{meta["name"]}" is waiting to start: ContainerCreating\n'
+            why = _WAITING.get(reason, reason) or "ContainerCreating"
+            text = f'container "{name}" in pod "{meta["name"]}" is waiting to start: {why}\n'
             raise web.HTTPBadRequest(text=text)
         return mine[0]
+
+
+def waiting_reason(pod: Object, container: str) -> str:
+    """Why the container waits, by the pod's status; "" if it does not."""
+    status = pod.get("status") or {}
+    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        if entry["name"] == container:
+            reason: str = ((entry.get("state") or {}).get("waiting") or {}).get("reason", "")
+            return reason
+    return ""
 
 
 def _flag(query: Any, name: str) -> bool:

@@ -130,3 +130,5 @@ def test_openapi_describes_types_and_paths(schemas: Schemas) -> None:
         "/openapi/v3/apis/apps/v1?hash=" in openapi.v3_index()["paths"]["apis/apps/v1"]["serverRelativeURL"]
     )
     assert codec.decode(openapi.v2())["definitions"]["io.k8s.api.core.v1.Pod"]
+    choice = document["components"]["schemas"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"]
+    assert choice == {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}

@@ -60,6 +60,24 @@ def test_logs_follow_the_container_to_its_end(tmp_path: Path) -> None:
     asyncio.run(body())
 
 
+def test_logs_of_a_container_that_waits(tmp_path: Path) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with serving(tmp_path, api) as http:
+            await api.create(PODS, pod("crash", script("c", "echo boom; exit 2")), namespace="default")
+            await api.create(PODS, pod("bad", {"name": "c", "image": "nginx"}), namespace="default")
+            for name, reason in (("crash", "CrashLoopBackOff"), ("bad", "ErrImagePull")):
+                await until(api, name, lambda s, reason=reason: reason in str(s.get("containerStatuses")))  # type: ignore[misc]
+            async with http.get("/containerLogs/default/crash/c?previous=true") as response:
+                assert await response.text() == "boom\n"
+            async with http.get("/containerLogs/default/bad/c") as response:
+                text = await response.text()
+            assert response.status == 400
+            assert text.endswith("is waiting to start: image can't be pulled\n")
+
+    asyncio.run(body())
+
+
 def test_statistics_health_and_refusals(tmp_path: Path) -> None:
     async def body() -> None:
         api = FakeApi()
