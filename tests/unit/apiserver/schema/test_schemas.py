@@ -125,7 +125,10 @@ def test_openapi_describes_types_and_paths(schemas: Schemas) -> None:
     }
     known = document["components"]["schemas"]
     assert known["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"]["type"] == "integer"
-    assert known["io.k8s.apimachinery.pkg.api.resource.Quantity"] == {"type": "string"}
+    assert known["io.k8s.apimachinery.pkg.api.resource.Quantity"]["oneOf"] == [
+        {"type": "string"},
+        {"type": "number"},
+    ]
     assert (
         "/openapi/v3/apis/apps/v1?hash=" in openapi.v3_index()["paths"]["apis/apps/v1"]["serverRelativeURL"]
     )
