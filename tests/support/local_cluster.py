@@ -67,7 +67,7 @@ class LocalCluster:
         self, *args: str, stdin: str | None = None, seconds: float = COMMAND_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         command = [require_tool("kubectl"), "--kubeconfig", str(self.kubeconfig), *args]
-        env = {**os.environ, "KUBECACHEDIR": str(self.dir / "kubectl-cache")}
+        env = {**os.environ, "KUBECACHEDIR": f"{self.dir}-kubectl-cache"}
         return subprocess.run(
             command, input=stdin, capture_output=True, text=True, timeout=seconds, check=False, env=env
         )
