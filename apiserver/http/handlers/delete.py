@@ -107,10 +107,17 @@ def _from_query(exchange: Exchange) -> dict[str, Any]:
     }
 
 
+def _from_protobuf(data: bytes) -> Object:
+    try:
+        return envelope.parse(data, _KIND)
+    except envelope.BodyError as exc:
+        raise errors.bad_request(str(exc)) from exc
+
+
 def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
     media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
     if media_type == negotiation.PROTOBUF:
-        document: Any = envelope.decode(data, _KIND)
+        document: Any = _from_protobuf(data)
     elif media_type == negotiation.YAML:
         document = body.parse(data, media_type, "DeleteOptions")
     else:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apiserver.api import errors
-from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
 from apiserver.http.protobuf import message, table, wire
 from apiserver.http.protobuf.wellknown import text
@@ -21,24 +20,48 @@ _ENVELOPE: Final = {_TYPE_META: "TypeMeta", _RAW: "Raw"}
 _TYPE_META_FIELDS: Final = {1: "APIVersion", 2: "Kind"}
 
 
+class BodyError(MalformedError):
+    """``kind`` is what the envelope names, None if it did not get so far."""
+
+    def __init__(self, message: str, kind: GroupVersionKind | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 def decode(data: bytes, expected: GroupVersionKind) -> dict[str, Any]:
-    """The object with the kind and apiVersion of its envelope. Raises 400, and 415 for kinds without protobuf form."""
+    """As :func:`parse`; what is wrong is told as of an object to be stored. Raises 400 and 415."""
+    try:
+        return parse(data, expected)
+    except BodyError as exc:
+        if exc.kind is None:
+            reason = f"the object provided is unrecognized (must be of type {expected.kind}): {exc} ({_shown(data)})"
+        else:
+            found = f'{exc.kind.kind} in version "{exc.kind.version}"'
+            reason = f"{found} cannot be handled as a {expected.kind}: {exc}"
+        raise errors.bad_request(reason) from exc
+
+
+def parse(data: bytes, expected: GroupVersionKind) -> dict[str, Any]:
+    """The object with the kind and apiVersion of its envelope.
+
+    Raises BodyError, and 415 if the expected kind has no protobuf form.
+    """
     try:
         api_version, kind, raw = _open(data)
         gvk = _kind(api_version, kind, expected)
     except ValueError as exc:  # MalformedError, or an apiVersion of several slashes
-        raise _unrecognised(expected, exc, data) from exc
+        raise BodyError(str(exc)) from exc
     name = table.message_of(gvk)
     if name is None and gvk == expected:
         raise errors.unsupported_media_type(("application/json", "application/yaml"))
     if name is None:
         shown = f'no kind "{gvk.kind}" is registered for version "{gvk.group_version}" in scheme "kubernetes"'
-        raise _unfit(gvk, expected, shown)
+        raise BodyError(shown, gvk)
     try:
         decoded = message.decode(raw, name)
     except MalformedError as exc:
-        raise _unfit(gvk, expected, str(exc)) from exc
-    return {"kind": gvk.kind, "apiVersion": str(gvk.group_version), **decoded}
+        raise BodyError(str(exc), gvk) from exc
+    return {"kind": gvk.kind, "apiVersion": gvk.group_version, **decoded}
 
 
 def _open(data: bytes) -> tuple[str, str, bytes]:
@@ -74,14 +97,9 @@ def _kind(api_version: str, kind: str, expected: GroupVersionKind) -> GroupVersi
     return GroupVersionKind(version.group, version.version, kind or expected.kind)
 
 
-def _unfit(found: GroupVersionKind, expected: GroupVersionKind, reason: str) -> StatusError:
-    return errors.bad_request(
-        f'{found.kind} in version "{found.version}" cannot be handled as a {expected.kind}: {reason}'
-    )
-
-
-def _unrecognised(expected: GroupVersionKind, reason: Exception, data: bytes) -> StatusError:
-    shown = data[:_SHOWN].hex() + (" ..." if len(data) > _SHOWN else "") if data else "<empty>"
-    return errors.bad_request(
-        f"the object provided is unrecognized (must be of type {expected.kind}): {reason} ({shown})"
-    )
+def _shown(data: bytes) -> str:
+    """The first bytes: as text if they may be JSON, else as hexadecimal digits."""
+    if not data:
+        return "<empty>"
+    head = data[:_SHOWN]
+    return (text(head) if data[:1] == b"{" else head.hex()) + (" ..." if len(data) > _SHOWN else "")

@@ -58,7 +58,7 @@ UNFIT = 'ConfigMap in version "v1" cannot be handled as a ConfigMap: '
         (
             b"{}",
             UNRECOGNISED
-            + "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] (7b7d)",
+            + "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] ({})",
         ),
         (b"k8s\x00\x0a", UNRECOGNISED + "unexpected EOF (6b3873000a)"),
         (
@@ -79,6 +79,19 @@ def test_refused(body: bytes, text: str) -> None:
     with pytest.raises(StatusError) as failure:
         envelope.decode(body, CONFIG_MAP)
     assert (failure.value.code, failure.value.message) == (400, text)
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "kind"),
+    [
+        (b"k8s\x00\x0a", "unexpected EOF", None),
+        (unknown("v1", "ConfigMap", b"\x0a\x05"), "unexpected EOF", CONFIG_MAP),
+    ],
+)
+def test_parse_tells_how_far_it_got(body: bytes, text: str, kind: GroupVersionKind | None) -> None:
+    with pytest.raises(envelope.BodyError) as failure:
+        envelope.parse(body, CONFIG_MAP)
+    assert (str(failure.value), failure.value.kind) == (text, kind)
 
 
 def test_an_api_version_of_several_slashes() -> None:
