@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from components.controllers.common.context import Controller, ControllerContext
 from components.controllers.deployment.controller import DeploymentController
+from components.controllers.disruption.controller import DisruptionController
 from components.controllers.endpoints.controller import EndpointsController
 from components.controllers.endpointslice.controller import EndpointSliceController
 from components.controllers.garbagecollector.controller import GarbageCollector
@@ -36,4 +37,5 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "node-lifecycle-controller": NodeLifecycleController,
     "garbage-collector-controller": GarbageCollector,
     "pod-garbage-collector-controller": PodGarbageCollector,
+    "disruption-controller": DisruptionController,
 }
