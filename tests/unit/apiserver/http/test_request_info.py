@@ -27,7 +27,7 @@ from apiserver.http.request_info import parse
         ("DELETE", "/api/v1/namespaces/other/pods/foo", {}, ("delete", "", "other", "pods", "", "foo")),
         ("POST", "/api/v1/namespaces/other/pods", {}, ("create", "", "other", "pods", "", "")),
         ("PATCH", "/apis/apps/v1/namespaces/o/deployments/d/scale", {}, ("patch", "apps", "o", "deployments", "scale", "d")),  # noqa: E501
-        ("GET", "/apis/node.k8s.io/v1/things/a%20b", {}, ("get", "node.k8s.io", "", "things", "", "a b")),  # noqa: E501
+        ("GET", "/apis/node.k8s.io/v1/things/a%20b", {}, ("get", "node.k8s.io", "", "things", "", "a b")),
     ],
 )  # fmt: skip
 def test_resource_requests(method: str, path: str, query: dict[str, str], expected: tuple[str, ...]) -> None:
