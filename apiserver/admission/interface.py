@@ -70,7 +70,7 @@ class AdmissionOptions:
 
     not_ready_toleration_seconds: int = 300
     unreachable_toleration_seconds: int = 300
-    rng: random.Random = field(default_factory=random.SystemRandom)
+    rng: random.Random = field(default_factory=random.Random)
 
 
 class Plugin:
