@@ -10,6 +10,7 @@ from aiohttp import web
 from apiserver.api import codec, errors
 from apiserver.http import responders
 from apiserver.http.scope import Exchange
+from apiserver.schema.openapi_v2_binary import ASKED_AS, MEDIA_TYPE
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
@@ -22,6 +23,9 @@ async def handle(exchange: Exchange) -> web.StreamResponse | None:
         return None
     documents = exchange.services.openapi
     if parts[1:] == ["v2"]:
+        if ASKED_AS in exchange.request.headers.get("Accept", ""):
+            binary = await asyncio.to_thread(documents.v2_binary)
+            return await responders.other_bytes(exchange, binary, MEDIA_TYPE)
         return await _document(exchange, await asyncio.to_thread(documents.v2), "")
     if parts[1:] == ["v3"]:
         return await responders.obj(exchange, documents.v3_index())

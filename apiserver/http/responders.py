@@ -34,6 +34,11 @@ async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Re
     return await _finish(exchange, data, code, content_type)
 
 
+async def other_bytes(exchange: Exchange, data: bytes, content_type: str) -> web.Response:
+    """``data`` is finished, in a form of its own."""
+    return await _finish(exchange, data, 200, content_type)
+
+
 async def obj(exchange: Exchange, value: Object, code: int = 200) -> web.Response:
     return await json_bytes(exchange, codec.dumps(value), code)
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
+from apiserver.schema import openapi_v2_binary
 from apiserver.schema.schemas import Schemas
 
 _INFO: Final = {"title": "Kubernetes", "version": "v1.36.2"}
@@ -85,6 +86,7 @@ class OpenApi:
         self._schemas = schemas
         self._resources = list(resources)
         self.v2 = cache(self._v2)
+        self.v2_binary = cache(self._v2_binary)
         self.v3 = cache(self._v3)
 
     def group_versions(self) -> list[str]:
@@ -115,6 +117,9 @@ class OpenApi:
         for resource in self._resources:
             self._add_paths(paths, resource, _REFERENCES_V2, version=2)
         return codec.dumps({"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": definitions})
+
+    def _v2_binary(self) -> bytes:
+        return openapi_v2_binary.encode(codec.decode(self.v2()))
 
     def _v3(self, group_version: str) -> bytes:
         references = _REFERENCES_V3
