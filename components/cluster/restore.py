@@ -79,7 +79,7 @@ def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None) 
     write_private(new / "topology.yaml", topology_file.dump(topology).encode())
     for name in master_names(topology):
         store_backup.restore(unpacked / backup.SNAPSHOT, new / "masters" / name)
-    return State(slot=manifest.slot, token=state.new_token(), masters=topology.masters.count)
+    return State(slot=manifest.slot, token=state.new_token(), masters=topology.masters.count, formed=True)
 
 
 def _exchange(layout: Layout, new: Path, old: Path, decided: State) -> None:

@@ -14,11 +14,14 @@ from components.cluster.layout import Layout
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """`token` names this incarnation of the store: a restore takes a new one, and old members are refused."""
+    """`token` names this incarnation of the store: a restore takes a new one, and old members are refused.
+    `formed` says that it has served: from then on a master without data has lost it (`rejoin`).
+    """
 
     slot: int
     token: str
     masters: int
+    formed: bool = False
 
 
 def new_token() -> str:

@@ -22,7 +22,9 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.cluster import stopping
+import msgspec
+
+from components.cluster import rejoin, state, stopping
 from components.cluster.addresses import API_PORT
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
@@ -48,6 +50,7 @@ from components.cluster.topology import master_names, worker_names
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 60.0  # from the first process to all nodes Ready, on the slowest machine
+REJOIN_TIMEOUT = 30.0  # for the others to serve without a master that has lost its data
 STOP_TIMEOUT = 6.0  # for a process to end by itself after SIGTERM
 MODULES = {"master": "components.master", "worker": "components.worker"}
 
@@ -75,6 +78,7 @@ class Supervisor:
         self._began = time.monotonic()
         self._finished = False
         self._starter_lives = True
+        self._later: list[asyncio.Task[None]] = []  # masters that wait for the others
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
 
@@ -93,9 +97,9 @@ class Supervisor:
         except ClusterError as error:
             self._fail(error)
         finally:
-            for task in tasks:
+            for task in (*tasks, *self._later):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._later, return_exceptions=True)
             await self._shut_down()
         if self.failure is not None:
             raise self.failure
@@ -133,6 +137,8 @@ class Supervisor:
             raise ClusterError(
                 f"{name} is running (process {process.pid})", f"end it first: kuberaft kill {name}"
             )
+        if name in self._forgetful():
+            await self._others_serve_without(name)
         pid = await self._launcher.spawn(
             name, self._modules[process.kind], self._args(name), self._layout.log(name)
         )
@@ -191,8 +197,47 @@ class Supervisor:
         return ["--config", str(self._layout.config_file(name))]
 
     async def _start_all(self) -> None:
+        later = self._forgetful()
         for process in self._table.all():
-            await self.start(process.name)
+            if process.name not in later:
+                await self.start(process.name)
+        self._later = [asyncio.create_task(self._start_later(name)) for name in sorted(later)]
+
+    async def _start_later(self, name: str) -> None:
+        try:
+            await self.start(name)
+        except ClusterError as error:
+            self._say(f"warning: {error}")
+
+    def _forgetful(self) -> set[str]:
+        masters = [process.name for process in self._table.of("master")]
+        return rejoin.forgetful(self._layout, masters, self._prepared.state.formed)
+
+    async def _others_serve_without(self, name: str) -> None:
+        self._say(f"{name} has no data: it waits for the others to serve without it, then copies their state")
+        loop = asyncio.get_running_loop()
+        deadline, began = loop.time() + REJOIN_TIMEOUT, 0
+        while True:
+            now = rejoin.furthest(self._answers)
+            began = began or now
+            if began and now >= began + rejoin.PROOF:
+                return
+            if loop.time() >= deadline:
+                raise ClusterError(
+                    f"{self._layout.masters / name}: {name} has no data, and the other masters do not serve",
+                    f"start them first, then: kuberaft start {name}; or restore a backup: kuberaft restore FILE",
+                )
+            await asyncio.sleep(0.1)
+
+    def _formed(self) -> None:
+        """A master serves: what it stored may have been acknowledged."""
+        if self._prepared.state.formed:
+            return
+        self._prepared.state = msgspec.structs.replace(self._prepared.state, formed=True)
+        try:
+            state.save(self._layout, self._prepared.state)
+        except ClusterError as error:
+            self._say(f"warning: {error}")
 
     def _on_exit(self, pid: int, code: int) -> None:
         job = self._jobs.pop(pid, None)
@@ -254,6 +299,7 @@ class Supervisor:
             ready = answer.ready
         if ready and process.state == "starting":
             process.became_ready()
+            self._formed()
             self._say(f"{name} ready: {'leader' if answer and answer.leader else 'follower'}")
         elif not ready and process.state == "ready":
             process.lost()

@@ -17,9 +17,9 @@ from kvstore.errors import DataCorrupt, DataLoss
 class WalCorrupt(DataCorrupt):
     def __init__(self, path: str, offset: int, what: str) -> None:
         super().__init__(
-            f"{path}: {what} at offset {offset}; the log cannot be trusted from there on. If the other "
-            "members are healthy, delete this member's data directory and start it again (it copies their state); "
-            "otherwise restore the cluster from a snapshot."
+            f"{path}: {what} at offset {offset}; the log cannot be trusted from there on. While the "
+            "other members serve without it, delete this member's data directory and start it again (it copies "
+            "their state); otherwise restore the cluster from a snapshot."
         )
         self.path, self.offset = path, offset
 

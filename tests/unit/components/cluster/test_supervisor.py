@@ -40,6 +40,7 @@ def proc(pid: int, file: str) -> str:
 def configure(prepared: Prepared, overrides: dict[str, dict[str, Any]]) -> None:
     """Replace the real configurations by those of the stand-ins."""
     layout = prepared.layout
+    (layout.masters / "m1" / "member").mkdir(parents=True)
     for name in ("m1", "w1"):
         config = {
             "name": name,
