@@ -132,10 +132,11 @@ class ShimClient:
             self._waiting.pop(number, None)
 
     async def close(self) -> None:
+        """The connection is closed even if this is cancelled while it waits."""
         if self._reader_task is not None:
             self._reader_task.cancel()
-            await asyncio.gather(self._reader_task, return_exceptions=True)
             self._writer.close()
+            await asyncio.gather(self._reader_task, return_exceptions=True)
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
 
