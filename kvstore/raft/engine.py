@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from kvstore.errors import BadLeaderTransferee, NotLeader, RequestTimeout, Stopped, TooManyRequests
+from kvstore.errors import BadLeaderTransferee, DataLoss, NotLeader, RequestTimeout, Stopped, TooManyRequests
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
 from kvstore.raft.files import OsFiles
@@ -354,7 +354,7 @@ class Engine:
 
     def _fatal(self, error: Exception) -> None:
         """Nothing can be promised any more: close the doors and say so. The owner ends the process."""
-        log.critical("this member stops: %s", error, exc_info=not isinstance(error, OSError))
+        log.critical("this member stops: %s", error, exc_info=not isinstance(error, OSError | DataLoss))
         if self.failure is not None and not self.failure.done():
             self.failure.set_result(error)
         self._fail_waiting()

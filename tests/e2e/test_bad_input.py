@@ -324,8 +324,8 @@ def test_a_full_disk_stops_the_member_and_loses_nothing(small_disk: Path) -> Non
             if result.returncode != 0:
                 break
             written.append(f"configmap/n-{number}")
-        process = cluster.status()["processes"][0]
-        assert process["exit"] == "exited with code 1", process
+        eventually(lambda: cluster.status()["processes"][0]["exit"], "the member has stopped", 20.0)
+        assert cluster.status()["processes"][0]["exit"] == "exited with code 1"
         log = (cluster.dir / "logs" / "m1.log").read_text()
         assert "Traceback" not in log
         assert "No space left on device" in log

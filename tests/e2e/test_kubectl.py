@@ -209,9 +209,9 @@ def test_apply_again_diff_dry_run_prune(k: Kubectl) -> None:
     assert k.get("cm", "conf")["data"] == {"a": "1", "b": "2"}
     assert k.apply(second) == "configmap/conf configured\n"
     assert k.get("cm", "conf")["data"] == {"b": "3", "c": "4"}
-    k.apply(config_map("keep", labels="{set: one}") + config_map("drop", labels="{set: one}"))
+    k.apply(config_map("keep", labels="{set: one}", a="1") + config_map("drop", labels="{set: one}"))
     prune = ("apply", "--prune", "-l", "set=one", "--prune-allowlist=core/v1/ConfigMap", "-f", "-")
-    output = k(*prune, stdin=config_map("keep", labels="{set: one}"))
+    output = k(*prune, stdin=config_map("keep", labels="{set: one}", a="1"))
     assert output == "configmap/keep unchanged\nconfigmap/drop pruned\n"
 
 
@@ -289,6 +289,8 @@ def test_scale_and_rollout(k: Kubectl) -> None:
     assert "Expected replicas to be 7, was 2" in k.fails(
         "scale", "deploy/web", "--replicas=1", "--current-replicas=7"
     )
+    k("autoscale", "deploy/web", "--min=1", "--max=4", "--cpu-percent=50")
+    assert k.rows("hpa")[0][:2] == ["web", "Deployment/web"]
     k("set", "image", "deploy/web", "echo=kuberaft/echo:v2")
     k("annotate", "deploy/web", "kubernetes.io/change-cause=second")
     k.roll_out("web")

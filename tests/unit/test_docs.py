@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/flow.md", "docs/bugs.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/flow.md",
+    "docs/bugs.md",
+    "docs/topology.md",
+    "docs/plan.md",
+)
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")
 NAMED = re.compile(r"`([\w/]+\.py)`\s+`(\w+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
@@ -42,3 +50,11 @@ def test_readme_shows_every_command_and_no_other() -> None:
     commands = {command.name for command in app.registered_commands}
     shown = set(re.findall(r"bin/kuberaft ([a-z]+)", (ROOT / "README.md").read_text()))
     assert shown == commands
+
+
+def test_every_topology_field_is_documented() -> None:
+    schema = json.loads((ROOT / "cluster_configs/schema.json").read_text())
+    text = (ROOT / "docs/topology.md").read_text()
+    fields = {field for part in schema["$defs"].values() for field in part.get("properties", {})}
+    assert len(fields) > 20
+    assert sorted(field for field in fields if f"`{field}`" not in text) == []

@@ -24,7 +24,7 @@ def unenforced(pod: Object) -> str:
     spec = pod["spec"]
     found: dict[str, list[str]] = {field: [] for field in _of_pod(spec)}
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
-        for field in _of_container(container):
+        for field in _of_container(container, shares_host=bool(spec.get("hostNetwork"))):
             found.setdefault(field, []).append(container["name"])
     return ", ".join(f"{field} ({', '.join(names)})" if names else field for field, names in found.items())
 
@@ -40,10 +40,13 @@ def _of_pod(spec: Object) -> Iterator[str]:
                 yield f"emptyDir.{field} of volume {volume['name']}"
 
 
-def _of_container(container: Object) -> Iterator[str]:
+def _of_container(container: Object, *, shares_host: bool) -> Iterator[str]:
     limits = (container.get("resources") or {}).get("limits") or {}
     yield from (f"resources.limits.{name}" for name in limits if name not in _ENFORCED_LIMITS)
     yield from (field for field in _CONTAINER_FIELDS if container.get(field))
+    for port in container.get("ports") or []:
+        if port.get("hostPort") and not shares_host:
+            yield f"hostPort {port['hostPort']}"
     context = container.get("securityContext") or {}
     yield from _confinement(context)
     if context.get("allowPrivilegeEscalation") is False:

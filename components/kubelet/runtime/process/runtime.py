@@ -316,6 +316,8 @@ class ProcessRuntime:
         try:
             for part in ("root", "work"):
                 (container.directory / part).mkdir(parents=True, mode=0o755)
+            if config.run_as_user and os.geteuid() == 0:
+                os.chown(container.directory / "work", config.run_as_user, config.run_as_group or 0)
             request = spec.build(record, image, self.isolation, container.directory, sandbox.record)
             records.write(container.directory / "spec.json", request)
             records.write(container.directory / "container.json", record)

@@ -72,5 +72,7 @@ def build(
 
 
 def _environment(config: ContainerConfig, image: Image, work: str) -> dict[str, str]:
-    base = {"PATH": DEFAULT_PATH, "HOME": work, "LANG": os.environ.get("LANG", "C.UTF-8")}
+    # Another user than the kubelet's may be unable to reach a directory of the kubelet by its path.
+    home = "/" if config.run_as_user and os.geteuid() == 0 else work
+    base = {"PATH": DEFAULT_PATH, "HOME": home, "LANG": os.environ.get("LANG", "C.UTF-8")}
     return {**base, **image.env(config.image), **config.env}

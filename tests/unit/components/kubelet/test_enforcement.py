@@ -22,6 +22,7 @@ def spec(container: Object | None = None, **fields: Any) -> Object:
         spec({"resources": {"limits": {"memory": "64Mi"}, "requests": {"cpu": "1", "memory": "1Gi"}}}),
         spec({"securityContext": {"runAsUser": 1, "seccompProfile": {"type": "Unconfined"}}}),
         spec(volumes=[{"name": "data", "emptyDir": {}}], securityContext={}),
+        spec({"ports": [{"containerPort": 80, "hostPort": 80}]}, hostNetwork=True),
         spec({"volumeMounts": [{"name": "data", "mountPath": "/d", "mountPropagation": "None"}]}),
     ],
 )
@@ -49,6 +50,7 @@ def test_what_is_honoured_is_not_mentioned(pod: Object) -> None:
             spec(volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]),
             "emptyDir.medium of volume tmp, emptyDir.sizeLimit of volume tmp",
         ),
+        (spec({"ports": [{"containerPort": 80, "hostPort": 90}]}), "hostPort 90 (main)"),
         (spec(hostPID=True, shareProcessNamespace=False), "hostPID"),
         (
             spec({"tty": True, "lifecycle": {"stopSignal": "SIGINT"}}),

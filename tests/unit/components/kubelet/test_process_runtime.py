@@ -166,6 +166,23 @@ def test_the_read_only_root_is_read_only_but_its_volumes_are_not(tmp_path: Path)
     assert (volume / "file").read_text() == "y\n"
 
 
+def test_another_user_has_a_working_directory_too(tmp_path: Path, isolated: None) -> None:
+    async def body() -> None:
+        async with sandbox(tmp_path) as (runtime, pod):
+            config = shell(
+                tmp_path, "id -u; id -g; touch here && echo wrote", run_as_user=4321, run_as_group=4322
+            )
+            status = await run(runtime, pod, config)
+            assert status.exit_code == 0
+            inside = await runtime.create_container(pod, shell(tmp_path, "sleep 60", run_as_user=4321))
+            await runtime.start_container(inside)
+            answer = await runtime.exec_sync(inside, ["sh", "-c", "id -u; touch there"], 10)
+            assert (answer.exit_code, answer.stdout) == (0, b"4321\n")
+        assert (await output(tmp_path)).splitlines()[:3] == ["4321", "4322", "wrote"]
+
+    asyncio.run(body())
+
+
 def test_stop_terminates_and_then_kills(tmp_path: Path) -> None:
     async def body() -> None:
         async with sandbox(tmp_path) as (runtime, box):

@@ -120,7 +120,9 @@ def _raise_oom_score(spec: Spec) -> None:
 
 
 def _finish(spec: Spec, argv: list[str]) -> None:
-    """The last steps in the final root: identity, directory, exec."""
+    """The last steps in the final root: directory, identity, exec. As runc, the directory is entered with the
+    rights of before, because the new user may not reach it, and only then with those of the new user."""
+    failure = _enter(spec["cwd"])
     if "user" not in spec["namespaces"] and os.geteuid() == 0:
         if spec["gid"] is not None or spec["uid"] is not None:
             os.setgroups([])
@@ -128,18 +130,40 @@ def _finish(spec: Spec, argv: list[str]) -> None:
         if spec["uid"] is not None:
             os.setuid(spec["uid"])
     sc.die_with_parent()
-    try:
-        os.chdir(spec["cwd"])
-    except OSError as error:
-        raise StartError(f"chdir to cwd ({spec['cwd']!r}) set in config: {error.strerror}") from error
+    failure = failure and _enter(spec["cwd"])
+    if failure:
+        raise StartError(f"chdir to cwd ({spec['cwd']!r}) set in config: {failure.strerror}") from failure
     os.umask(0o022)
     try:
-        os.execvpe(argv[0], argv, spec["env"])
+        _exec(argv, spec["env"])
     except FileNotFoundError as error:
         where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
         raise StartError(f'exec: "{argv[0]}": {where}') from error
     except OSError as error:
         raise StartError(f'exec: "{argv[0]}": {str(error.strerror).lower()}') from error
+
+
+def _exec(argv: list[str], env: dict[str, str]) -> None:
+    """As os.execvpe, which imports a module: the new user may not read this interpreter's library."""
+    if "/" in argv[0]:
+        os.execve(argv[0], argv, env)
+    denied: OSError | None = None
+    for directory in env.get("PATH", os.defpath).split(":"):
+        try:
+            os.execve(os.path.join(directory, argv[0]), argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            denied = error
+    raise denied or FileNotFoundError(argv[0])
+
+
+def _enter(directory: str) -> OSError | None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        return error
+    return None
 
 
 def _join_container(spec: Spec, pid: int, argv: list[str]) -> None:
