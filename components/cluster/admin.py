@@ -40,7 +40,7 @@ class Admin:
             "snapshot": self._snapshot,
             "move-leader": self._move_leader,
         }
-        return ipc.Server(path, operations)
+        return ipc.Server(path, {name: _translated(operation) for name, operation in operations.items()})
 
     async def _status(self, request: dict[str, Any]) -> Any:
         status = await self._member.status()
@@ -83,6 +83,18 @@ class Admin:
             await self._member.move_leader(target)
         except StoreError as error:
             raise ClusterError(f"the leadership did not move: {error}", "look at kuberaft status") from error
+
+
+def _translated(operation: ipc.Handler) -> ipc.Handler:
+    """A store that has stopped, or cannot answer, is no fault of the request's and needs no traceback."""
+
+    async def translated(request: dict[str, Any]) -> Any:
+        try:
+            return await operation(request)
+        except StoreError as error:
+            raise ClusterError(f"the store cannot answer: {error}", "look at this master's log") from error
+
+    return translated
 
 
 def _node(node: dict[str, Any]) -> NodeStatus:
