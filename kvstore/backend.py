@@ -28,7 +28,7 @@ import cbor2
 import lmdb
 import msgspec
 
-from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull, StoreError
+from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull, Stopped, StoreError
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "kvstore.lock"
@@ -185,7 +185,10 @@ class LmdbBackend:
 
     def size_in_use(self) -> int:
         """Bytes of the pages that hold data; the rest of the file is reused before it grows."""
-        return sum(table.pages() for table in self._tables) * self._page_size
+        try:
+            return sum(table.pages() for table in self._tables) * self._page_size
+        except lmdb.Error as error:  # after a commit that failed there is no transaction to ask
+            raise Stopped from error
 
     def close(self) -> None:
         """Drop what is not committed and release the directory."""
