@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ TABLES = ("live", "deleted", "history", "leases", "attached", "meta")
 _STATE_KEY = b"state"
 _SMALLEST_MAP = 16 << 30
 """Bytes of address space, not of memory or disk: the file grows as it is written."""
+_ROOM_FOR_A_WRITE = 1 << 20
+"""Bytes: a disk with less is full for LMDB, which writes many pages at once."""
 
 
 class StoredState(msgspec.Struct, frozen=True, array_like=True):
@@ -225,7 +228,7 @@ def _translate(path: Path, error: Exception) -> StoreError:
         return DiskFull(
             f"{path}: the mapping of the database is full; start the member again, which enlarges it"
         )
-    if isinstance(error, lmdb.DiskError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if _is_disk_full(path, error):
         return DiskFull(
             f"{path}: no space left on the disk; free some, then start the member again ({error})"
         )
@@ -236,4 +239,17 @@ def _translate(path: Path, error: Exception) -> StoreError:
             f"{path / DATA_FILE}: not a readable database ({error}); move the member's data directory away,"
             " then let it rejoin the cluster or restore a backup"
         )
+    if _is_io_error(error):
+        return DataDirUnusable(f"{path}: {error}; check the disk, then start the member again")
     return DataDirUnusable(f"{path}: {error}; check that it exists and that this user may write to it")
+
+
+def _is_disk_full(path: Path, error: Exception) -> bool:
+    """LMDB calls a write cut short an input/output error; it is one if the disk has room."""
+    if isinstance(error, lmdb.DiskError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return _is_io_error(error) and shutil.disk_usage(path).free < _ROOM_FOR_A_WRITE
+
+
+def _is_io_error(error: Exception) -> bool:
+    return os.strerror(errno.EIO) in str(error)

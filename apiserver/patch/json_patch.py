@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Final
 
+from apiserver.api import codec
 from apiserver.patch.errors import BadPatch, CannotApply
 
 MAX_OPERATIONS: Final = 10_000
+MAX_COPIED_BYTES: Final = 3 << 20
 
 
 def apply(target: Any, patch: Any) -> Any:
@@ -24,6 +27,26 @@ def apply(target: Any, patch: Any) -> Any:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
         )
     try:
+        _limit_copies(target, patch)
         return jsonpatch.JsonPatch(patch).apply(target)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as exc:
         raise CannotApply(str(exc)) from exc
+
+
+def _limit_copies(target: Any, patch: list[Any]) -> None:
+    """A few `copy` operations can double a document until memory is full: apply them one by one, counting."""
+    import jsonpatch
+    import jsonpointer
+
+    if not any(isinstance(step, dict) and step.get("op") == "copy" for step in patch):
+        return
+    document, copied = deepcopy(target), 0
+    for step in patch:
+        if step.get("op") == "copy":
+            copied += len(codec.dumps(jsonpointer.resolve_pointer(document, step["from"])))
+            if copied > MAX_COPIED_BYTES:
+                raise CannotApply(
+                    "Unable to complete the copy, the accumulated size increase of copy is "
+                    f"{copied}, exceeding the limit {MAX_COPIED_BYTES}"
+                )
+        document = jsonpatch.JsonPatch([step]).apply(document, in_place=True)

@@ -10,46 +10,63 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from components.cluster.status import ClusterStatus
+from components.cluster.status import ClusterStatus, MemberStatus, ProcessStatus
 from components.cluster.supervisor import Supervisor
 
 REFRESH = 0.5  # seconds
+_NARROW = 120  # columns of the terminal: below this the lesser figures are left to `kuberaft status -o json`
+_LESSER = {"TERM", "REVISION", "STALLS", "CONNS"}
 _STYLES = {"ready": "green", "starting": "yellow", "stopped": "red", "True": "green"}
 
 
-def render(status: ClusterStatus) -> RenderableType:
-    """The whole cluster: head line, masters, workers."""
+def render(status: ClusterStatus, width: int = 160) -> RenderableType:
+    """The whole cluster: head line, masters, workers; for a terminal of so many columns."""
     state = ("Ready", "bold green") if status.ready else ("not Ready", "bold yellow")
     head = Text.assemble(
         (status.name, "bold"), "  ", state, f"  {status.server}  kubeconfig {status.kubeconfig}"
     )
-    return Group(head, _masters(status), _workers(status))
+    return Group(head, _masters(status, width), _workers(status))
 
 
-def _masters(status: ClusterStatus) -> Table:
+def _masters(status: ClusterStatus, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("MASTER", "STATE", "ROLE"):
-        table.add_column(column)
-    for column in ("TERM", "APPLIED", "LAG", "REVISION", "DB", "MEMORY", "STALLS", "CONNS", "PID", "UP"):
-        table.add_column(column, justify="right")
     members = {member.name: member for member in status.members}
-    for process in (p for p in status.processes if p.kind == "master"):
-        member = members.get(process.name)
-        about = ["-"] * 7
-        if member is not None:
-            numbers = (member.term, member.applied_index, member.lag, member.revision)
-            about = [*map(str, numbers), _size(member.db_size), _size(member.memory), str(member.stalls)]
-        role = "" if member is None else "leader" if member.leader else "follower"
-        table.add_row(
-            process.name,
-            _state(process.state, process.exit),
-            role,
-            *about,
-            str(status.connections.get(process.name, 0)),
-            str(process.pid or "-"),
-            _uptime(process.uptime),
+    rows = [
+        _master(process, members.get(process.name), status.connections.get(process.name, 0))
+        for process in status.processes
+        if process.kind == "master"
+    ]
+    shown = [name for name in (rows[0] if rows else ()) if width >= _NARROW or name not in _LESSER]
+    for name in shown:
+        table.add_column(
+            name, justify="left" if name in ("MASTER", "STATE", "ROLE") else "right", no_wrap=True
         )
+    for row in rows:
+        table.add_row(*(row[name] for name in shown))
     return table
+
+
+def _master(process: ProcessStatus, member: MemberStatus | None, connections: int) -> dict[str, str | Text]:
+    row: dict[str, str | Text] = {
+        "MASTER": process.name,
+        "STATE": _state(process.state, process.exit),
+        "ROLE": "" if member is None else "leader" if member.leader else "follower",
+    }
+    row |= dict.fromkeys(("TERM", "APPLIED", "LAG", "REVISION", "DB", "MEMORY", "STALLS"), "-")
+    if member is not None:
+        row |= {
+            "TERM": str(member.term),
+            "APPLIED": str(member.applied_index),
+            "LAG": str(member.lag),
+            "REVISION": str(member.revision),
+            "DB": _size(member.db_size),
+            "MEMORY": _size(member.memory),
+            "STALLS": str(member.stalls),
+        }
+    row["CONNS"] = str(connections)
+    row["PID"] = str(process.pid or "-")
+    row["UP"] = _uptime(process.uptime)
+    return row
 
 
 def _workers(status: ClusterStatus) -> Table:
@@ -105,7 +122,7 @@ async def watch(supervisor: Supervisor) -> None:
     terminal.print(f"\nexport KUBECONFIG={status.kubeconfig}\nkubectl get nodes\n", highlight=False)
     if not sys.stdout.isatty():
         return
-    with Live(render(status), console=terminal, auto_refresh=False, transient=True) as live:
+    with Live(render(status, terminal.width), console=terminal, auto_refresh=False, transient=True) as live:
         while True:
-            live.update(render(supervisor.status()), refresh=True)
+            live.update(render(supervisor.status(), terminal.width), refresh=True)
             await asyncio.sleep(REFRESH)

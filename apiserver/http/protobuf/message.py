@@ -5,8 +5,11 @@ A field that comes twice is merged or replaced as in the original; fields that t
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Final
 
+from apiserver.api import errors
+from apiserver.api.codec import MAX_VALUES
 from apiserver.http.protobuf import table, wire
 from apiserver.http.protobuf.table import Field
 from apiserver.http.protobuf.wellknown import DECODERS, NUMBERS, text
@@ -17,38 +20,58 @@ _DEEPEST: Final = 64  # messages within messages; the API's own types reach abou
 _SCALARS: Final = frozenset({"bool", "int32", "int64", "string", "bytes"})
 
 
+class Nesting:
+    """How deep the decoder is, and how many fields it has met: few bytes can ask for a lot of work."""
+
+    __slots__ = ("_depth", "_met")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._met = itertools.count()
+
+    def deeper(self) -> Nesting:
+        if self._depth == _DEEPEST:
+            raise MalformedError("proto: exceeded the limit of nested messages")
+        inner = Nesting()
+        inner._depth, inner._met = self._depth + 1, self._met
+        return inner
+
+    def count(self) -> None:
+        if next(self._met) == MAX_VALUES:
+            raise errors.request_entity_too_large(f"more than {MAX_VALUES} values in one object")
+
+
 def decode(data: bytes, message: str) -> Object:
-    """Raises MalformedError; KeyError if there is no such message."""
+    """Raises MalformedError, 413; KeyError if there is no such message."""
     result: Object = {}
-    _into(result, data, message, 0)
+    _into(result, data, message, Nesting())
     return result
 
 
-def _into(target: Object, data: bytes, message: str, depth: int) -> None:
-    if depth > _DEEPEST:
-        raise MalformedError("proto: exceeded the limit of nested messages")
+def _into(target: Object, data: bytes, message: str, nesting: Nesting) -> None:
     known = table.messages()[message]
     for number, kind, value in wire.fields(data, message.rpartition(".")[2]):
+        nesting.count()
         field = known.get(number)
         if field is not None:
-            _put(target, field, kind, value, depth)
+            _put(target, field, kind, value, nesting)
 
 
-def _put(target: Object, field: Field, kind: int, value: int | bytes, depth: int) -> None:
+def _put(target: Object, field: Field, kind: int, value: int | bytes, nesting: Nesting) -> None:
     match field.shape:
         case table.INLINE:
-            _into(target, _bytes(field, kind, value), field.type, depth + 1)
+            _into(target, _bytes(field, kind, value), field.type, nesting.deeper())
         case table.LIST:
-            target.setdefault(field.name, []).extend(_items(field, kind, value, depth))
+            target.setdefault(field.name, []).extend(_items(field, kind, value, nesting))
         case table.MAP:
-            key, item = _entry(field, _bytes(field, kind, value), depth)
+            key, item = _entry(field, _bytes(field, kind, value), nesting)
             target.setdefault(field.name, {})[key] = item
         case _:
-            _put_one(target, field, kind, value, depth)
+            _put_one(target, field, kind, value, nesting)
 
 
-def _put_one(target: Object, field: Field, kind: int, value: int | bytes, depth: int) -> None:
-    decoded = _value(field, kind, value, depth, target.get(field.name))
+def _put_one(target: Object, field: Field, kind: int, value: int | bytes, nesting: Nesting) -> None:
+    decoded = _value(field, kind, value, nesting, target.get(field.name))
     zero = field.shape == table.OMIT_EMPTY and field.type in _SCALARS and not decoded
     if zero or decoded is None:
         target.pop(field.name, None)
@@ -56,7 +79,7 @@ def _put_one(target: Object, field: Field, kind: int, value: int | bytes, depth:
         target[field.name] = decoded
 
 
-def _value(field: Field, kind: int, value: int | bytes, depth: int, before: Any = None) -> Any:
+def _value(field: Field, kind: int, value: int | bytes, nesting: Nesting, before: Any = None) -> Any:
     """``before`` is what a message of the same field, already read, has brought."""
     number = NUMBERS.get(field.type)
     if number is not None:
@@ -68,15 +91,15 @@ def _value(field: Field, kind: int, value: int | bytes, depth: int, before: Any 
     if decoder is not None:
         return decoder(data)
     result: Object = before if before is not None else {}
-    _into(result, data, field.type, depth + 1)
+    _into(result, data, field.type, nesting.deeper())
     return result
 
 
-def _items(field: Field, kind: int, value: int | bytes, depth: int) -> list[Any]:
+def _items(field: Field, kind: int, value: int | bytes, nesting: Nesting) -> list[Any]:
     """One element, or all those of a packed list."""
     number = NUMBERS.get(field.type)
     if number is None or kind != wire.BYTES or not isinstance(value, bytes):
-        return [_value(field, kind, value, depth)]
+        return [_value(field, kind, value, nesting)]
     items, at = [], 0
     while at < len(value):
         item, at = wire.varint(value, at)
@@ -84,15 +107,15 @@ def _items(field: Field, kind: int, value: int | bytes, depth: int) -> list[Any]
     return items
 
 
-def _entry(field: Field, data: bytes, depth: int) -> tuple[str, Any]:
+def _entry(field: Field, data: bytes, nesting: Nesting) -> tuple[str, Any]:
     """A map's entry is a message of key (1) and value (2); what is missing is zero."""
     zero: tuple[int, int | bytes] = (wire.VARINT, 0) if field.type in NUMBERS else (wire.BYTES, b"")
-    key, item = "", _value(field, *zero, depth)
+    key, item = "", _value(field, *zero, nesting)
     for number, kind, value in wire.fields(data, field.name):
         if number == 1:
             key = text(_bytes(field, kind, value))
         elif number == 2:
-            item = _value(field, kind, value, depth)
+            item = _value(field, kind, value, nesting)
     return key, item
 
 

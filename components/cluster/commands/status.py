@@ -34,4 +34,5 @@ def command(
     from components.cluster.status import ClusterStatus
     from components.cluster.view import console, render
 
-    console().print(render(msgspec.convert(answer, ClusterStatus)))
+    terminal = console()
+    terminal.print(render(msgspec.convert(answer, ClusterStatus), terminal.width))

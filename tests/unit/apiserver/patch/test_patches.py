@@ -201,3 +201,11 @@ def test_json_patch_that_is_no_list_or_too_long() -> None:
         json_patch.apply({}, {"op": "add"})
     with pytest.raises(CannotApply, match="allowed maximum operations in a JSON patch is 10000, got 10001"):
         json_patch.apply({}, [{}] * 10_001)
+
+
+def test_copies_that_double_the_document_are_stopped_early() -> None:
+    doubling = [{"op": "copy", "from": "/a", "path": f"/a/k{step}"} for step in range(40)]
+    with pytest.raises(CannotApply, match="accumulated size increase of copy"):
+        json_patch.apply({"a": {"text": "x" * 100}}, doubling)
+    copied = json_patch.apply({"a": 1}, [{"op": "copy", "from": "/a", "path": "/b"}])
+    assert copied == {"a": 1, "b": 1}

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apiserver.api.codec import MAX_VALUES
+from apiserver.api.errors import StatusError
 from apiserver.http.protobuf import message, table
 from apiserver.http.protobuf.wire import MalformedError
 from tests.unit.apiserver.http.protobuf import encoder
@@ -141,3 +143,10 @@ def test_damaged_messages_are_refused_or_read(data: st.DataObject) -> None:
         message.decode(bytes(raw), name)
     except MalformedError:
         return
+
+
+def test_a_small_body_of_very_many_values_is_refused_before_they_are_decoded() -> None:
+    with pytest.raises(StatusError, match="more than 100000 values") as caught:
+        message.decode(msg(14) * (MAX_VALUES + 1), META)
+    assert caught.value.code == 413
+    assert len(message.decode(msg(14) * MAX_VALUES, META)["finalizers"]) == MAX_VALUES
