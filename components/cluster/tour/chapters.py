@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from components.client.errors import ApiError
 from components.client.resources import CONFIG_MAPS, DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES
-from components.cluster import backup
 from components.cluster.tour import manifests
 from components.cluster.tour.guide import Guide, where
 from components.cluster.tour.manifests import NAMESPACE
+from components.cluster.tour.recovery import back_up_and_restore
 from components.cluster.tour.traffic import Traffic, ask
 
 WRITES = 200
@@ -92,6 +90,26 @@ async def lost_pod(guide: Guide) -> None:
     await guide.client.delete(PODS, victim, NAMESPACE)
     pods = await guide.ready_pods(2)
     guide.result(f"two again after {time.monotonic() - began:.1f} s: {where(pods)}")
+
+
+async def lost_container(guide: Guide) -> None:
+    pod = (await guide.ready_pods(2))[0]
+    name, address = pod["metadata"]["name"], pod["status"]["podIP"]
+    guide.chapter(
+        "A container ends",
+        "Its process is told to exit with an error: the kubelet starts it again in its pod.",
+    )
+    guide.command(f"curl '{address}:{manifests.PORT}/?exit=1'")
+    began = time.monotonic()
+    await ask(address, manifests.PORT, "/?exit=1")
+
+    async def restarted() -> bool:
+        found = await guide.client.get(PODS, name, NAMESPACE)
+        status = found["status"]["containerStatuses"][0]
+        return status["restartCount"] == 1 and bool(status["ready"])
+
+    await guide.until("the container runs again", restarted)
+    guide.result(f"ready again after {time.monotonic() - began:.1f} s, restarted once")
 
 
 async def rolling_update(guide: Guide) -> None:
@@ -185,21 +203,6 @@ async def worker_dies(guide: Guide) -> None:
     await guide.supervisor("start", name=victim)
 
 
-async def back_up(guide: Guide) -> None:
-    guide.chapter(
-        "A backup",
-        """One file with the store, the certificates and the topology, verified as it is written. `kuberaft down`,
-        `kuberaft restore FILE`, `kuberaft up` bring the cluster back as it was, also in another place.""",
-    )
-    guide.command("kuberaft backup cluster.backup")
-    with tempfile.TemporaryDirectory(prefix="kuberaft-tour-") as directory:
-        snapshot, target = Path(directory) / "snapshot", Path(directory) / "cluster.backup"
-        await guide.supervisor("snapshot", file=str(snapshot))
-        name = (await guide.supervisor("status"))["name"]
-        written = await asyncio.to_thread(backup.write, guide.layout, name, snapshot, target)
-        guide.result(f"{target.stat().st_size / 2**20:.1f} MiB, revision {written.revision}, verified")
-
-
 async def clean_up(guide: Guide) -> None:
     guide.chapter("The end", "The namespace is deleted, and with it all that the tour made.")
     guide.command(f"kubectl delete namespace {NAMESPACE}")
@@ -222,9 +225,10 @@ CHAPTERS = (
     requests,
     too_big,
     lost_pod,
+    lost_container,
     rolling_update,
     leader_dies,
     worker_dies,
-    back_up,
+    back_up_and_restore,
     clean_up,
 )

@@ -23,11 +23,17 @@ POLL = 0.1
 
 
 class Guide:
-    """Tells what happens and waits for it. A promise that is not kept ends the tour with a ClusterError."""
+    """Tells what happens and waits for it. A promise that is not kept ends the tour with a ClusterError.
 
-    def __init__(self, client: ApiClient, layout: Layout, console: Console) -> None:
+    `owns_cluster`: it was started for the tour and may be stopped.
+    """
+
+    def __init__(
+        self, client: ApiClient, layout: Layout, console: Console, *, owns_cluster: bool = False
+    ) -> None:
         self.client = client
         self.layout = layout
+        self.owns_cluster = owns_cluster
         self._console = console
         self._chapter = 0
 

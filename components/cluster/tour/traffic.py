@@ -12,12 +12,12 @@ TIMEOUT = 5.0
 PAUSE = 0.02
 
 
-async def ask(host: str, port: int) -> dict[str, Any]:
+async def ask(host: str, port: int, path: str = "/") -> dict[str, Any]:
     """One HTTP request; the echo server's JSON answer. Raises OSError, TimeoutError, ValueError."""
     async with asyncio.timeout(TIMEOUT):
         reader, writer = await asyncio.open_connection(host, port)
         try:
-            writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = await reader.read()
         finally:
             writer.close()
