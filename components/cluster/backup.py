@@ -167,11 +167,24 @@ def _check_sum(path: Path) -> None:
 
 def _unpack(path: Path, directory: Path) -> Manifest:
     with tarfile.open(path, "r:") as archive:
-        archive.extractall(directory, filter="data")
+        for entry in archive:
+            _extract(archive, entry, directory)
     manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
     if manifest.format != FORMAT:
         raise ValueError(f"its format is {manifest.format!r}, this version reads {FORMAT!r}")
     return manifest
+
+
+def _extract(archive: tarfile.TarFile, entry: tarfile.TarInfo, directory: Path) -> None:
+    """Files only, and only inside the directory. (`extractall` checks that much only since Python 3.11.4.)"""
+    content = archive.extractfile(entry) if entry.isreg() else None
+    if content is None or ".." in Path(entry.name).parts or Path(entry.name).is_absolute():
+        raise ValueError(f"it holds {entry.name!r}, which no backup has")
+    target = directory / entry.name
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with content, target.open("wb") as file:
+        shutil.copyfileobj(content, file, _BLOCK)
+    target.chmod(0o600)
 
 
 def _sync_directory(directory: Path) -> None:

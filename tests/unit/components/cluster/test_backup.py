@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,26 @@ def test_a_restore_that_fails_half_way_is_taken_back(
         restore(target, layout)
     assert "free some space" in raised.value.remedy
     assert contents(layout.root) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../outside", tarfile.REGTYPE),
+        ("/tmp/outside", tarfile.REGTYPE),
+        ("pki/../../outside", tarfile.REGTYPE),
+        ("pki/link", tarfile.SYMTYPE),
+        ("pki/device", tarfile.CHRTYPE),
+    ],
+)
+def test_an_archive_that_reaches_outside_is_refused(tmp_path: Path, name: str, kind: bytes) -> None:
+    file = tmp_path / "forged.backup"
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        archive.addfile(entry)
+    content = file.read_bytes()
+    file.write_bytes(content + backup._TRAILER + hashlib.sha256(content).hexdigest().encode() + b"\n")
+    with pytest.raises(ClusterError, match="which no backup has"):
+        backup.verify(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["forged.backup"]
