@@ -35,7 +35,7 @@ DATA_FILE = "data.mdb"
 LOCK_FILE = "kvstore.lock"
 TABLES = ("live", "deleted", "history", "leases", "attached", "meta")
 
-_STATE_KEY = b"state"
+STATE_KEY = b"state"
 _SMALLEST_MAP = 16 << 30
 """Bytes of address space, not of memory or disk: the file grows as it is written."""
 _ROOM_FOR_A_WRITE = 1 << 20
@@ -152,7 +152,7 @@ class LmdbBackend:
             table.bind(self._txn)
 
     def _read_state(self) -> StoredState:
-        data = self.meta.get(_STATE_KEY)
+        data = self.meta.get(STATE_KEY)
         if data is None:
             return StoredState()
         try:
@@ -165,7 +165,7 @@ class LmdbBackend:
     def commit(self, state: StoredState) -> None:
         """Make all writes so far, and `state`, current on disk in one step."""
         with translated(self.path):
-            self.meta.put(_STATE_KEY, cbor2.dumps(msgspec.to_builtins(state)))
+            self.meta.put(STATE_KEY, cbor2.dumps(msgspec.to_builtins(state)))
             self._txn.commit()
             self.durable, self.state = self.state, state
             self._begin()

@@ -20,11 +20,13 @@ import asyncio
 import logging
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from kvstore.bolt.stream import Chunk
+from kvstore.bolt.stream import stream as stream_file
 from kvstore.command import Command, Request, encode
 from kvstore.errors import RequestTimeout, RequestTooLarge, Stopped, StoreError
 from kvstore.raft import identity
@@ -332,6 +334,13 @@ class Member:
         state = self._state()
         state.commit()
         return await asyncio.to_thread(state.write_snapshot, path)
+
+    async def export(self) -> AsyncIterator[Chunk]:
+        """This member's state as a snapshot file of etcd's; also without the others, as a last resort."""
+        self._state().commit()
+        directory = self.config.data_dir / "member"
+        async for chunk in stream_file(directory / "db", directory / "snap", self.member_list()):
+            yield chunk
 
     async def hash_kv(self, revision: int = 0) -> HashKVResponse:
         return self._state().hash_kv(revision)

@@ -24,8 +24,8 @@ NONE = bytes(12)
 """No revision: what `previous` of a key's first record holds. Smaller than every real one."""
 
 _REVISION = struct.Struct(">QI")
-_HEAD = struct.Struct("<QQq12sI")
-_HEAD_SIZE = _HEAD.size
+HEAD = struct.Struct("<QQq12sI")
+HEAD_SIZE = HEAD.size
 
 pack_revision = _REVISION.pack
 
@@ -48,24 +48,24 @@ class Record(NamedTuple):
 
 def encode(kv: KeyValue, previous: bytes) -> bytes:
     """`kv.mod_revision` is not in it: it is the record's name."""
-    head = _HEAD.pack(kv.create_revision, kv.version, kv.lease, previous, len(kv.key))
+    head = HEAD.pack(kv.create_revision, kv.version, kv.lease, previous, len(kv.key))
     return head + kv.key + kv.value
 
 
 def decode(revision: bytes, data: bytes) -> Record:
-    create_revision, version, lease, previous, length = _HEAD.unpack_from(data)
-    end = _HEAD_SIZE + length
+    create_revision, version, lease, previous, length = HEAD.unpack_from(data)
+    end = HEAD_SIZE + length
     main = int.from_bytes(revision[:8], "big")
-    kv = KeyValue(data[_HEAD_SIZE:end], data[end:], create_revision, main, version, lease)
+    kv = KeyValue(data[HEAD_SIZE:end], data[end:], create_revision, main, version, lease)
     return Record(kv, previous)
 
 
 def value_of(revision: bytes, data: bytes) -> KeyValue:
     """`decode(...).kv` without the rest."""
-    create_revision, version, lease, _, length = _HEAD.unpack_from(data)
-    end = _HEAD_SIZE + length
+    create_revision, version, lease, _, length = HEAD.unpack_from(data)
+    end = HEAD_SIZE + length
     main = int.from_bytes(revision[:8], "big")
-    return KeyValue(data[_HEAD_SIZE:end], data[end:], create_revision, main, version, lease)
+    return KeyValue(data[HEAD_SIZE:end], data[end:], create_revision, main, version, lease)
 
 
 def previous_of(data: bytes) -> bytes:
@@ -79,4 +79,4 @@ def is_tombstone(data: bytes) -> bool:
 
 def key_of(data: bytes) -> bytes:
     length = int.from_bytes(data[36:40], "little")
-    return data[_HEAD_SIZE : _HEAD_SIZE + length]
+    return data[HEAD_SIZE : HEAD_SIZE + length]

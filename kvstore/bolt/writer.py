@@ -1,0 +1,170 @@
+"""Writes a bbolt file in one pass: sorted items in, full pages out, nothing kept but the first key of each page.
+
+The tree of a bucket grows from its leaves up, so every reference points backwards, except those of the two
+meta pages at the start; they are written last, into the place left for them. Fed by `kvstore.bolt.export`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import IO
+
+from kvstore.bolt.format import (
+    BRANCH,
+    BRANCH_ELEMENT,
+    BUCKET,
+    BUCKET_HEADER,
+    FREELIST,
+    LEAF,
+    LEAF_ELEMENT,
+    PAGE_HEADER,
+    PAGE_SIZE,
+    Meta,
+    pack_meta,
+)
+
+Cell = tuple[int, bytes]
+"""Size of the key, and key and value as one."""
+
+_ROOM = PAGE_SIZE - PAGE_HEADER.size
+_ELEMENT = LEAF_ELEMENT.size
+_INLINE = 256
+"""Bytes. bbolt inlines up to a quarter of a page; with less, all buckets of etcd fit one root page."""
+_WRITE = 1 << 20
+_FREELIST_PAGE = 2
+
+
+class FileWriter:
+    """Buckets are added one after the other; `finish` makes it a database. The file must be empty."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._next = _FREELIST_PAGE + 1
+        self._buckets: list[tuple[bytes, bytes]] = []
+        self._buffer: list[bytes] = [
+            bytes(2 * PAGE_SIZE),
+            _pad(PAGE_HEADER.pack(_FREELIST_PAGE, FREELIST, 0, 0)),
+        ]
+        self._buffered = 0
+
+    def bucket(self, name: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """A bucket of items in ascending order of their keys."""
+        self.bucket_of_cells(name, ((len(key), key + value) for key, value in items))
+
+    def bucket_of_cells(self, name: bytes, cells: Iterable[Cell]) -> None:
+        first, rest = _take(cells)
+        if rest is None:
+            self._buckets.append((name, BUCKET_HEADER.pack(0, 0) + _leaf(0, first)))
+            return
+        root = self._branches(self._leaves(first, rest))
+        self._buckets.append((name, BUCKET_HEADER.pack(root, 0)))
+
+    def finish(self) -> int:
+        """The file's size in bytes. It is not synced."""
+        items = sorted(self._buckets)
+        root = self._next
+        self._emit(_leaf(root, [(len(name), name + value) for name, value in items], BUCKET))
+        self._flush()
+        for page, transaction in ((0, 2), (1, 1)):
+            meta = Meta(PAGE_SIZE, root, _FREELIST_PAGE, self._next, transaction)
+            self._file.seek(page * PAGE_SIZE)
+            self._file.write(pack_meta(page, meta))
+        return self._next * PAGE_SIZE
+
+    def _leaves(self, first: list[Cell], rest: Iterable[Cell]) -> list[tuple[bytes, int]]:
+        """Write the leaf pages; first key and page id of each."""
+        found: list[tuple[bytes, int]] = []
+        page: list[Cell] = []
+        room = _ROOM
+        for cells in (first, rest):
+            for cell in cells:
+                room -= _ELEMENT + len(cell[1])
+                if room < 0 and page:
+                    found.append((_key(page[0]), self._next))
+                    self._emit(_leaf(self._next, page))
+                    page = []
+                    room = _ROOM - _ELEMENT - len(cell[1])
+                page.append(cell)
+        found.append((_key(page[0]), self._next))
+        self._emit(_leaf(self._next, page))
+        return found
+
+    def _branches(self, children: list[tuple[bytes, int]]) -> int:
+        """Write branch pages above these pages, level by level; the root's page id."""
+        while len(children) > 1:
+            found = []
+            for group in _groups(children):
+                found.append((group[0][0], self._next))
+                self._emit(_branch(self._next, group))
+            children = found
+        return children[0][1]
+
+    def _emit(self, data: bytes) -> None:
+        self._next += len(data) // PAGE_SIZE
+        self._buffer.append(data)
+        self._buffered += len(data)
+        if self._buffered >= _WRITE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.writelines(self._buffer)
+        self._buffer = []
+        self._buffered = 0
+
+
+def _take(cells: Iterable[Cell]) -> tuple[list[Cell], Iterable[Cell] | None]:
+    """The first cells and, if all of them together are too many for an inline bucket, the others."""
+    iterator = iter(cells)
+    first: list[Cell] = []
+    size = 0
+    for cell in iterator:
+        first.append(cell)
+        size += _ELEMENT + len(cell[1])
+        if size > _INLINE:
+            return first, iterator
+    return first, None
+
+
+def _key(cell: Cell) -> bytes:
+    return cell[1][: cell[0]]
+
+
+def _leaf(page: int, cells: list[Cell], flags: int = 0) -> bytes:
+    """A leaf page with its overflow; page 0 is an inline one, which is not padded."""
+    position = _ELEMENT * len(cells)
+    fields: list[int] = []
+    for key_size, data in cells:
+        fields += (flags, position, key_size, len(data) - key_size)
+        position += len(data) - _ELEMENT
+    elements = struct.pack(f"<{len(fields)}I", *fields)
+    return _page(page, LEAF, len(cells), elements + b"".join([data for _, data in cells]))
+
+
+def _branch(page: int, children: list[tuple[bytes, int]]) -> bytes:
+    position = BRANCH_ELEMENT.size * len(children)
+    elements = []
+    for key, child in children:
+        elements.append(BRANCH_ELEMENT.pack(position, len(key), child))
+        position += len(key) - BRANCH_ELEMENT.size
+    return _page(page, BRANCH, len(children), b"".join(elements + [key for key, _ in children]))
+
+
+def _page(page: int, kind: int, count: int, content: bytes) -> bytes:
+    size = PAGE_HEADER.size + len(content)
+    overflow = (size - 1) // PAGE_SIZE
+    data = PAGE_HEADER.pack(page, kind, count, overflow) + content
+    return _pad(data) if page else data
+
+
+def _pad(data: bytes) -> bytes:
+    return data + bytes(-len(data) % PAGE_SIZE)
+
+
+def _groups(children: list[tuple[bytes, int]]) -> Iterable[list[tuple[bytes, int]]]:
+    """Children of one branch page each: as many as fit beside the longest key, spread evenly."""
+    longest = max(len(key) for key, _ in children)
+    fit = max(2, _ROOM // (BRANCH_ELEMENT.size + longest))
+    count = -(-len(children) // fit)
+    for i in range(count):
+        yield children[i * len(children) // count : (i + 1) * len(children) // count]
