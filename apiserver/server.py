@@ -97,7 +97,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         """readyz fails first, watches end, open requests get a moment, then the listener closes."""
-        self.services.stopping[0] = True
+        self.services.stopping.begin()
         await self._bootstrap.withdraw()
         for task in self._tasks:
             task.cancel()

@@ -31,6 +31,28 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 
+class Stopping:
+    """Whether the server has begun to stop; true from then on. Long requests ask to be told."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._callbacks: dict[Callable[[], None], None] = {}
+
+    def __bool__(self) -> bool:
+        return self._begun
+
+    def begin(self) -> None:
+        self._begun = True
+        for callback in list(self._callbacks):
+            callback()
+
+    def tell(self, callback: Callable[[], None]) -> None:
+        self._callbacks[callback] = None
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        self._callbacks.pop(callback, None)
+
+
 @dataclass(slots=True)
 class Services:
     config: ApiServerConfig
@@ -48,7 +70,7 @@ class Services:
     kubelet: KubeletClient
     metrics: Metrics
     openapi: OpenApi
-    stopping: list[bool] = field(default_factory=lambda: [False])
+    stopping: Stopping = field(default_factory=Stopping)
 
     def cache(self, resource: Resource) -> ResourceCache:
         return self.caches.of(resource.storage_prefix + "/")

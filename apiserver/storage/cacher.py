@@ -1,8 +1,8 @@
 """The watch cache: one per stored resource, fed by one storage watch, read by every list and watcher.
 
 Holds the current objects as bytes (:class:`Entry`) and a bounded ring of recent events. Watchers keep a position
-in the ring and pull; there is no queue per watcher, so a slow one costs no memory and is dropped once the
-ring has moved past it. Started on first use. Knows nothing of HTTP or of kinds.
+in the ring and are told when there is more; there is no queue per watcher, so a slow one costs no memory and is
+dropped once the ring has moved past it. Started on first use. Knows nothing of HTTP or of kinds.
 
 Example, capacity 3: events at positions 7, 8, 9 are held; a watcher at 8 reads 8 and 9; two more events make the
 ring 9..11: the watcher, had it stayed at 8, gets :class:`WatcherTooSlow`.
@@ -71,6 +71,7 @@ class ResourceCache:
         self._epoch = 0  # counts fills
         self.revision = 0
         self._changed = asyncio.Event()
+        self._subscriptions = Round()
         self._watch: StorageWatch | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: StorageError | None = None
@@ -144,6 +145,7 @@ class ResourceCache:
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        self._subscriptions.begin()
 
     # ---- reading
 
@@ -189,12 +191,18 @@ class ResourceCache:
 
     # ---- watching
 
-    def subscribe(self, since: int) -> Subscription:
-        """Events after ``since``. Raises TooOld; the cache must be ready."""
+    def subscribe(self, since: int, on_change: Callable[[], None]) -> Subscription:
+        """Events after ``since``; ``on_change`` is called, soon, after each change, until the subscription is closed.
+
+        Raises TooOld; the cache must be ready.
+        """
         if since < self._oldest:
             raise TooOld(since, self._oldest)
         at = bisect_left(self._events, since + 1, key=lambda event: event.revision)
-        return Subscription(self, self._base + at, self._epoch)
+        self._subscriptions.add(on_change)
+        return Subscription(
+            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change)
+        )
 
     async def history(self, since: int, prefix: str) -> list[CacheEvent]:
         """Events after ``since`` up to the beginning of the ring, read from the store.
@@ -217,47 +225,71 @@ class ResourceCache:
             pass
         raise TooOld(since, oldest)
 
-    def take(self, position: int, epoch: int) -> tuple[list[CacheEvent], int]:
+    def take(self, position: int, epoch: int, limit: int) -> tuple[list[CacheEvent], int]:
         if epoch != self._epoch:
             raise CacheReset
         if position < self._base:
             raise WatcherTooSlow
-        events = self._events[position - self._base :]
+        at = position - self._base
+        events = self._events[at : at + limit]
         return events, position + len(events)
 
     @property
     def oldest(self) -> int:
         return self._oldest
 
-    @property
-    def changed(self) -> asyncio.Event:
-        """Set, and replaced, at the next change."""
-        return self._changed
-
 
 class Subscription:
     """A position in a cache's ring."""
 
-    __slots__ = ("_cache", "_epoch", "_position")
+    __slots__ = ("_cache", "_epoch", "_position", "close")
 
-    def __init__(self, cache: ResourceCache, position: int, epoch: int) -> None:
+    def __init__(self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None]) -> None:
         self._cache = cache
         self._position = position
         self._epoch = epoch
+        self.close = close
 
-    def take(self) -> list[CacheEvent]:
-        """What is there now, possibly nothing. Raises WatcherTooSlow, CacheReset."""
-        events, self._position = self._cache.take(self._position, self._epoch)
+    def take(self, limit: int = 1 << 30) -> list[CacheEvent]:
+        """The next events, possibly none. Raises WatcherTooSlow, CacheReset."""
+        events, self._position = self._cache.take(self._position, self._epoch, limit)
         return events
 
-    async def wait(self, timeout: float) -> bool:
-        """Waits for the next change; False when the time is over. Call only after :meth:`take` gave nothing."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._cache.changed.wait()
-        except TimeoutError:
-            return False
-        return True
+
+class Round:
+    """Calls every callback after a change, a few in each turn of the event loop: ten thousand do not hold it."""
+
+    SLICE: Final = 50
+
+    def __init__(self) -> None:
+        self._callbacks: dict[Callable[[], None], None] = {}
+        self._left: list[Callable[[], None]] = []
+        self._again = False
+
+    def add(self, callback: Callable[[], None]) -> None:
+        self._callbacks[callback] = None
+
+    def discard(self, callback: Callable[[], None]) -> None:
+        self._callbacks.pop(callback, None)
+
+    def begin(self) -> None:
+        """Something changed. Callbacks that the running round still has to call need no second one."""
+        if self._left:
+            self._again = True
+        elif self._callbacks:
+            self._left = list(self._callbacks)
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        for _ in range(min(self.SLICE, len(self._left))):
+            callback = self._left.pop()
+            if callback in self._callbacks:
+                callback()
+        if self._left:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self._again:
+            self._again = False
+            self.begin()
 
 
 class Caches:

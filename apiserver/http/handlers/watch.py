@@ -1,17 +1,20 @@
 """Watches: a stream of JSON lines from the watch cache.
 
-A watcher holds a position in the cache's ring and pulls; what it cannot write yet stays in the ring. It ends
-at its timeout, when it falls off the ring, when the cache starts over, or when the server stops.
+A watcher holds a position in the cache's ring. As long as its client reads, an event is written to the connection
+in the callback that tells of it: with hundreds of watchers, waking a task for each would cost more than the
+writing. When the connection is full, events stay in the ring and the watcher's task waits until there is room. It
+ends at its timeout, when it falls off the ring, when the cache starts over, or when the server stops.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
@@ -27,8 +30,8 @@ from apiserver.storage.entry import CacheEvent
 
 _BOOKMARK_EVERY: Final = 60.0
 _BOOKMARK_BEFORE_END: Final = 2.0
-_STOP_POLL: Final = 1.0
 _WRITE_TIMEOUT: Final = 60.0
+_CHUNK_EVENTS: Final = 64
 _END_OF_INITIAL: Final = {"k8s.io/initial-events-end": "true"}
 
 
@@ -48,15 +51,18 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     )
     responders.add_warnings(exchange, response)
     response.enable_chunked_encoding()
-    await response.prepare(exchange.request)
+    writer = await response.prepare(exchange.request)
+    assert writer is not None
     try:
         if failure is not None:
             await response.write(frame("ERROR", codec.dumps(failure.status())))
         else:
-            await watcher.run(response)
+            await watcher.run(writer)
         await response.write_eof()
     except (ConnectionError, TimeoutError):
         exchange.request.protocol.force_close()
+    finally:
+        watcher.close()
     return response
 
 
@@ -77,6 +83,10 @@ class _Watcher:
         self._encoding, self._make = framer(exchange.resource, exchange.accepted or PLAIN, include)
         self._backlog: list[bytes] = []
         self._subscription: Subscription | None = None
+        self._protocol = exchange.request.protocol
+        self._flowing = False  # whether events are written as they come
+        self._over = False
+        self._wake = asyncio.Event()
         config = exchange.services.config
         self._seconds = float(
             options.timeout or random.randint(config.min_request_timeout, 2 * config.min_request_timeout)
@@ -91,7 +101,7 @@ class _Watcher:
                 past = await cache.history(since, self._selection.prefix)
                 self._backlog.extend(self._frames(past))
                 since = cache.oldest
-            self._subscription = cache.subscribe(since)
+            self._subscription = cache.subscribe(since, self._changed)
             return
         if options.resource_version and options.send_initial_events is None:
             await cache.ready()
@@ -104,40 +114,73 @@ class _Watcher:
             self._backlog.extend(self._make("ADDED", entry) for entry in entries)
         if options.send_initial_events and options.bookmarks:
             self._backlog.append(self._bookmark(_END_OF_INITIAL))
-        self._subscription = cache.subscribe(cache.revision)
+        self._subscription = cache.subscribe(cache.revision, self._changed)
 
-    async def run(self, response: web.StreamResponse) -> None:
-        if self._backlog:
-            await self._write(response, b"".join(self._backlog))
-            self._backlog = []
-        try:
-            async for data in self._batches():
-                await self._write(response, data)
-        except (WatcherTooSlow, CacheReset):
-            return
-
-    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(_WRITE_TIMEOUT):
-            await response.write(data)
-
-    async def _batches(self) -> AsyncIterator[bytes]:
-        assert self._subscription is not None
-        loop = asyncio.get_running_loop()
+    async def run(self, writer: AbstractStreamWriter) -> None:
+        """Returns when the watch is over. Raises ConnectionError, and TimeoutError if the client does not read."""
+        stopping, loop = self._exchange.services.stopping, asyncio.get_running_loop()
+        stopping.tell(self._wake.set)
         end = loop.time() + self._seconds
         bookmark_at = self._next_bookmark(loop.time(), end)
-        while not self._exchange.services.stopping[0]:
-            frames = self._frames(self._subscription.take())
-            now = loop.time()
-            if frames:
-                yield b"".join(frames)
-            if now >= bookmark_at:
+        if self._backlog:
+            self._write(self._backlog)
+            self._backlog = []
+        while not (self._over or stopping):
+            await self._catch_up(writer)
+            if (now := loop.time()) >= bookmark_at:
                 await self._cache.refresh()
-                frames = self._frames(self._subscription.take())
-                yield b"".join([*frames, self._bookmark({})])
+                self._changed()
+                self._write([self._bookmark({})])
                 bookmark_at = self._next_bookmark(now, end)
             if now >= end:
                 return
-            await self._subscription.wait(max(0.0, min(end - now, bookmark_at - now, _STOP_POLL)))
+            await self._wait(min(end, bookmark_at) - now)
+
+    def close(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+        self._exchange.services.stopping.forget(self._wake.set)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._wake.wait()
+
+    async def _catch_up(self, writer: AbstractStreamWriter) -> None:
+        """Until the connection takes events as fast as they come."""
+        self._wake.clear()
+        while not (self._flowing or self._over):
+            async with asyncio.timeout(_WRITE_TIMEOUT):
+                await writer.drain()
+            self._flowing = True
+            self._changed()
+
+    def _changed(self) -> None:
+        """Called by the cache, for every change of the resource."""
+        assert self._subscription is not None
+        while self._flowing and not self._over:
+            try:
+                events = self._subscription.take(_CHUNK_EVENTS)
+            except (WatcherTooSlow, CacheReset):
+                self._over = True
+                self._wake.set()
+                return
+            if frames := self._frames(events):
+                self._write(frames)
+            if len(events) < _CHUNK_EVENTS:
+                return
+
+    def _write(self, frames: list[bytes]) -> None:
+        """One chunk of the answer, straight to the connection."""
+        transport = self._exchange.request.transport
+        if transport is None or transport.is_closing():
+            self._over = True
+        else:
+            data = b"".join(frames)
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._flowing = not self._protocol.writing_paused
+        if self._over or not self._flowing:
+            self._wake.set()
 
     def _next_bookmark(self, now: float, end: float) -> float:
         """Every minute, and once shortly before the end."""

@@ -84,7 +84,7 @@ async def _relay(exchange: Exchange, upstream: ClientResponse) -> web.StreamResp
     await response.prepare(exchange.request)
     reading = asyncio.ensure_future(_copy(upstream, response))
     try:
-        while not reading.done() and not exchange.services.stopping[0]:
+        while not reading.done() and not exchange.services.stopping:
             await asyncio.wait([reading], timeout=1.0)
         if reading.done():
             reading.result()

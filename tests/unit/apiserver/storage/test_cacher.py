@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from apiserver.api import codec
-from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
+from apiserver.storage.cacher import NotYet, ResourceCache, Round, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
 from apiserver.storage.memory import MemoryStorage
 
@@ -72,7 +72,7 @@ def test_watchers_see_what_follows_their_revision() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await storage.delete(PREFIX + "a", second)
         await cache.wait_current()
-        events = cache.subscribe(first).take()
+        events = cache.subscribe(first, lambda: None).take()
         assert [event.seen_by(None)[0] for event in events] == ["MODIFIED", "DELETED"]  # type: ignore[index]
         assert events[-1].entry.object()["metadata"]["resourceVersion"] == str(second + 1)
 
@@ -85,7 +85,7 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await cache.ready()
         with pytest.raises(TooOld):
-            cache.subscribe(first)
+            cache.subscribe(first, lambda: None)
         past = await cache.history(first, PREFIX)
         assert [(event.revision, event.previous is not None) for event in past] == [(second, True)]
         await storage.compact(second)
@@ -98,7 +98,7 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
 def test_a_slow_watcher_is_dropped() -> None:
     async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
         await cache.ready()
-        slow = cache.subscribe(cache.revision)
+        slow = cache.subscribe(cache.revision, lambda: None)
         for number in range(20):
             await storage.create(f"{PREFIX}{number}", value(str(number)))
             await cache.wait_current()
@@ -134,3 +134,28 @@ def test_a_frame_is_made_once_for_all_watchers() -> None:
     event = CacheEvent(Entry("k", value("a"), 1), None, deleted=False)
     frames = {event.frame("ADDED", "v1", make, event.entry) for _ in range(3)}
     assert len(frames) == len(made) == 1
+
+
+def test_a_round_calls_everybody_in_slices_and_again_for_what_came_meanwhile() -> None:
+    async def main() -> None:
+        calls, turns = dict.fromkeys(range(120), 0), 0
+        round_ = Round()
+
+        def call(number: int) -> None:
+            calls[number] += 1
+
+        callbacks = [lambda number=number: call(number) for number in calls]
+        for callback in callbacks:
+            round_.add(callback)
+        round_.begin()
+        await asyncio.sleep(0)
+        assert sum(calls.values()) == Round.SLICE
+        round_.discard(callbacks[0])
+        round_.begin()
+        while turns < 10:
+            await asyncio.sleep(0)
+            turns += 1
+        assert calls[0] == 0
+        assert set(calls.values()) == {0, 2}
+
+    asyncio.run(main())
