@@ -49,7 +49,7 @@ class Watch:
 
     @classmethod
     async def open(cls, server: ApiServer) -> Watch:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context, limit=1 << 16)
         writer.write(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
