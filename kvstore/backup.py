@@ -31,6 +31,7 @@ REVISION_BUMP = 1_000_000_000
 """Added to the revision by a restore: more writes than any client can have seen since the backup."""
 
 _CHUNK = 1 << 20
+_LINEAGE_FILE = "restored-from"
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -124,6 +125,25 @@ def restore(
             os.replace(work / "member", data_dir / "member")
             fsync_directory(data_dir)
     return meta
+
+
+def bind(data_dir: Path, lineage: str) -> None:
+    """Record in a data directory that is being made from what it was restored, for `bound_token`."""
+    path = data_dir / "member" / _LINEAGE_FILE
+    with translated(path), open(path, "w") as file:
+        file.write(lineage + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def bound_token(data_dir: Path, token: str) -> str:
+    """The token from which ids follow. That of a restored member names the snapshot as well, so members
+    restored from different ones belong to different clusters and refuse each other."""
+    path = data_dir / "member" / _LINEAGE_FILE
+    with translated(path):
+        if not path.exists():
+            return token
+        return f"{token}\0{path.read_bytes().strip().hex()}"
 
 
 def require_empty(directory: Path) -> None:

@@ -8,6 +8,7 @@ The data directory, which this module owns (`restore` in `kvstore.backup` fills 
     DATA_DIR/member/identity.json   name, member id, cluster id; written first (`kvstore.raft.identity`)
     DATA_DIR/member/db/             LMDB: the applied state, with its Raft index (`kvstore.backend`)
     DATA_DIR/member/wal/            log segments (`kvstore.raft.wal`); created at the first start
+    DATA_DIR/member/restored-from   the snapshot, if it was restored from one of etcd's (`kvstore.backup.bind`)
     DATA_DIR/member/snap/           snapshots on their way to or from other members; emptied at every start
 
 To restore, put a restored database into `db` (at Raft index 0, the same for all members) and nothing else:
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
 from kvstore.command import Command, Request, encode
@@ -117,8 +119,9 @@ class Member:
         self.config = config
         self._rng = rng or random.Random()
         names = config.initial_cluster
-        self._names = {identity.member_id(name, config.cluster_token): name for name in names}
-        self._wanted = identity.identity(config.name, names, config.cluster_token)
+        token = bound_token(config.data_dir, config.cluster_token)
+        self._names = {identity.member_id(name, token): name for name in names}
+        self._wanted = identity.identity(config.name, names, token)
         self._machine: KVStateMachine | None = None
         self._engine: Engine | None = None
         self._housekeeper: asyncio.Task[None] | None = None

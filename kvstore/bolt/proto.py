@@ -1,6 +1,6 @@
 """Protocol Buffers by hand, for the few messages of a snapshot that are encoded by the million.
 
-`kvstore.rpc.proto` has the same messages as classes, twice as slow to fill. Used by `kvstore.bolt.export`.
+`kvstore.rpc.proto` has the same messages as classes, twice as slow to fill. Used by `kvstore.bolt.export` and `load`.
 """
 
 from __future__ import annotations
@@ -39,3 +39,20 @@ def put_tail(create: bytes, mod: bytes, version: bytes, value: bytes, lease: int
     if value:
         tail += b"*" + varint(len(value)) + value
     return tail + b"0" + int64(lease) if lease else tail
+
+
+def read_integers(data: bytes) -> dict[int, int]:
+    """The fields of a message that has none but integers. Raises `ValueError`."""
+    numbers = []
+    value = shift = 0
+    for byte in data:
+        value |= (byte & 127) << shift
+        shift += 7
+        if shift > 70:
+            raise ValueError("a number is too long")
+        if byte < 128:
+            numbers.append(value)
+            value = shift = 0
+    if shift or len(numbers) % 2 or any(tag & 7 for tag in numbers[::2]):
+        raise ValueError("not a message of integers")
+    return {tag >> 3: number for tag, number in zip(numbers[::2], numbers[1::2], strict=True)}

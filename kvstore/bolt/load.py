@@ -1,0 +1,160 @@
+"""Fills a member's database from an etcd snapshot file, ours or any etcd's: `kvstore.bolt.export` backwards.
+
+Every record is found in the order of revisions, so the record before it of the same key, which etcd does not
+store, is known when it comes. Keys and their latest revisions are kept in memory meanwhile, nothing else.
+What is not taken over: members, alarms and the position in the log, which belong to the old cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lmdb
+from google.protobuf.message import DecodeError
+
+from kvstore.backend import TABLES, LmdbBackend, StoredState, translated
+from kvstore.bolt.proto import read_integers
+from kvstore.bolt.reader import BoltFile
+from kvstore.lease import Lessor
+from kvstore.mvcc import record
+from kvstore.mvcc.keyindex import LIMIT, KeyIndex
+from kvstore.rpc.proto.kv_pb2 import KeyValue
+
+_BATCH = 100_000
+"""Records a transaction: what a transaction has changed is held in memory."""
+_MAP = 1 << 40
+_LEASE_TTL = 2
+"""Field of `leasepb.Lease`."""
+
+
+class Loaded(NamedTuple):
+    """What the snapshot holds: `revision` is the store's, `records` the number of them, `keys` of live keys."""
+
+    revision: int
+    compact_revision: int
+    records: int
+    keys: int
+
+
+class Records:
+    """The key bucket as records of the history table, with what is known after the last of them."""
+
+    def __init__(self, source: BoltFile, items: Iterable[tuple[bytes, bytes]]) -> None:
+        self._source, self._items = source, items
+        self.live: dict[bytes, bytes] = {}
+        self.deleted: dict[bytes, bytes] = {}
+        self.leases: dict[bytes, int] = {}
+        self.revision = 1
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        """(revision, record) in ascending order."""
+        live, deleted, leases = self.live, self.deleted, self.leases
+        head, parse = record.HEAD.pack, KeyValue.FromString
+        at, count = b"", 0
+        for name, value in self._items:
+            at = self._revision(name)
+            if not value:
+                continue  # no change, only the number of a revision (kvstore.bolt.export.key_cells)
+            try:
+                kv = parse(value)
+            except DecodeError:
+                self._source.refuse(f"the record of revision {name.hex()} cannot be read")
+            key = kv.key
+            count += 1
+            previous = live.get(key) or deleted.pop(key, record.NONE)
+            if len(name) == 18:
+                live.pop(key, None)
+                leases.pop(key, None)
+                deleted[key] = at
+                yield at, head(0, 0, 0, previous, len(key)) + key
+                continue
+            live[key] = at
+            lease = kv.lease
+            if lease:
+                leases[key] = lease
+            elif leases:
+                leases.pop(key, None)
+            data = head(kv.create_revision, kv.version, lease, previous, len(key))
+            yield at, b"%b%b%b" % (data, key, kv.value)
+        self.count = count
+        self.revision = max(1, int.from_bytes(at[:8], "big"))
+
+    def _revision(self, name: bytes) -> bytes:
+        """A revision of etcd's, 17 bytes, as 12."""
+        if len(name) not in (17, 18) or name[9:13] != b"\0\0\0\0" or (len(name) == 18 and name[17:] != b"t"):
+            self._source.refuse(f"{name.hex()} is no revision")
+        return name[:8] + name[13:17]
+
+
+def load(source: BoltFile, directory: Path) -> Loaded:
+    """Make the LMDB of a member, at Raft index 0, in an empty directory. Raises `SnapshotCorrupt`."""
+    buckets = source.buckets()
+    if b"key" not in buckets or b"meta" not in buckets:
+        source.refuse("it is a database, but not one of etcd's")
+    meta = dict(buckets[b"meta"])
+    with translated(directory):
+        records = _fill(source, buckets[b"key"], directory)
+        leases = [_lease(source, *item) for item in buckets.get(b"lease", ())]
+        return _complete(directory, records, leases, _compacted(source, meta))
+
+
+def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Path) -> Records:
+    """Write the tables of records and keys, without waiting for the disk."""
+    records = Records(source, items)
+    environment = lmdb.open(str(directory), map_size=_MAP, max_dbs=len(TABLES), sync=False, metasync=False)
+    try:
+        _append(environment, "history", iter(records))
+        for name, table in (("live", records.live), ("deleted", records.deleted)):
+            short = sorted(item for item in table.items() if len(item[0]) < LIMIT)
+            _append(environment, name, iter(short))
+    finally:
+        environment.close()
+    return records
+
+
+def _append(environment: Any, name: str, items: Iterator[tuple[bytes, bytes]]) -> None:
+    table = environment.open_db(name.encode())
+    left = True
+    while left:
+        with environment.begin(write=True) as transaction, transaction.cursor(table) as cursor:
+            consumed, _ = cursor.putmulti(islice(items, _BATCH), append=True)
+            left = consumed == _BATCH
+
+
+def _complete(directory: Path, records: Records, leases: list[tuple[int, int]], compacted: int) -> Loaded:
+    """Long keys, leases and counters through the store's own code; then all of it is on disk."""
+    backend = LmdbBackend(directory, quota_bytes=0)
+    try:
+        for index, table in ((backend.live, records.live), (backend.deleted, records.deleted)):
+            for key in sorted(key for key in table if len(key) >= LIMIT):
+                KeyIndex(index).put(key, table[key])
+        lessor = Lessor(backend, 0.0, 0)
+        for lease, ttl in leases:
+            lessor.grant(lease, ttl, 0, 0.0)
+        for key, lease in records.leases.items():
+            if lease in lessor:
+                lessor.move(key, 0, lease)
+        revision = max(records.revision, compacted)
+        backend.commit(StoredState(revision=revision, compact_revision=compacted))
+        backend.sync()
+    finally:
+        backend.close()
+    return Loaded(revision, compacted, records.count, len(records.live))
+
+
+def _lease(source: BoltFile, key: bytes, value: bytes) -> tuple[int, int]:
+    """Id and TTL."""
+    try:
+        return int.from_bytes(key, "big", signed=True), read_integers(value).get(_LEASE_TTL, 0)
+    except ValueError as error:
+        source.refuse(f"lease {key.hex()} cannot be read: {error}")
+
+
+def _compacted(source: BoltFile, meta: dict[bytes, bytes]) -> int:
+    """The revision of the last compaction, begun or done."""
+    found = [meta.get(name, b"") for name in (b"scheduledCompactRev", b"finishedCompactRev")]
+    return max(int.from_bytes(name[:8], "big") for name in found)
