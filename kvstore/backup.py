@@ -104,7 +104,7 @@ def restore_database(
     require_empty(directory)
     with unpacked(path, directory) as (data, meta):
         put_in_place(data, directory)
-    _begin_anew(directory, bump_revision, mark_compacted)
+    begin_anew(directory, bump_revision, mark_compacted)
     return meta
 
 
@@ -154,7 +154,8 @@ def require_empty(directory: Path) -> None:
             raise DataDirUnusable(f"{directory}: not empty; restore into a new directory, or remove this one")
 
 
-def _begin_anew(directory: Path, bump_revision: int, mark_compacted: bool) -> None:
+def begin_anew(directory: Path, bump_revision: int, mark_compacted: bool) -> None:
+    """Turn the database of a stopped member into the start of a new history."""
     backend = LmdbBackend(directory, quota_bytes=0)
     try:
         old = backend.state
