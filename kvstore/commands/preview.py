@@ -53,8 +53,9 @@ async def compare(snapshot: Contents, connection: Connection, depth: int, age: f
     """Uses up `snapshot.keys`."""
     counts: Counter[tuple[str, str]] = Counter()
     unchanged = 0
-    revision = 1
+    live_revision = 1
     async for revision, kvs in _live(connection):
+        live_revision = revision
         for kv in kvs:
             old = snapshot.keys.pop(kv.key, None)
             if old is not None and old == digest(kv.value):
@@ -63,7 +64,7 @@ async def compare(snapshot: Contents, connection: Connection, depth: int, age: f
             counts[prefix_of(kv.key, depth), "vanish" if old is None else "change"] += 1
     for key in snapshot.keys:
         counts[prefix_of(key, depth), "return"] += 1
-    return Preview(snapshot.revision, revision, age, unchanged, counts)
+    return Preview(snapshot.revision, live_revision, age, unchanged, counts)
 
 
 def prefix_of(key: bytes, depth: int) -> str:
