@@ -282,9 +282,14 @@ class Supervisor:
 
     def _monitors(self) -> Iterable[Coroutine[Any, Any, None]]:
         for process in self._table.of("master"):
-            path = self._layout.admin_socket(process.name)
-            yield MasterMonitor(process.name, path, functools.partial(self._on_master, process.name)).run()
+            yield self._monitor(process).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
+
+    def _monitor(self, process: Process) -> MasterMonitor:
+        report = functools.partial(self._on_master, process.name)
+        return MasterMonitor(
+            process.name, self._layout.admin_socket(process.name), report, lambda: process.pid
+        )
 
     def _any_ready_socket(self) -> Path | None:
         return self.ready_master() if self._failover.ready else None
