@@ -106,7 +106,7 @@ def some(mvcc: Mvcc, lessor: Lessor) -> None:
 def many(mvcc: Mvcc, lessor: Lessor) -> None:
     for number in range(2000):
         mvcc.put(b"k%d" % (number % 700), b"v" * (number % 300), 0)
-        if number % 3 == 0:
+        if number % 50 == 0:
             mvcc.end()
     mvcc.end()
     mvcc.delete_range(b"k1", b"k2")
