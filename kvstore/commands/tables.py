@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -18,11 +19,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def human_size(size: int) -> str:
-    """165130240 -> "165 MB", 1234 -> "1.2 kB"."""
-    value, unit = float(size), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    text = f"{value:.1f}" if unit and value < 10 else f"{value:.0f}"
+    """165130240 -> "165 MB", 1234 -> "1.2 kB", 319488 -> "320 kB": rounded to tenths first, as etcdctl does."""
+    unit, scale = 0, 1
+    while size >= 1000 * scale and unit < len(_UNITS) - 1:
+        unit, scale = unit + 1, scale * 1000
+    tenths = math.floor(size / scale * 10 + 0.5) / 10
+    text = f"{tenths:.1f}" if unit and tenths < 10 else f"{tenths:.0f}"
     return f"{text} {_UNITS[unit]}"
 
 
