@@ -1,7 +1,7 @@
 """One member of the store: the Raft engine and the applied state joined, as one async API.
 
-Everything above (the API server's storage, the gRPC front-end) talks to a `Member`. Writes become commands,
-go through the log and come back as this member's own result; reads are linearizable unless asked otherwise.
+Everything above (the API server's storage, the gRPC front-end) talks to a `Member`; what may be asked of it is in
+`kvstore.calls`.
 
 The data directory, which this module owns (`restore` in `kvstore.backup` fills the same layout):
 
@@ -24,45 +24,19 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from kvstore.auth.types import Credentials
 from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
-from kvstore.command import Command, Request, encode
-from kvstore.errors import RequestTimeout, RequestTooLarge, Stopped, StoreError
+from kvstore.calls import Calls
+from kvstore.errors import RequestTimeout, Stopped, StoreError
 from kvstore.raft import identity
 from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
-from kvstore.txn import is_read_only
-from kvstore.types import (
-    AlarmRequest,
-    AlarmResponse,
-    CompactionRequest,
-    CompactionResponse,
-    DeleteRangeRequest,
-    DeleteRangeResponse,
-    HashKVResponse,
-    LeaseGrantRequest,
-    LeaseGrantResponse,
-    LeaseKeepAliveRequest,
-    LeaseKeepAliveResponse,
-    LeaseLeasesResponse,
-    LeaseRevokeRequest,
-    LeaseRevokeResponse,
-    LeaseTimeToLiveRequest,
-    LeaseTimeToLiveResponse,
-    MemberInfo,
-    PutRequest,
-    PutResponse,
-    RangeRequest,
-    RangeResponse,
-    StatusResponse,
-    TxnRequest,
-    TxnResponse,
-)
+from kvstore.types import HashKVResponse, MemberInfo, StatusResponse, WatchCreateRequest
 from kvstore.watch.stream import WatchStream
 
 log = logging.getLogger(__name__)
@@ -70,8 +44,6 @@ log = logging.getLogger(__name__)
 VERSION = "3.6.0"
 """The etcd version whose API and behaviour the store follows."""
 HOUSEKEEPING_SECONDS = 0.5
-
-Response = TypeVar("Response")
 
 
 @dataclass(frozen=True)
@@ -111,7 +83,7 @@ class Progress:
     lag: int
 
 
-class Member:
+class Member(Calls):
     def __init__(self, config: MemberConfig, *, rng: random.Random | None = None) -> None:
         if config.name not in config.initial_cluster:
             known = ", ".join(sorted(config.initial_cluster))
@@ -194,77 +166,14 @@ class Member:
         """`callback(leader id or None)`."""
         self._callbacks.append(callback)
 
-    # Reads.
-
-    async def range(self, request: RangeRequest) -> RangeResponse:
-        if not request.serializable:
-            await self.read_index()
-        return self._state().range(request)
-
-    async def read_index(self) -> int:
-        """The store revision that a linearizable read must see; applied here on return."""
-        await self._running().read_index(self.config.request_timeout)
-        return self._state().revision()
-
-    def revision(self) -> int:
-        """Of what is applied here."""
-        return self._state().revision()
-
-    def compact_revision(self) -> int:
-        return self._state().compact_revision()
-
     def watch(self) -> WatchStream:
-        stream = WatchStream(self._state().hub)
+        stream = WatchStream(self._state().hub, permitted=self._watch_permitted)
         self._streams.add(stream)
         return stream
 
-    async def lease_time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
-        await self.read_index()
-        return self._state().lease_time_to_live(request)
-
-    async def leases(self) -> LeaseLeasesResponse:
-        await self.read_index()
-        return self._state().leases()
-
-    # Writes. They raise the store's errors; `LeaderChanged` and `RequestTimeout`: outcome unknown.
-
-    async def put(self, request: PutRequest) -> PutResponse:
-        return await self._write(request, PutResponse)
-
-    async def delete_range(self, request: DeleteRangeRequest) -> DeleteRangeResponse:
-        return await self._write(request, DeleteRangeResponse)
-
-    async def txn(self, request: TxnRequest) -> TxnResponse:
-        if is_read_only(request):
-            await self.read_index()
-            return self._state().read_txn(request)
-        return await self._write(request, TxnResponse)
-
-    async def compact(self, request: CompactionRequest) -> CompactionResponse:
-        """With `physical`, waits until the space is free on this member."""
-        response = await self._write(request, CompactionResponse)
-        # `flush` reclaims space a slice at a time until all of it is free.
-        while request.physical and self._state().is_compacting():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        return response
-
-    async def lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
-        if request.id == 0:
-            request = LeaseGrantRequest(request.ttl, self._rng.getrandbits(63) or 1)
-        return await self._write(request, LeaseGrantResponse)
-
-    async def lease_revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
-        return await self._write(request, LeaseRevokeResponse)
-
-    async def lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
-        return await self._write(request, LeaseKeepAliveResponse)
-
-    async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        """`GET` lists; the others go through the log."""
-        if request.action == 0:
-            await self.read_index()
-            return self._state().alarms()
-        return await self._write(request, AlarmResponse)
+    def alarms(self) -> AlarmResponse:
+        """As applied here; answered without the others."""
+        return self._state().alarms()
 
     # Cluster.
 
@@ -350,16 +259,8 @@ class Member:
 
     # Inside.
 
-    async def _write(self, request: Request, response: type[Response]) -> Response:
-        self._state().check(request)
-        command = encode(Command(request))
-        if len(command) > self.config.max_request_bytes:
-            raise RequestTooLarge
-        result = await self._running().propose(command, self.config.request_timeout)
-        if isinstance(result, StoreError):
-            raise result
-        assert isinstance(result, response), result
-        return result
+    def _watch_permitted(self, request: WatchCreateRequest, who: Credentials | None) -> None:
+        self._state().access.check(request, who)
 
     async def _keep_house(self) -> None:
         while True:
@@ -396,6 +297,9 @@ class Member:
             snapshot_count=config.snapshot_count,
             first_start=mine.first_start,
         )
+
+    def _limits(self) -> MemberConfig:
+        return self.config
 
     def _running(self) -> Engine:
         if self._engine is None:
