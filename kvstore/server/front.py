@@ -37,6 +37,7 @@ class _Side(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: _Side | None = None
+        self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -50,10 +51,10 @@ class _Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Half-closes go through; the connection ends when both sides have."""
         other = self.other
-        if other is None or other.transport is None:
+        self.ended = True
+        if other is None or other.ended or other.transport is None or other.transport.is_closing():
             return False
-        if other.transport.can_write_eof() and not other.transport.is_closing():
-            other.transport.write_eof()
+        other.transport.write_eof()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,12 +67,14 @@ class _Side(asyncio.Protocol):
                 other.transport.abort()
 
     def pause_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
+        other = self.other
+        if other is not None and other.transport is not None and not other.transport.is_closing():
+            other.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
+        other = self.other
+        if other is not None and other.transport is not None and not other.transport.is_closing():
+            other.transport.resume_reading()
 
 
 class _Client(_Side):

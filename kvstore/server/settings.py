@@ -259,6 +259,8 @@ def _backups(values: Values) -> Backups:
     directory, schedule = values.text("backup-dir"), values.text("backup-schedule")
     if not directory or not schedule:
         raise _refuse("--backup-dir and --backup-schedule belong together")
+    if values.number("backup-keep") < 1:
+        raise _refuse("--backup-keep must be >0")
     return Backups(directory, schedule, values.number("backup-keep"))
 
 
