@@ -34,6 +34,10 @@ class Evidence:
         written = {key: kv.value for key, kv in changes if kv is not None}
         return all(key in written and value in (None, written[key]) for key, value in shown.items())
 
+    def unlike(self, revision: int, changes: Changes) -> bool:
+        """True if watches showed something else of that revision."""
+        return bool(changes) and revision in self.hints and not self.hinted(revision, changes)
+
     def hinted(self, revision: int, changes: Changes) -> bool:
         shown = self.hints.get(revision)
         if shown is None or not changes:
@@ -62,7 +66,8 @@ def gather(calls: list[Call], history: History) -> Evidence:
                 exact = False
             else:
                 owners[call.result.revision] = index
-    return Evidence(owners, read, _hints(history), exact, last)
+    hints = _hints(history)
+    return Evidence(owners, read, hints, exact, max([last, *hints]))
 
 
 def _hints(history: History) -> dict[int, dict[str, str | None]]:

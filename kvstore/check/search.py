@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 
 from kvstore.check.compare import difference
 from kvstore.check.evidence import Evidence, gather
-from kvstore.check.history import Call, Compact, Grant, History, KeepAlive, Revoke, Txn, leases_of
-from kvstore.check.model import COMPACTED, NOTHING, Effect, Model, Refused
+from kvstore.check.history import Call, Compact, Grant, History, KeepAlive, Put, Revoke, Txn, leases_of
+from kvstore.check.model import COMPACTED, LEASE_EXISTS, NO_LEASE, NOTHING, Effect, Model, Refused
 
 DEFAULT_BUDGET = 2_000_000
 NEVER = 1 << 62
@@ -187,8 +187,10 @@ class _Search:
             elif self._possible(index, effect, revision):
                 target = unknown if self._calls[index].outcome == "unknown" else known
                 target.append((index, effect))
-        unknown.sort(key=lambda choice: not self._evidence.hinted(revision, choice[1].changes))
-        return known + owner + unknown
+        unknown.sort(key=lambda choice: not choice[1].changes)
+        choices = known + owner + unknown
+        choices.sort(key=lambda choice: self._evidence.unlike(revision, choice[1].changes))
+        return choices
 
     def _possible(self, index: int, effect: Effect, revision: int) -> bool:
         evidence = self._evidence
@@ -203,7 +205,7 @@ class _Search:
     def _wanted(self, effect: Effect) -> bool:
         """True if an answer that waits may be explained by what this would do to a lease or to old revisions."""
         waiting = (self._calls[index] for index in self._candidates())
-        return any(_explains(effect, call) for call in waiting if call.outcome != "unknown")
+        return any(_explains(effect, call) for call in waiting)
 
     def _choose(self, alternatives: Iterator[tuple[int, Effect]]) -> bool:
         return any(self._take(index, effect, alternatives) for index, effect in alternatives)
@@ -293,9 +295,15 @@ class _Search:
 def _explains(effect: Effect, call: Call) -> bool:
     """True if `effect` may be why `call` was answered as it was."""
     if effect.compact:
-        return call.error == COMPACTED
-    lease = effect.granted or effect.revoked
-    return bool(lease) and lease in leases_of(call.request)
+        return call.error == COMPACTED and call.outcome == "error"
+    if (effect.granted or effect.revoked) not in leases_of(call.request):
+        return False
+    if isinstance(call.request, Grant):
+        return call.error == LEASE_EXISTS if effect.granted else call.outcome == "ok"
+    if call.outcome == "unknown":
+        return bool(effect.granted) and isinstance(call.request, Put | Txn)
+    gone = call.error == NO_LEASE or (call.result is not None and call.result.ttl == 0)
+    return gone == bool(effect.revoked)
 
 
 def touched(call: Call) -> frozenset[str]:
