@@ -33,7 +33,7 @@ from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "kvstore.lock"
-TABLES = ("live", "deleted", "history", "leases", "attached", "meta")
+TABLES = ("live", "deleted", "history", "leases", "attached", "meta", "auth")
 
 STATE_KEY = b"state"
 _SMALLEST_MAP = 16 << 30
@@ -120,6 +120,7 @@ class LmdbBackend:
     leases: LmdbTable
     attached: LmdbTable
     meta: LmdbTable
+    auth: LmdbTable
 
     def __init__(self, path: Path, quota_bytes: int) -> None:
         self.path = path
@@ -142,7 +143,7 @@ class LmdbBackend:
         )
         self._page_size = int(self._env.stat()["psize"])
         self._tables = [LmdbTable(self._env.open_db(name.encode())) for name in TABLES]
-        self.live, self.deleted, self.history, self.leases, self.attached, self.meta = self._tables
+        self.live, self.deleted, self.history, self.leases, self.attached, self.meta, self.auth = self._tables
         self._begin()
         self.state = self.durable = self._read_state()
 

@@ -1,6 +1,6 @@
 """The replicated envelope: what a member proposes, the Raft log carries and `kvstore.statemachine` applies.
 
-One command is cbor2 of `[request, format]`, the request being a tagged array (`kvstore.types`). Fields are
+One command is cbor2 of `[request, format, who]`, the request being a tagged array (`kvstore.types`). Fields are
 only ever added at the end and with defaults, so a newer member reads an older log; a request that this
 version does not know is an `InvalidCommand`. No clock travels in it: a lease is stamped on each member's own
 clock when its entry is applied, and its end is the leader's proposal (`LeaseExpireRequest`), so clocks that
@@ -14,6 +14,7 @@ from typing import Literal
 import cbor2
 import msgspec
 
+from kvstore.auth.types import AuthCommand, AuthenticateRequest, Credentials
 from kvstore.errors import InvalidCommand
 from kvstore.types import (
     AlarmRequest,
@@ -37,14 +38,17 @@ Request = (
     | LeaseKeepAliveRequest
     | LeaseExpireRequest
     | AlarmRequest
+    | AuthenticateRequest
+    | AuthCommand
 )
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What is decided once and done by every member."""
+    """What is decided once and done by every member. `who` None: a member itself asks."""
 
     request: Request
     format: Literal[1] = 1
+    who: Credentials | None = None
 
 
 def encode(command: Command) -> bytes:

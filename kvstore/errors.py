@@ -4,6 +4,8 @@
     ├── InvalidArgument             the request is wrong in itself
     │   ├── EmptyKey  KeyNotFound  ValueProvided  LeaseProvided  InvalidSortOption
     │   ├── TooManyOps  DuplicateKey  RequestTooLarge
+    │   ├── UserEmpty  RoleEmpty  AuthFailed  AuthOldRevision  PermissionNotGiven  InvalidAuthManagement
+    │   ├── PasswordTooLong         (ours) bcrypt would ignore the rest
     │   └── InvalidCommand          (ours) bytes in the log that this version cannot read
     ├── OutOfRange
     │   ├── Compacted               .compact_revision
@@ -11,7 +13,12 @@
     ├── NotFound
     │   └── LeaseNotFound  MemberNotFound
     ├── FailedPrecondition
-    │   └── LeaseExists  NotLeader  BadLeaderTransferee  ClusterIDMismatch
+    │   ├── LeaseExists  NotLeader  BadLeaderTransferee  ClusterIDMismatch
+    │   ├── RootUserNotExist  RootRoleNotExist  UserAlreadyExists  UserNotFound  RoleAlreadyExists
+    │   └── RoleNotFound  RoleNotGranted  PermissionNotGranted  AuthNotEnabled
+    ├── PermissionDenied
+    ├── Unauthenticated
+    │   └── InvalidAuthToken
     ├── ResourceExhausted
     │   └── NoSpace  TooManyRequests
     ├── Unavailable                 try again; a write may or may not have happened where it says so
@@ -19,7 +26,9 @@
     │   └── LeaderChanged  RequestTimeout      outcome unknown
     ├── Canceled
     │   └── WatchCanceled
-    └── DataLoss                    (ours) files and directories; the message names the path and the remedy
+    └── DataLoss
+        ├── Corrupt                 members disagree on what is stored
+        │                           (ours, the rest) files and directories; the message names the path and the remedy
         └── SnapshotCorrupt  DataCorrupt  DataDirLocked  DataDirUnusable  DiskFull
 
 Raised by the facade and by reads; returned as *values* by `StateMachine.apply`, which never raises for a bad
@@ -82,6 +91,38 @@ class InvalidCommand(InvalidArgument):
     message = "etcdserver: invalid command"
 
 
+class UserEmpty(InvalidArgument):
+    """No user name: in a request about users, or the caller did not say who it is."""
+
+    message = "etcdserver: user name is empty"
+
+
+class RoleEmpty(InvalidArgument):
+    message = "etcdserver: role name is empty"
+
+
+class AuthFailed(InvalidArgument):
+    message = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class AuthOldRevision(InvalidArgument):
+    """Users or rights changed after the caller was identified: it must be identified again."""
+
+    message = "etcdserver: revision of auth store is old"
+
+
+class PermissionNotGiven(InvalidArgument):
+    message = "etcdserver: permission not given"
+
+
+class InvalidAuthManagement(InvalidArgument):
+    message = "etcdserver: invalid auth management"
+
+
+class PasswordTooLong(InvalidArgument):
+    message = "etcdserver: password is longer than 72 bytes"
+
+
 class OutOfRange(StoreError):
     code = "OUT_OF_RANGE"
 
@@ -136,6 +177,55 @@ class ClusterIDMismatch(FailedPrecondition):
     message = "etcdserver: cluster ID mismatch"
 
 
+class RootUserNotExist(FailedPrecondition):
+    message = "etcdserver: root user does not exist"
+
+
+class RootRoleNotExist(FailedPrecondition):
+    message = "etcdserver: root user does not have root role"
+
+
+class UserAlreadyExists(FailedPrecondition):
+    message = "etcdserver: user name already exists"
+
+
+class UserNotFound(FailedPrecondition):
+    message = "etcdserver: user name not found"
+
+
+class RoleAlreadyExists(FailedPrecondition):
+    message = "etcdserver: role name already exists"
+
+
+class RoleNotFound(FailedPrecondition):
+    message = "etcdserver: role name not found"
+
+
+class RoleNotGranted(FailedPrecondition):
+    message = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGranted(FailedPrecondition):
+    message = "etcdserver: permission is not granted to the role"
+
+
+class AuthNotEnabled(FailedPrecondition):
+    message = "etcdserver: authentication is not enabled"
+
+
+class PermissionDenied(StoreError):
+    code = "PERMISSION_DENIED"
+    message = "etcdserver: permission denied"
+
+
+class Unauthenticated(StoreError):
+    code = "UNAUTHENTICATED"
+
+
+class InvalidAuthToken(Unauthenticated):
+    message = "etcdserver: invalid auth token"
+
+
 class ResourceExhausted(StoreError):
     code = "RESOURCE_EXHAUSTED"
 
@@ -183,6 +273,10 @@ class WatchCanceled(Canceled):
 class DataLoss(StoreError):
     code = "DATA_LOSS"
     message = "etcdserver: corrupt cluster"
+
+
+class Corrupt(DataLoss):
+    """The alarm is on: members hold different data, and nobody can say yet which is right."""
 
 
 class SnapshotCorrupt(DataLoss):

@@ -171,10 +171,6 @@ class Member(Calls):
         self._streams.add(stream)
         return stream
 
-    def alarms(self) -> AlarmResponse:
-        """As applied here; answered without the others."""
-        return self._state().alarms()
-
     # Cluster.
 
     @property

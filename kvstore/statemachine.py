@@ -1,12 +1,12 @@
 """The applied state of one member: what the Raft log's commands make of the store, and what readers see.
 
 Implements `kvstore.raft.interface.StateMachine`. The engine feeds committed entries to `apply`; each
-command runs in one write transaction (`kvstore.txn`) on the data (`kvstore.mvcc`) and leases
-(`kvstore.lease`), its result goes back to whoever proposed it, and its events wait for `flush`, which hands
-them to the watch hub, commits to LMDB when due and reclaims compacted space a slice at a time.
-`kvstore.member` reads through it and proposes what `housekeeping` asks for. Deterministic: every member
-that has applied the same entries gives the same results and holds the same data; only deadlines of leases
-and the size of files are a member's own.
+command runs in one write transaction (`kvstore.applier`) on the data (`kvstore.mvcc`), leases
+(`kvstore.lease`) and users (`kvstore.auth`), its result goes back to whoever proposed it, and its events
+wait for `flush`, which hands them to the watch hub, commits to LMDB when due and reclaims compacted space
+a slice at a time. `kvstore.member` reads through it and proposes what `housekeeping` asks for.
+Deterministic: every member that has applied the same entries gives the same results and holds the same
+data; only deadlines of leases and tokens and the size of files are a member's own.
 """
 
 from __future__ import annotations
@@ -15,40 +15,37 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar, assert_never
+from typing import TypeVar
 
 import msgspec
 
 from kvstore import backup
+from kvstore.applier import Applier
+from kvstore.auth.access import Access
+from kvstore.auth.store import AuthStore
+from kvstore.auth.tokens import Tokens
+from kvstore.auth.types import AuthAnswer, AuthQuery, Credentials
 from kvstore.backend import LmdbBackend, StoredState
 from kvstore.command import Command, decode, encode
 from kvstore.command import Request as CommandRequest
-from kvstore.errors import Compacted, FutureRevision, InvalidArgument, LeaseNotFound, NoSpace, StoreError
+from kvstore.errors import InvalidArgument, StoreError
 from kvstore.lease import Lessor
 from kvstore.mvcc.compaction import Compactor
 from kvstore.mvcc.hashing import hash_kv
 from kvstore.mvcc.store import Mvcc
 from kvstore.raft.interface import SnapshotMeta
-from kvstore.txn import MAX_OPS, Executor, check, is_read_only, needs_space
+from kvstore.txn import MAX_OPS, check, is_read_only
 from kvstore.types import (
     AlarmAction,
     AlarmMember,
     AlarmRequest,
     AlarmResponse,
     AlarmType,
-    CompactionRequest,
-    CompactionResponse,
     DeleteRangeRequest,
     Event,
     HashKVResponse,
     LeaseExpireRequest,
-    LeaseGrantRequest,
-    LeaseGrantResponse,
-    LeaseKeepAliveRequest,
-    LeaseKeepAliveResponse,
     LeaseLeasesResponse,
-    LeaseRevokeRequest,
-    LeaseRevokeResponse,
     LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
     PutRequest,
@@ -108,7 +105,11 @@ class KVStateMachine:
         self._mvcc = Mvcc(self._backend, state.revision, state.compact_revision)
         self._compactor = Compactor(self._backend, state.compacted)
         self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
-        self._executor = Executor(self._mvcc, self._lessor, self._max_txn_ops)
+        self._auth = AuthStore(self._backend.auth)
+        self._tokens = Tokens()
+        self._applier = Applier(
+            self._mvcc, self._lessor, self._auth, self._tokens, self._alarms, self._max_txn_ops
+        )
         self._events: list[Event] = []
         self._uncommitted = 0
         self._committed_at = self._clock()
@@ -177,78 +178,12 @@ class KVStateMachine:
         if isinstance(command, StoreError):
             return command
         try:
-            result = self._run(command)
+            result = self._applier.run(command, self._index, self._clock())
         except StoreError as error:
             return error.with_traceback(None)  # which would keep every frame of the call alive
         finally:
             self._events += self._mvcc.end()
         return self._with_header(result)
-
-    def _run(self, command: Command) -> msgspec.Struct:
-        request = command.request
-        if self._alarms and self._is_refused(request):
-            raise NoSpace
-        match request:
-            case PutRequest() | DeleteRangeRequest() | TxnRequest():
-                return self._executor.run(request)
-            case CompactionRequest():
-                return self._compact(request)
-            case LeaseGrantRequest():
-                return self._lease_grant(request)
-            case LeaseKeepAliveRequest():
-                return self._lease_keep_alive(request)
-            case LeaseRevokeRequest():
-                return self._lease_revoke(request.id)
-            case LeaseExpireRequest():
-                return self._lease_expire(request)
-            case AlarmRequest():
-                return self._alarm(request)
-            case _:
-                assert_never(request)
-
-    def _is_refused(self, request: CommandRequest) -> bool:
-        grows = isinstance(request, LeaseGrantRequest) or needs_space(request)
-        return grows and any(alarm.alarm == AlarmType.NOSPACE for alarm in self._alarms)
-
-    def _compact(self, request: CompactionRequest) -> CompactionResponse:
-        if request.revision <= self._mvcc.compact_revision:
-            raise Compacted(self._mvcc.compact_revision)
-        if request.revision > self._mvcc.revision:
-            raise FutureRevision
-        self._mvcc.compact_revision = request.revision
-        return CompactionResponse()
-
-    def _lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
-        lease = self._lessor.grant(request.id, request.ttl, self._index, self._clock())
-        return LeaseGrantResponse(id=lease.id, ttl=lease.ttl)
-
-    def _lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
-        lease = self._lessor.renew(request.id, self._index, self._clock())
-        return LeaseKeepAliveResponse(id=request.id, ttl=lease.ttl if lease else 0)
-
-    def _lease_revoke(self, lease_id: int) -> LeaseRevokeResponse:
-        if lease_id not in self._lessor:
-            raise LeaseNotFound
-        for key in self._lessor.keys(lease_id):
-            self._mvcc.delete_range(key, b"")
-        self._lessor.remove(lease_id)
-        return LeaseRevokeResponse()
-
-    def _lease_expire(self, request: LeaseExpireRequest) -> LeaseRevokeResponse:
-        lease = self._lessor.get(request.id)
-        if lease is None or lease.renewed_at != request.renewed_at:
-            return LeaseRevokeResponse()
-        return self._lease_revoke(request.id)
-
-    def _alarm(self, request: AlarmRequest) -> AlarmResponse:
-        alarm = AlarmMember(request.member_id, request.alarm)
-        if request.action == AlarmAction.ACTIVATE:
-            self._alarms.add(alarm)
-            return AlarmResponse(alarms=(alarm,))
-        if request.action == AlarmAction.DEACTIVATE and alarm in self._alarms:
-            self._alarms.remove(alarm)
-            return AlarmResponse(alarms=(alarm,))
-        return AlarmResponse()
 
     # Reads: of all that is applied, committed to disk or not. They raise `StoreError`.
 
@@ -262,15 +197,17 @@ class KVStateMachine:
         """A header of this member, at the current revision unless another is given."""
         return ResponseHeader(self._cluster_id, self._member_id, revision or self._mvcc.revision, self._term)
 
-    def range(self, request: RangeRequest) -> RangeResponse:
+    def range(self, request: RangeRequest, who: Credentials | None = None) -> RangeResponse:
         check(request)
+        self._applier.access.check(request, who)
         return self._with_header(self._mvcc.range(request))
 
-    def read_txn(self, request: TxnRequest) -> TxnResponse:
+    def read_txn(self, request: TxnRequest, who: Credentials | None = None) -> TxnResponse:
         """A transaction that cannot write (`kvstore.txn.is_read_only`)."""
+        self._applier.access.check(request, who)
         if not is_read_only(request):
             raise InvalidArgument("etcdserver: a transaction that may write must go through the log")
-        result = self._executor.run(request)
+        result = self._applier.executor.run(request)
         assert isinstance(result, TxnResponse)
         return self._with_header(result)
 
@@ -278,10 +215,13 @@ class KVStateMachine:
         """Raise what would be refused anyway, so that it need not be proposed."""
         if isinstance(request, PutRequest | DeleteRangeRequest | TxnRequest):
             check(request, self._max_txn_ops)
-        if self._alarms and self._is_refused(request):
-            raise NoSpace
+        if self._alarms:
+            self._applier.check_alarms(request)
 
-    def lease_time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
+    def lease_time_to_live(
+        self, request: LeaseTimeToLiveRequest, who: Credentials | None = None
+    ) -> LeaseTimeToLiveResponse:
+        self._applier.access.check(request, who)
         lease = self._lessor.get(request.id)
         if lease is None:
             return LeaseTimeToLiveResponse(self.header(), request.id, -1)
@@ -294,6 +234,23 @@ class KVStateMachine:
 
     def alarms(self) -> AlarmResponse:
         return AlarmResponse(self.header(), tuple(sorted(self._alarms, key=lambda a: (a.member_id, a.alarm))))
+
+    @property
+    def access(self) -> Access:
+        """Who may do what, as of what is applied."""
+        return self._applier.access
+
+    @property
+    def auth(self) -> AuthStore:
+        return self._auth
+
+    def auth_query(self, request: AuthQuery, who: Credentials | None = None) -> AuthAnswer:
+        self._applier.access.check(request, who)
+        return self._with_header(self._auth.answer(request))
+
+    def token_user(self, token: str) -> str | None:
+        """The user whom this member knows by the token."""
+        return self._tokens.user(token, self._clock())
 
     def hash_kv(self, revision: int = 0) -> HashKVResponse:
         """The same on every member that has applied `revision` (0: the latest) and compacted alike."""

@@ -1,6 +1,6 @@
-"""What the pure core needs of a storage engine: five ordered tables of bytes, read through their own writes.
+"""What the pure core needs of a storage engine: six ordered tables of bytes, read through their own writes.
 
-Owned by its users, `kvstore.mvcc` and `kvstore.lease`; implemented by `kvstore.backend` on LMDB and by a
+Owned by its users, `kvstore.mvcc`, `kvstore.lease` and `kvstore.auth`; implemented by `kvstore.backend` on LMDB and by a
 dict in the tests. Durability, transactions and the Raft index are the implementation's business.
 """
 
@@ -31,7 +31,7 @@ class Table(Protocol):
 
 class Backend(Protocol):
     """`live` and `deleted` map a key to its latest revision, `history` a revision to its record,
-    `leases` a lease to its terms, `attached` a lease and a key's digest to the key."""
+    `leases` a lease to its terms, `attached` a lease and a key's digest to the key; `auth` holds users and roles."""
 
     @property
     def live(self) -> Table: ...
@@ -47,3 +47,6 @@ class Backend(Protocol):
 
     @property
     def attached(self) -> Table: ...
+
+    @property
+    def auth(self) -> Table: ...

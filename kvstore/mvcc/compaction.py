@@ -26,6 +26,7 @@ class Compactor:
 
     def __init__(self, backend: Backend, done: int = 0) -> None:
         self.done = done
+        self._target = done
         self._at = record.pack_revision(done, 0)
         self._history = backend.history
         self._deleted = KeyIndex(backend.deleted)
@@ -34,6 +35,7 @@ class Compactor:
         """Visit up to `limit` records at or below `compact_revision`; whether some are left to visit."""
         if self.done >= compact_revision:
             return False
+        self._aim(compact_revision)
         end = record.pack_revision(compact_revision + 1, 0)
         visited = list(itertools.islice(self._history.scan(self._at, end), limit))
         for revision, data in visited:
@@ -44,6 +46,12 @@ class Compactor:
         self.done = compact_revision
         self._at = record.pack_revision(compact_revision, 0)
         return False
+
+    def _aim(self, compact_revision: int) -> None:
+        """A tombstone at the last target may have been passed because it could be seen there; now it cannot."""
+        if compact_revision != self._target:
+            self._at = min(self._at, record.pack_revision(self._target, 0))
+            self._target = compact_revision
 
     def _visit(self, revision: bytes, data: bytes, compacted: bytes) -> None:
         previous = record.previous_of(data)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from kvstore.errors import Stopped
+from kvstore.auth.types import Credentials
+from kvstore.errors import AuthOldRevision, InvalidAuthToken, PermissionDenied, Stopped, StoreError, UserEmpty
 from kvstore.types import WatchCreateRequest, WatchResponse
 from kvstore.watch.hub import Interest, Watcher, WatchHub
 
@@ -22,6 +23,11 @@ PROGRESS_INTERVAL = 600.0
 BUFFER_BYTES = 2 << 20
 """What a stream holds of unread events, at most; a single response may be larger."""
 
+Permitted = Callable[[WatchCreateRequest, Credentials | None], None]
+"""Raises what a caller may not watch."""
+
+_SAID_AS_IT_IS = (InvalidAuthToken, AuthOldRevision, UserEmpty)
+
 
 class WatchStream:
     """Any number of watches. Not for use by two readers at once.
@@ -31,9 +37,15 @@ class WatchStream:
     """
 
     def __init__(
-        self, hub: WatchHub, *, progress_interval: float = PROGRESS_INTERVAL, buffer_bytes: int = BUFFER_BYTES
+        self,
+        hub: WatchHub,
+        *,
+        permitted: Permitted = lambda request, who: None,
+        progress_interval: float = PROGRESS_INTERVAL,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._hub = hub
+        self._permitted = permitted
         self._progress_interval = progress_interval
         self._buffer_bytes = buffer_bytes
         self._watchers: dict[int, Watcher] = {}
@@ -47,9 +59,9 @@ class WatchStream:
         self._closed = False
         self._stopped = False
 
-    def create(self, request: WatchCreateRequest) -> int:
+    def create(self, request: WatchCreateRequest, who: Credentials | None = None) -> int:
         """Start a watch; its id, or -1 if the sequence will say why there is none."""
-        reason = self._refusal(request)
+        reason = self._refusal(request) or self._denial(request, who)
         if reason:
             response = WatchResponse(
                 ALL_WATCHES, self._hub.published, created=True, canceled=True, cancel_reason=reason
@@ -167,8 +179,22 @@ class WatchStream:
             return "mvcc: duplicate watch ID provided on the WatchStream"
         return ""
 
+    def _denial(self, request: WatchCreateRequest, who: Credentials | None) -> str:
+        try:
+            self._permitted(request, who)
+        except StoreError as error:
+            return denial(error)
+        return ""
+
     def _free_id(self) -> int:
         while self._next_id in self._watchers:
             self._next_id += 1
         self._next_id += 1
         return self._next_id - 1
+
+
+def denial(error: StoreError) -> str:
+    """Why a watch is refused, in the words by which etcd's clients know what to do."""
+    shown = error if isinstance(error, _SAID_AS_IT_IS) else PermissionDenied()
+    name = shown.code.title().replace("_", "")
+    return f"rpc error: code = {name} desc = {shown}"

@@ -37,3 +37,4 @@ class MemoryBackend:
         self.history = MemoryTable()
         self.leases = MemoryTable()
         self.attached = MemoryTable()
+        self.auth = MemoryTable()

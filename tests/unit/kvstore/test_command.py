@@ -6,6 +6,7 @@ import cbor2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kvstore.auth.types import AuthRoleAddRequest, Credentials
 from kvstore.command import Command, decode, encode
 from kvstore.errors import InvalidCommand
 from kvstore.types import Compare, CompareTarget, PutRequest, RangeRequest, TxnRequest
@@ -21,13 +22,23 @@ def test_what_is_encoded_is_decoded() -> None:
 
 
 def test_a_field_added_by_a_later_version_is_ignored() -> None:
-    request, version = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
-    assert decode(cbor2.dumps([[*request, "new"], version])) == Command(PutRequest(b"a", b"1"))
+    request, *rest = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
+    assert decode(cbor2.dumps([[*request, "new"], *rest])) == Command(PutRequest(b"a", b"1"))
 
 
 def test_another_format_is_refused() -> None:
-    request, _ = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
+    request, *_ = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
     assert isinstance(decode(cbor2.dumps([request, 2])), InvalidCommand)
+
+
+def test_a_log_from_before_there_were_users_is_read() -> None:
+    request, *_ = cbor2.loads(encode(Command(PutRequest(b"a", b"1"))))
+    assert decode(cbor2.dumps([request, 1])) == Command(PutRequest(b"a", b"1"))
+
+
+def test_the_caller_travels_with_the_request() -> None:
+    command = Command(AuthRoleAddRequest("r"), who=Credentials("root", 7))
+    assert decode(encode(command)) == command
 
 
 @given(st.binary(max_size=60))
