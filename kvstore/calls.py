@@ -190,6 +190,7 @@ class Calls:
         if isinstance(request, AuthUserAddRequest) and request.no_password:
             request = msgspec.structs.replace(request, password="", hashed_password=b"")
         elif isinstance(request, AuthUserAddRequest | AuthUserChangePasswordRequest):
+            await self.read_index()
             self._state().access.check(request, who)  # before the expensive part
             hash_ = await passwords.hashed(request.password)
             request = msgspec.structs.replace(request, password="", hashed_password=hash_)

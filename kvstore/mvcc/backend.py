@@ -1,7 +1,7 @@
 """What the pure core needs of a storage engine: six ordered tables of bytes, read through their own writes.
 
-Owned by its users, `kvstore.mvcc`, `kvstore.lease` and `kvstore.auth`; implemented by `kvstore.backend` on LMDB and by a
-dict in the tests. Durability, transactions and the Raft index are the implementation's business.
+Owned by its users, `kvstore.mvcc`, `kvstore.lease` and `kvstore.auth`; implemented by `kvstore.backend` on
+LMDB and by a dict in the tests. Durability, transactions and the Raft index are the implementation's business.
 """
 
 from __future__ import annotations
