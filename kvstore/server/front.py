@@ -151,11 +151,17 @@ class Front:
         self.clients: set[_Client] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int) -> int:
-        """The port that was bound. Raises OSError."""
+    async def bind(self, host: str, port: int) -> int:
+        """The port that was bound; nobody is let in before `serve`. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Client(self), host, port, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            lambda: _Client(self), host, port, backlog=BACKLOG, start_serving=False
+        )
         return int(self._server.sockets[0].getsockname()[1])
+
+    async def serve(self) -> None:
+        assert self._server is not None
+        await self._server.start_serving()
 
     def close_listener(self) -> None:
         """No new connections; those that are there go on until `stop`."""

@@ -57,7 +57,7 @@ class HttpCall:
     token: str | None = None
     common_name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    peer: str = ""
+    peer: str = "http"
 
 
 class Unreadable(InvalidArgument):
@@ -109,9 +109,7 @@ def _descriptor(service: str, method: str) -> MethodDescriptor:
 
 def handler(route: Route, max_body: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        call = HttpCall(
-            token=request.headers.get("Authorization"), metadata=request.headers, peer=request.remote or ""
-        )
+        call = HttpCall(request.headers.get("Authorization"), metadata=_metadata(request))
         try:
             if route.server_stream:
                 return await _stream(route, request, call, max_body)
@@ -124,6 +122,13 @@ def handler(route: Route, max_body: int) -> Callable[[web.Request], Awaitable[we
             return failure(error)
 
     return handle
+
+
+def _metadata(request: web.Request) -> dict[str, str]:
+    """What grpc-gateway passes on: headers that say they are gRPC's metadata."""
+    prefix = "grpc-metadata-"
+    found = ((key.lower(), value) for key, value in request.headers.items())
+    return {key.removeprefix(prefix): value for key, value in found if key.startswith(prefix)}
 
 
 def failure(error: StoreError) -> web.Response:
