@@ -5,6 +5,7 @@
     │   ├── EmptyKey  KeyNotFound  ValueProvided  LeaseProvided  InvalidSortOption
     │   ├── TooManyOps  DuplicateKey  RequestTooLarge
     │   ├── UserEmpty  RoleEmpty  AuthFailed  AuthOldRevision  PermissionNotGiven  InvalidAuthManagement
+    │   ├── WrongDowngradeVersionFormat  InvalidDowngradeTargetVersion
     │   ├── PasswordTooLong         (ours) bcrypt would ignore the rest
     │   └── InvalidCommand          (ours) bytes in the log that this version cannot read
     ├── OutOfRange
@@ -15,7 +16,7 @@
     ├── FailedPrecondition
     │   ├── LeaseExists  NotLeader  BadLeaderTransferee  ClusterIDMismatch
     │   ├── RootUserNotExist  RootRoleNotExist  UserAlreadyExists  UserNotFound  RoleAlreadyExists
-    │   └── RoleNotFound  RoleNotGranted  PermissionNotGranted  AuthNotEnabled
+    │   └── RoleNotFound  RoleNotGranted  PermissionNotGranted  AuthNotEnabled  NoInflightDowngrade
     ├── PermissionDenied
     ├── Unauthenticated
     │   └── InvalidAuthToken
@@ -24,6 +25,7 @@
     ├── Unavailable                 try again; a write may or may not have happened where it says so
     │   ├── NoLeader  Stopped       nothing was done
     │   └── LeaderChanged  RequestTimeout      outcome unknown
+    ├── Unsupported                 (ours) etcd's API has it, this version has not
     ├── Canceled
     │   └── WatchCanceled
     └── DataLoss
@@ -121,6 +123,14 @@ class InvalidAuthManagement(InvalidArgument):
 
 class PasswordTooLong(InvalidArgument):
     message = "etcdserver: password is longer than 72 bytes"
+
+
+class WrongDowngradeVersionFormat(InvalidArgument):
+    message = "etcdserver: wrong downgrade target version format"
+
+
+class InvalidDowngradeTargetVersion(InvalidArgument):
+    message = "etcdserver: invalid downgrade target version"
 
 
 class OutOfRange(StoreError):
@@ -226,6 +236,10 @@ class InvalidAuthToken(Unauthenticated):
     message = "etcdserver: invalid auth token"
 
 
+class NoInflightDowngrade(FailedPrecondition):
+    message = "etcdserver: no inflight downgrade job"
+
+
 class ResourceExhausted(StoreError):
     code = "RESOURCE_EXHAUSTED"
 
@@ -260,6 +274,12 @@ class RequestTimeout(Unavailable):
 
 class Stopped(Unavailable):
     message = "etcdserver: server stopped"
+
+
+class Unsupported(StoreError):
+    """(ours) a request of etcd's API that this version does not serve; the message says which."""
+
+    code = "UNIMPLEMENTED"
 
 
 class Canceled(StoreError):

@@ -30,13 +30,13 @@ from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
 from kvstore.calls import Calls
-from kvstore.errors import RequestTimeout, Stopped, StoreError
+from kvstore.errors import NoLeader, RequestTimeout, Stopped, StoreError
 from kvstore.raft import identity
 from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
-from kvstore.types import HashKVResponse, MemberInfo, StatusResponse, WatchCreateRequest
+from kvstore.types import HashKVResponse, MemberInfo, ResponseHeader, StatusResponse, WatchCreateRequest
 from kvstore.watch.stream import WatchStream
 
 log = logging.getLogger(__name__)
@@ -192,6 +192,15 @@ class Member(Calls):
     def member_name(self, member: int | None) -> str:
         """Empty for none and for ids that are no member's."""
         return self._names.get(member or 0, "")
+
+    def header(self, revision: int = 0) -> ResponseHeader:
+        """Of an answer of this member, at the revision applied here unless another is given."""
+        return self._state().header(revision)
+
+    def require_leader(self) -> None:
+        """Raise `NoLeader` unless this member knows one."""
+        if self.leader_id is None:
+            raise NoLeader
 
     def member_list(self) -> list[MemberInfo]:
         scheme = "https" if self.config.tls else "http"

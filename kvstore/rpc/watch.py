@@ -1,0 +1,139 @@
+"""etcdserverpb.Watch: one `kvstore.watch.stream` for each gRPC stream.
+
+The events of a batch are the same objects for all watchers that share key range and options: they are encoded
+once (`Frames`), and a watcher's response is its own few fields before those bytes; protobuf allows to join them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+from kvstore.errors import StoreError
+from kvstore.member import Member
+from kvstore.rpc import convert
+from kvstore.rpc.call import HAS_LEADER, Call, credentials
+from kvstore.rpc.proto import rpc_pb2 as pb
+from kvstore.types import Event, WatchResponse
+from kvstore.watch.stream import ALL_WATCHES, WatchStream
+
+REMEMBERED = 64
+_FRAGMENT_SLACK = 512 << 10
+
+
+class Frames:
+    """Encoded watch responses. `limit`: bytes above which a response is sent in fragments, if asked for."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self.limit = member.config.max_request_bytes + _FRAGMENT_SLACK
+        self._events: OrderedDict[int, tuple[tuple[Event, ...], bytes]] = OrderedDict()
+
+    def frames(self, response: WatchResponse, *, fragment: bool) -> list[bytes]:
+        events = response.events
+        if not events:
+            return [self._head(response)]
+        encoded = self._encoded(events)
+        if not fragment or len(events) < 2 or len(encoded) < self.limit:
+            return [self._head(response) + encoded]
+        return self._fragments(response)
+
+    def _head(self, response: WatchResponse, *, fragment: bool = False) -> bytes:
+        message = pb.WatchResponse(
+            header=convert.header(self._member.header(response.revision)),
+            watch_id=response.watch_id,
+            created=response.created,
+            canceled=response.canceled,
+            compact_revision=response.compact_revision,
+            cancel_reason=response.cancel_reason,
+            fragment=fragment,
+        )
+        return message.SerializeToString()
+
+    def _encoded(self, events: tuple[Event, ...]) -> bytes:
+        remembered = self._events.get(id(events))
+        if remembered is not None:
+            return remembered[1]
+        encoded = encode(events)
+        self._events[id(events)] = (events, encoded)  # held, so that its id stays its own
+        if len(self._events) > REMEMBERED:
+            self._events.popitem(last=False)
+        return encoded
+
+    def _fragments(self, response: WatchResponse) -> list[bytes]:
+        parts: list[bytes] = [b""]
+        for event in response.events:
+            one = encode((event,))
+            if parts[-1] and len(parts[-1]) + len(one) > self.limit:
+                parts.append(b"")
+            parts[-1] += one
+        whole, last = self._head(response, fragment=True), self._head(response)
+        return [whole + part for part in parts[:-1]] + [last + parts[-1]]
+
+
+def encode(events: tuple[Event, ...]) -> bytes:
+    return pb.WatchResponse(events=map(convert.event, events)).SerializeToString()
+
+
+class Watch:
+    """`Watch` yields messages, `frames` the same as bytes, for gRPC."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._frames = Frames(member)
+
+    async def Watch(
+        self, requests: AsyncIterator[pb.WatchRequest], call: Call
+    ) -> AsyncIterator[pb.WatchResponse]:
+        async for frame in self.frames(requests, call):
+            yield pb.WatchResponse.FromString(frame)
+
+    async def frames(self, requests: AsyncIterator[pb.WatchRequest], call: Call) -> AsyncIterator[bytes]:
+        stream = self._member.watch()
+        session = Session(self._member, stream, call)
+        reading = asyncio.create_task(session.read(requests), name="watch requests")
+        try:
+            async for response in stream:
+                for frame in self._frames.frames(response, fragment=response.watch_id in session.fragmented):
+                    yield frame
+            await reading  # raises what ended it, if anything did
+        finally:
+            stream.close()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+class Session:
+    """The requests of one stream. `fragmented`: watches whose responses may come in pieces."""
+
+    def __init__(self, member: Member, stream: WatchStream, call: Call) -> None:
+        self._member, self._stream, self._call = member, stream, call
+        self.fragmented: set[int] = set()
+
+    async def read(self, requests: AsyncIterator[pb.WatchRequest]) -> None:
+        """Until the client has said all; its watches go on then. Ends the stream on an error."""
+        try:
+            if HAS_LEADER in self._call.metadata:
+                self._member.require_leader()
+            async for request in requests:
+                await self._handle(request)
+        except StoreError:
+            self._stream.close()
+            raise
+
+    async def _handle(self, request: pb.WatchRequest) -> None:
+        match request.WhichOneof("request_union"):
+            case "create_request":
+                await self._create(request.create_request)
+            case "cancel_request":
+                self.fragmented.discard(request.cancel_request.watch_id)
+                self._stream.cancel(request.cancel_request.watch_id)
+            case "progress_request":
+                self._stream.request_progress()
+
+    async def _create(self, message: pb.WatchCreateRequest) -> None:
+        request = convert.watch_request(message)
+        watch_id = self._stream.create(request, await credentials(self._member, self._call))
+        if request.fragment and watch_id != ALL_WATCHES:
+            self.fragmented.add(watch_id)
