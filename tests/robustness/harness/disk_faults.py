@@ -1,0 +1,97 @@
+"""Faults of what lies below a member: its disk, its power, its clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.robustness.harness.faults import Fault, Field
+
+LIBFAKETIME = (
+    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
+    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
+)
+
+
+class FullDisk(Fault):
+    """No room for the log for a while; a member that ended over it is started again when there is room."""
+
+    name = "full-disk"
+    needs_disk = True
+
+    async def inject(self, field: Field) -> None:
+        member = await field.anybody()
+        assert member.disk is not None
+        member.disk.fill()
+        await field.wait(0.5, 1.5)
+        member.disk.empty()
+        field.cluster.ensure_running()
+
+
+class DiskErrors(Fault):
+    """Every write and fsync fails with EIO while the process lives; then the machine is replaced around its disk."""
+
+    name = "disk-errors"
+    needs_disk = True
+
+    async def inject(self, field: Field) -> None:
+        member = await field.anybody()
+        assert member.disk is not None
+        member.disk.cut_power()
+        await field.wait(0.2, 1.0)
+        field.cluster.kill(member)
+        member.disk.restore_power()
+        field.cluster.ensure_running()
+
+
+class PowerLoss(Fault):
+    """One machine, or all at once: the process is gone and with it what was not forced to the disk."""
+
+    name = "power-loss"
+    needs_disk = True
+
+    async def inject(self, field: Field) -> None:
+        members = list(field.cluster.members)
+        if field.rng.random() < 0.5:
+            members = [await field.anybody()]
+        for member in members:
+            assert member.disk is not None
+            member.disk.cut_power()
+            field.cluster.kill(member)
+        for member in members:
+            assert member.disk is not None
+            member.disk.restore_power()
+        await field.wait(0.0, 0.5)
+        field.cluster.ensure_running()
+
+
+class ClockJump(Fault):
+    """One member's clock of the day is wrong by up to an hour, then right again (libfaketime)."""
+
+    name = "clock-jump"
+    ours_only = True  # a Go program asks the kernel itself, not the C library
+
+    async def inject(self, field: Field) -> None:
+        member = await field.anybody()
+        set_clock(member.environment, field.rng.choice((-3600, -60, -2, 2, 60, 3600)))
+        await field.wait(0.5, 1.5)
+        set_clock(member.environment, 0)
+
+
+def clock_environment(directory: Path, name: str) -> dict[str, str]:
+    """What a process needs to be told the time by a file; empty where libfaketime is not installed."""
+    library = next((path for path in LIBFAKETIME if path.exists()), None)
+    if library is None:
+        return {}
+    clock = directory / f"{name}.clock"
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    set_clock(environment, 0)
+    return environment
+
+
+def set_clock(environment: dict[str, str], seconds: int) -> None:
+    Path(environment["FAKETIME_TIMESTAMP_FILE"]).write_text(f"{seconds:+d}\n")
