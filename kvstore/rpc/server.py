@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
@@ -31,6 +32,8 @@ from kvstore.rpc.proto import rpc_pb2, v3election_pb2, v3lock_pb2
 from kvstore.rpc.watch import Watch
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Reader = Callable[[bytes], Any]
+Call = Callable[[Any, GrpcCall], Any]
 
 MESSAGE_SLACK = 512 << 10
 MAX_STREAMS = 1 << 20
@@ -39,6 +42,10 @@ FILES: tuple[FileDescriptor, ...] = (
     v3lock_pb2.DESCRIPTOR,
     v3election_pb2.DESCRIPTOR,
 )
+
+
+class Unreadable(StoreError):
+    code = "INTERNAL"
 
 
 class RpcServer:
@@ -113,34 +120,45 @@ def _service_handler(descriptor: ServiceDescriptor, service: object) -> grpc.Gen
 
 
 def _method_handler(method: MethodDescriptor, service: object) -> grpc.RpcMethodHandler[Any, Any]:
-    read = GetMessageClass(method.input_type).FromString
+    read = _reader(GetMessageClass(method.input_type))
     write: Callable[[Any], bytes] | None = GetMessageClass(method.output_type).SerializeToString
     call = getattr(service, method.name)
-    if method.client_streaming and hasattr(service, "frames"):
-        call, write = getattr(service, "frames"), None  # noqa: B009
     if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(_bidirectional(call), read, write)
+        if hasattr(service, "frames"):
+            call, write = getattr(service, "frames"), None  # noqa: B009
+        return grpc.stream_stream_rpc_method_handler(_bidirectional(call, read), None, write)
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(_streaming(call), read, write)
-    return grpc.unary_unary_rpc_method_handler(_unary(call), read, write)
+        return grpc.unary_stream_rpc_method_handler(_streaming(call, read), None, write)
+    return grpc.unary_unary_rpc_method_handler(_unary(call, read), None, write)
 
 
-def _unary(call: Callable[[Any, GrpcCall], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def handle(request: Any, context: Context) -> Any:
+def _reader(message: type[Message]) -> Reader:
+    """grpc would answer a message that cannot be read with UNKNOWN, where others say INTERNAL."""
+    parse = message.FromString
+
+    def read(data: bytes) -> Any:
         try:
-            return await call(request, GrpcCall(context))
+            return parse(data)
+        except DecodeError as error:
+            raise Unreadable(f"grpc: error unmarshalling request: {error}") from error
+
+    return read
+
+
+def _unary(call: Call, read: Reader) -> Callable[[bytes, Context], Awaitable[Any]]:
+    async def handle(request: bytes, context: Context) -> Any:
+        try:
+            return await call(read(request), GrpcCall(context))
         except StoreError as error:
             return await context.abort(*status(error))
 
     return handle
 
 
-def _streaming(
-    call: Callable[[Any, GrpcCall], AsyncIterator[Any]],
-) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    async def handle(request: Any, context: Context) -> AsyncIterator[Any]:
+def _streaming(call: Call, read: Reader) -> Callable[[bytes, Context], AsyncIterator[Any]]:
+    async def handle(request: bytes, context: Context) -> AsyncIterator[Any]:
         try:
-            async for response in call(request, GrpcCall(context)):
+            async for response in call(read(request), GrpcCall(context)):
                 yield response
         except StoreError as error:
             await context.abort(*status(error))
@@ -148,8 +166,15 @@ def _streaming(
     return handle
 
 
-_bidirectional = _streaming
-"""The same shape: what comes in is one message there, an iterator of them here."""
+def _bidirectional(call: Call, read: Reader) -> Callable[[AsyncIterator[bytes], Context], AsyncIterator[Any]]:
+    async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+        try:
+            async for response in call((read(data) async for data in requests), GrpcCall(context)):
+                yield response
+        except StoreError as error:
+            await context.abort(*status(error))
+
+    return handle
 
 
 class _Unknown(grpc.GenericRpcHandler):

@@ -40,8 +40,10 @@ class Frames:
         return self._fragments(response)
 
     def _head(self, response: WatchResponse, *, fragment: bool = False) -> bytes:
+        header = convert.header(self._member.header())
+        header.revision = response.revision
         message = pb.WatchResponse(
-            header=convert.header(self._member.header(response.revision)),
+            header=header,
             watch_id=response.watch_id,
             created=response.created,
             canceled=response.canceled,
