@@ -92,8 +92,7 @@ class App:
             years = self.settings.values.number("self-signed-cert-validity")
             files = self_signed(self.settings.data_dir / "fixtures" / "client", hosts, years)
         else:
-            ca = Path(tls.ca) if tls.ca and tls.client_auth else None
-            files = Files(Path(tls.cert), Path(tls.key), ca)
+            files = Files(Path(tls.cert), Path(tls.key), Path(tls.ca) if tls.ca else None)
         return Certificates(files, self.settings.values.text("tls-min-version"))
 
     def _urls(self) -> tuple[Url, ...]:

@@ -1,8 +1,8 @@
 """(P) Which protocol a new connection speaks, from its first bytes; fed by `front`.
 
 Plain: HTTP/2 begins with its connection preface (RFC 9113, 3.4), everything else is HTTP/1.1. TLS: a client that
-offers `h2` by ALPN is a gRPC client, as in etcd; the ClientHello (RFC 8446, 4.1.2) may be split over records.
-Malformed bytes are nobody's: they go to HTTP, whose server closes them cleanly.
+offers by ALPN `h2` and not `http/1.1` is a gRPC client (curl and browsers offer both and are content with either); the
+ClientHello (RFC 8446, 4.1.2) may be split over records. Malformed bytes go to HTTP, whose server closes them cleanly.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from enum import Enum
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_HELLO = 64 << 10
+HEADERS_END = b"\r\n\r\n"
+"""An HTTP client is let in when its first request's headers are complete: a slow one occupies nobody but the front."""
+MAX_HEAD = 64 << 10
 HANDSHAKE, CLIENT_HELLO, ALPN = 22, 1, 16
 
 
@@ -25,16 +27,19 @@ class _Short(Exception):
 
 
 def plain(data: bytes) -> Protocol:
-    if data.startswith(PREFACE[: len(data)]):
-        return Protocol.GRPC if len(data) >= len(PREFACE) else Protocol.MORE
-    return Protocol.GRPC if data.startswith(PREFACE) else Protocol.HTTP
+    if data.startswith(PREFACE):
+        return Protocol.GRPC
+    if PREFACE.startswith(data):
+        return Protocol.MORE
+    return Protocol.HTTP if HEADERS_END in data or len(data) >= MAX_HEAD else Protocol.MORE
 
 
 def tls(data: bytes) -> Protocol:
     try:
-        return Protocol.GRPC if b"h2" in alpn(data) else Protocol.HTTP
+        offered = alpn(data)
+        return Protocol.GRPC if b"h2" in offered and b"http/1.1" not in offered else Protocol.HTTP
     except _Short:
-        return Protocol.MORE if len(data) < MAX_HELLO else Protocol.HTTP
+        return Protocol.MORE if len(data) < MAX_HEAD else Protocol.HTTP
     except ValueError:
         return Protocol.HTTP
 
@@ -73,7 +78,7 @@ def _handshake(data: bytes) -> bytes:
             if message[0] != CLIENT_HELLO:
                 raise ValueError("not a ClientHello")
             size = int.from_bytes(message[1:4], "big")
-            if size > MAX_HELLO:
+            if size > MAX_HEAD:
                 raise ValueError("ClientHello too long")
             if len(message) >= 4 + size:
                 return bytes(message[4 : 4 + size])

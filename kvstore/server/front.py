@@ -113,6 +113,7 @@ class _Client(_Side):
 
     async def _open(self, path: str) -> None:
         inner = _Side()
+        inner.other = self  # before it connects: gRPC's server speaks first
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: inner, path)
         except OSError as error:
@@ -121,9 +122,10 @@ class _Client(_Side):
             return
         assert inner.transport is not None
         if self.transport is None or self.transport.is_closing():
+            inner.other = None
             inner.transport.close()
             return
-        self.other, inner.other = inner, self
+        self.other = inner
         inner.transport.write(self._head)
         self._head = b""
         self.transport.resume_reading()

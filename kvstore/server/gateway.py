@@ -115,9 +115,7 @@ def handler(route: Route, max_body: int) -> Callable[[web.Request], Awaitable[we
                 return await _stream(route, request, call, max_body)
             message = route.request()
             _fill(message, await _read(request, max_body))
-            return web.Response(
-                text=jsonpb.to_json(await route.call(message, call)), content_type="application/json"
-            )
+            return json_response(jsonpb.to_json(await route.call(message, call)))
         except StoreError as error:
             return failure(error)
 
@@ -134,12 +132,14 @@ def _metadata(request: web.Request) -> dict[str, str]:
 def failure(error: StoreError) -> web.Response:
     number, status = GRPC_CODES.get(error.code, GRPC_CODES["UNKNOWN"])
     text = str(error)
-    return _json({"error": text, "code": number, "message": text}, status)
+    return json_response({"error": text, "code": number, "message": text}, status)
 
 
-def _json(document: object, status: int) -> web.Response:
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return web.Response(text=text, status=status, content_type="application/json")
+def json_response(document: object, status: int = 200) -> web.Response:
+    """`document`: JSON text, or what becomes it. The content type has no charset, as etcd's."""
+    if not isinstance(document, str):
+        document = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return web.Response(body=document.encode(), status=status, headers={"Content-Type": "application/json"})
 
 
 async def _read(request: web.Request, max_body: int) -> bytes:
@@ -198,7 +198,7 @@ async def _stream(route: Route, request: web.Request, call: HttpCall, max_body: 
     except StoreError as error:
         document = {"error": _status(error)}
         if not response.prepared:
-            return _json(document, document["error"]["http_code"])
+            return json_response(document, document["error"]["http_code"])
         await response.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
     if not response.prepared:
         await response.prepare(request)

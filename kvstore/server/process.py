@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import platform
 import signal
 import sys
@@ -71,6 +72,7 @@ def _version() -> str:
 def _serve(wanted: settings.Settings) -> int:
     import uvloop
 
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else every refused handshake is a line of its own form
     from kvstore.errors import StoreError
     from kvstore.server.certificates import BadCertificate
 

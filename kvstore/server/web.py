@@ -48,8 +48,8 @@ class Pages:
 
     async def _serve_version(self, request: web.Request) -> web.Response:
         cluster = minor(self._version)
-        return web.json_response(
-            {"etcdserver": self._version, "etcdcluster": cluster, "storage": cluster},
+        return gateway.json_response(
+            {"etcdserver": self._version, "etcdcluster": cluster, "storage": cluster}
         )
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:
@@ -69,6 +69,7 @@ class Access:
         return request.host.rpartition(":")[0] not in self._hosts and request.host not in self._hosts
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Server"] = "kvstore"
         origin = request.headers.get("Origin", "")
         if self._origins and origin not in self._origins:
             return
