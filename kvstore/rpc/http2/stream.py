@@ -1,0 +1,245 @@
+"""One call on a connection: what came in, the task that answers, what has yet to go out.
+
+Made by `connection` for each HEADERS frame, fed with the payload of DATA frames; calls the service's method and
+hands its responses back to the connection, which sends them as the client's windows allow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError
+
+from kvstore.errors import StoreError
+from kvstore.rpc.http2.codes import Code, Status, status_of
+from kvstore.rpc.http2.frames import message as framed
+from kvstore.rpc.http2.hpack import Headers
+from kvstore.rpc.http2.methods import Method
+
+log = logging.getLogger(__name__)
+
+HIGH_WATER = 256 << 10
+"""Bytes of a stream that wait to be sent; its method rests until they are fewer."""
+INBOX = 128
+"""Messages of a stream that wait to be read; the client may send no more until they are fewer."""
+_PREFIX = 5
+
+
+class Owner(Protocol):
+    """The connection."""
+
+    peer: str
+    common_name: str | None
+    max_message: int
+
+    def answer(self, stream: Stream, body: bytes) -> None:
+        """Send the only response and the end."""
+
+    def pump(self, stream: Stream) -> None:
+        """Send what waits in `out`, and the end if the stream is `done`."""
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        """The method has read that much of what the client sent."""
+
+
+class RpcCall:
+    """The caller, as services see one (`kvstore.rpc.call.Call`)."""
+
+    __slots__ = ("common_name", "metadata", "peer")
+
+    def __init__(self, metadata: Headers, peer: str, common_name: str | None) -> None:
+        self.metadata, self.peer, self.common_name = metadata, peer, common_name
+
+    @property
+    def token(self) -> str | None:
+        return self.metadata.get("token", self.metadata.get("authorization"))
+
+
+class Stream:
+    """`window`: bytes that may be sent. `out`: framed messages that wait. `started`: the head was sent."""
+
+    __slots__ = (
+        "_body",
+        "_call",
+        "_inbox",
+        "_method",
+        "_owner",
+        "_readable",
+        "_writable",
+        "consumed",
+        "deadline",
+        "done",
+        "half_closed",
+        "id",
+        "out",
+        "received",
+        "started",
+        "status",
+        "task",
+        "window",
+    )
+
+    def __init__(self, owner: Owner, stream_id: int, method: Method, headers: Headers, window: int) -> None:
+        self._owner, self.id, self._method = owner, stream_id, method
+        self._call = RpcCall(headers, owner.peer, owner.common_name)
+        self.window = window
+        self.out = bytearray()
+        self.status: Status | None = None
+        self.started = self.done = self.half_closed = False
+        self.received = self.consumed = 0
+        self.task: asyncio.Task[None] | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+        self._body = bytearray()
+        self._inbox: deque[bytes] = deque()
+        self._readable: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+
+    # From the client.
+
+    def begin(self) -> None:
+        """The head is read."""
+        if self._method.client_stream:
+            self._run(self._respond(self._requests()))
+
+    def receive(self, payload: bytes, *, end: bool) -> None:
+        """The next bytes of the client's messages."""
+        if self.done:
+            return
+        if end:
+            self.half_closed = True
+        if end and not self._body and not self._inbox and not self._method.client_stream:
+            size = len(payload) - _PREFIX
+            if size >= 0 and not payload[0] and int.from_bytes(payload[1:_PREFIX], "big") == size:
+                self._start(payload[_PREFIX:])
+                return
+        self._body += payload
+        self._split()
+        if end and not self.done:
+            self._ended()
+
+    def _split(self) -> None:
+        body = self._body
+        while len(body) >= _PREFIX:
+            size = int.from_bytes(body[1:_PREFIX], "big")
+            if body[0]:
+                self.end(Status(Code.UNIMPLEMENTED, "grpc: compressed messages are not supported"))
+                return
+            if size > self._owner.max_message:
+                text = f"grpc: received message larger than max ({size} vs. {self._owner.max_message})"
+                self.end(Status(Code.RESOURCE_EXHAUSTED, text))
+                return
+            if len(body) < _PREFIX + size:
+                return
+            self._inbox.append(bytes(body[_PREFIX : _PREFIX + size]))
+            del body[: _PREFIX + size]
+            _wake(self._readable)
+
+    def _ended(self) -> None:
+        if self._method.client_stream:
+            _wake(self._readable)
+        elif len(self._inbox) == 1 and not self._body:
+            self._start(self._inbox.popleft())
+        else:
+            self.end(Status(Code.INTERNAL, "grpc: the call needs exactly one whole message"))
+
+    async def _requests(self) -> AsyncIterator[Any]:
+        """Ends when the client has said all."""
+        while True:
+            while not self._inbox:
+                if self.half_closed:
+                    return
+                self._readable = asyncio.get_running_loop().create_future()
+                await self._readable
+            data = self._inbox.popleft()
+            self._owner.consumed(self, len(data) + _PREFIX)
+            yield self._method.parse(data)
+
+    # The answer.
+
+    def _start(self, data: bytes) -> None:
+        try:
+            request = self._method.parse(data)
+        except DecodeError as error:
+            self.end(_unreadable(error))
+            return
+        self._run(self._respond(request) if self._method.server_stream else self._answer(request))
+
+    def _run(self, work: Any) -> None:
+        self.task = asyncio.get_running_loop().create_task(work)
+
+    async def _answer(self, request: Any) -> None:
+        try:
+            response = await self._method.function(request, self._call)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(_status(error))
+        else:
+            self._owner.answer(self, response.SerializeToString())
+
+    async def _respond(self, given: Any) -> None:
+        try:
+            async with aclosing(self._method.function(given, self._call)) as responses:
+                async for response in responses:
+                    self.out += framed(response if type(response) is bytes else response.SerializeToString())
+                    self._owner.pump(self)
+                    if len(self.out) > HIGH_WATER:
+                        await self._room()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(_status(error))
+        else:
+            self.end(None)
+
+    async def _room(self) -> None:
+        self._writable = asyncio.get_running_loop().create_future()
+        await self._writable
+
+    def sent(self) -> None:
+        """Some of `out` is on its way."""
+        if len(self.out) <= HIGH_WATER // 2:
+            _wake(self._writable)
+
+    def end(self, status: Status | None) -> None:
+        """The call is over; the client learns how once all responses are sent."""
+        if not self.done:
+            self.done, self.status = True, status
+            self._owner.pump(self)
+
+    def expire(self) -> None:
+        """The client's deadline has passed."""
+        self.end(Status(Code.DEADLINE_EXCEEDED, "context deadline exceeded"))
+        self.close()
+
+    def close(self) -> None:
+        """Nothing more will be sent."""
+        self.done = True
+        if self.deadline is not None:
+            self.deadline.cancel()
+            self.deadline = None
+        if self.task is not None and self.task is not asyncio.current_task():
+            self.task.cancel()
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _unreadable(error: Exception) -> Status:
+    return Status(Code.INTERNAL, f"grpc: error unmarshalling request: {error}")
+
+
+def _status(error: Exception) -> Status:
+    if isinstance(error, StoreError):
+        return status_of(error)
+    if isinstance(error, DecodeError):
+        return _unreadable(error)
+    log.error("a call failed", exc_info=error)
+    return Status(Code.UNKNOWN, f"{type(error).__name__}: {error}")
