@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.robustness.harness.run import FAULTS, Outcome, Plan, run
 
 def main() -> int:
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # members and disks are cleaned up then, too
     first = options.seed or random.randrange(1, 1 << 30)
     program = (_etcd(),) if options.etcd else OURS
     only = tuple(filter(None, options.faults.split(",")))

@@ -20,7 +20,7 @@ RESERVE = 65_536
 
 
 class Disk:
-    def __init__(self, directory: Path, name: str, megabytes: int = 96) -> None:
+    def __init__(self, directory: Path, name: str, megabytes: int = 256) -> None:
         self.mount = directory / f"{name}.disk"
         self._image = directory / f"{name}.image"
         self._filler = self.mount / "filler"
