@@ -12,6 +12,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ class App:
         access = Access(settings.values.strings("cors"), settings.values.strings("host-whitelist"))
         with_gateway = settings.values.flag("enable-grpc-gateway")
         routes = gateway.routes(RpcServer(self.member).services()) if with_gateway else {}
-        app = lambda: application(pages, access, routes, self.member.config.max_request_bytes)  # noqa: E731
+        app = partial(application, pages, access, routes, self.member.config.max_request_bytes)
         if settings.listen_http:
             for url in settings.listen_client:
                 await self._serve_grpc(f"{url.bind_host}:{url.port}", url, certificates)
