@@ -4,7 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help up down test check format bench conformance proto clean
+RUNS   ?= 200
+SECONDS ?= 5
+
+.PHONY: help up down test check format bench conformance robustness proto clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -12,6 +15,7 @@ help:
 	@echo "make check        ruff, mypy --strict, import contracts"
 	@echo "make bench        measure, and print one table a benchmark"
 	@echo "make conformance  replay every recorded behaviour of the real API server and print a table"
+	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
 	@echo "make clean        remove the virtual environment and caches"
 
@@ -53,6 +57,9 @@ bench: $(VENV)/.dev
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance $(ARGS)
+
+robustness: $(VENV)/.dev
+	$(BIN)/python -m tests.robustness --runs $(RUNS) --seconds $(SECONDS) $(ARGS)
 
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. kvstore/rpc/proto/*.proto
