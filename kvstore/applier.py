@@ -12,6 +12,7 @@ from typing import assert_never
 
 import msgspec
 
+from kvstore import telemetry
 from kvstore.auth.access import Access
 from kvstore.auth.store import AuthStore
 from kvstore.auth.tokens import Tokens, token_of
@@ -104,9 +105,11 @@ class Applier:
                 return self._compact(request)
             case LeaseGrantRequest():
                 lease = self._lessor.grant(request.id, request.ttl, index, now)
+                telemetry.LEASES_GRANTED.inc()
                 return LeaseGrantResponse(id=lease.id, ttl=lease.ttl)
             case LeaseKeepAliveRequest():
                 renewed = self._lessor.renew(request.id, index, now)
+                telemetry.LEASES_RENEWED.inc()
                 return LeaseKeepAliveResponse(id=request.id, ttl=renewed.ttl if renewed else 0)
             case LeaseRevokeRequest():
                 return self._lease_revoke(request.id)
@@ -143,12 +146,14 @@ class Applier:
         for key in self._lessor.keys(lease_id):
             self._mvcc.delete_range(key, b"")
         self._lessor.remove(lease_id)
+        telemetry.LEASES_REVOKED.inc()
         return LeaseRevokeResponse()
 
     def _lease_expire(self, request: LeaseExpireRequest) -> LeaseRevokeResponse:
         lease = self._lessor.get(request.id)
         if lease is None or lease.renewed_at != request.renewed_at:
             return LeaseRevokeResponse()
+        telemetry.LEASES_EXPIRED.inc()
         return self._lease_revoke(request.id)
 
     def _alarm(self, request: AlarmRequest) -> AlarmResponse:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from kvstore import telemetry
 from kvstore.auth import passwords
 from kvstore.auth.tokens import index_of, new_secret
 from kvstore.auth.types import (
@@ -108,6 +109,7 @@ class Calls:
     async def range(self, request: RangeRequest, who: Who = None) -> RangeResponse:
         if not request.serializable:
             await self.read_index()
+        telemetry.RANGES.inc()
         return self._state().range(request, who)
 
     async def read_index(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TypeVar, assert_never
 
+from kvstore import telemetry
 from kvstore.errors import (
     DuplicateKey,
     EmptyKey,
@@ -91,12 +92,16 @@ class Executor:
     def _execute(self, request: RequestOp, branches: list[bool]) -> ResponseOp:
         match request:
             case RangeRequest():
+                telemetry.RANGES.inc()
                 return self._mvcc.range(request)
             case PutRequest():
+                telemetry.PUTS.inc()
                 return self._put(request)
             case DeleteRangeRequest():
+                telemetry.DELETES.inc()
                 return self._delete_range(request)
             case TxnRequest():
+                telemetry.TXNS.inc()
                 return self._txn(request, branches)
 
     def _put(self, put: PutRequest) -> PutResponse:

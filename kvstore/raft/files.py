@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Protocol
+
+from kvstore import telemetry
 
 
 class Files(Protocol):
@@ -93,7 +96,9 @@ class OsFiles:
 
     def _sync_fd(self, fd: int) -> None:
         if self._fsync:
+            started = time.perf_counter()
             os.fdatasync(fd)
+            telemetry.WAL_FSYNC.observe(time.perf_counter() - started)
 
     def _sync_directory(self) -> None:
         if not self._fsync:
