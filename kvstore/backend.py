@@ -21,7 +21,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "kvstore.lock"
-TABLES = ("live", "deleted", "history", "leases", "attached", "meta", "auth")
+TABLES = ("history", "leases", "attached", "meta", "auth")
+_FORMER_TABLES = ("live", "deleted")
+"""What earlier versions also stored, and `kvstore.mvcc.keyindex` now holds in memory."""
 
 STATE_KEY = b"state"
 _SMALLEST_MAP = 16 << 30
@@ -58,6 +60,7 @@ class LmdbTable:
 
     get: Callable[[bytes], bytes | None]
     put: Callable[[bytes, bytes], object]
+    append: Callable[[bytes, bytes], object]
     delete: Callable[[bytes], object]
 
     def __init__(self, db: Any) -> None:
@@ -70,6 +73,7 @@ class LmdbTable:
         self._txn = txn
         self.get = lambda key: get(key, None, db)
         self.put = lambda key, value: put(key, value, db=db)
+        self.append = lambda key, value: put(key, value, append=True, db=db)
         self.delete = lambda key: delete(key, b"", db)
 
     def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -114,8 +118,6 @@ class LmdbBackend:
     `state` is what the last commit held, `durable` what survives power loss.
     """
 
-    live: LmdbTable
-    deleted: LmdbTable
     history: LmdbTable
     leases: LmdbTable
     attached: LmdbTable
@@ -138,14 +140,21 @@ class LmdbBackend:
         self._env = lmdb.open(
             str(self.path),
             map_size=max(_SMALLEST_MAP, 8 * quota_bytes, 8 * size),
-            max_dbs=len(TABLES),
+            max_dbs=len(TABLES) + len(_FORMER_TABLES),
             metasync=False,
         )
         self._page_size = int(self._env.stat()["psize"])
         self._tables = [LmdbTable(self._env.open_db(name.encode())) for name in TABLES]
-        self.live, self.deleted, self.history, self.leases, self.attached, self.meta, self.auth = self._tables
+        self.history, self.leases, self.attached, self.meta, self.auth = self._tables
         self._begin()
+        self._drop_former()
         self.state = self.durable = self._read_state()
+
+    def _drop_former(self) -> None:
+        """Free their pages; goes to disk with the next commit."""
+        for name in _FORMER_TABLES:
+            with suppress(lmdb.NotFoundError):
+                self._txn.drop(self._env.open_db(name.encode(), self._txn, create=False))
 
     def _begin(self) -> None:
         self._txn = self._env.begin(write=True)

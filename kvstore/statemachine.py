@@ -103,7 +103,7 @@ class KVStateMachine:
         self._index, self._term = state.index, state.term
         self._alarms = {AlarmMember(member, AlarmType(alarm)) for member, alarm in state.alarms}
         self._mvcc = Mvcc(self._backend, state.revision, state.compact_revision)
-        self._compactor = Compactor(self._backend, state.compacted)
+        self._compactor = Compactor(self._backend, self._mvcc.deleted, state.compacted)
         self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
         self._auth = AuthStore(self._backend.auth)
         self._tokens = Tokens()

@@ -20,7 +20,6 @@ from kvstore.bolt.proto import read_integers
 from kvstore.bolt.reader import BoltFile
 from kvstore.lease import Lessor
 from kvstore.mvcc import record
-from kvstore.mvcc.keyindex import LIMIT, KeyIndex
 from kvstore.rpc.proto.kv_pb2 import KeyValue
 
 _BATCH = 100_000
@@ -28,14 +27,16 @@ _BATCH = 100_000
 _MAP = 1 << 40
 _LEASE_TTL = 2
 """Field of `leasepb.Lease`."""
+_SEPARATOR = b"_\0\0\0\0"
+"""Between main and sub revision, with the upper half of the latter, which no transaction ever fills."""
+_KINDS = (b"", b"t")
 
 
 class Loaded(NamedTuple):
-    """What the snapshot holds: `revision` is the store's, `records` the number of them, `keys` of live keys."""
+    """What the snapshot holds: `revision` is the store's, `keys` the number of live keys."""
 
     revision: int
     compact_revision: int
-    records: int
     keys: int
 
 
@@ -48,15 +49,16 @@ class Records:
         self.deleted: dict[bytes, bytes] = {}
         self.leases: dict[bytes, int] = {}
         self.revision = 1
-        self.count = 0
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """(revision, record) in ascending order."""
         live, deleted, leases = self.live, self.deleted, self.leases
-        head, parse = record.HEAD.pack, KeyValue.FromString
-        at, count = b"", 0
+        head, parse, none = record.HEAD.pack, KeyValue.FromString, record.NONE
+        at = b""
         for name, value in self._items:
-            at = self._revision(name)
+            if name[8:13] != _SEPARATOR or name[17:] not in _KINDS:
+                self._source.refuse(f"{name.hex()} is no revision")
+            at = name[:8] + name[13:17]
             if not value:
                 continue  # no change, only the number of a revision (kvstore.bolt.export.key_cells)
             try:
@@ -64,8 +66,9 @@ class Records:
             except DecodeError:
                 self._source.refuse(f"the record of revision {name.hex()} cannot be read")
             key = kv.key
-            count += 1
-            previous = live.get(key) or deleted.pop(key, record.NONE)
+            previous = live.get(key)
+            if previous is None:
+                previous = deleted.pop(key, none) if deleted else none
             if len(name) == 18:
                 live.pop(key, None)
                 leases.pop(key, None)
@@ -78,16 +81,8 @@ class Records:
                 leases[key] = lease
             elif leases:
                 leases.pop(key, None)
-            data = head(kv.create_revision, kv.version, lease, previous, len(key))
-            yield at, b"%b%b%b" % (data, key, kv.value)
-        self.count = count
+            yield at, head(kv.create_revision, kv.version, lease, previous, len(key)) + key + kv.value
         self.revision = max(1, int.from_bytes(at[:8], "big"))
-
-    def _revision(self, name: bytes) -> bytes:
-        """A revision of etcd's, 17 bytes, as 12."""
-        if len(name) not in (17, 18) or name[9:13] != b"\0\0\0\0" or (len(name) == 18 and name[17:] != b"t"):
-            self._source.refuse(f"{name.hex()} is no revision")
-        return name[:8] + name[13:17]
 
 
 def load(source: BoltFile, directory: Path) -> Loaded:
@@ -103,14 +98,11 @@ def load(source: BoltFile, directory: Path) -> Loaded:
 
 
 def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Path) -> Records:
-    """Write the tables of records and keys, without waiting for the disk."""
+    """Write the table of records, without waiting for the disk."""
     records = Records(source, items)
     environment = lmdb.open(str(directory), map_size=_MAP, max_dbs=len(TABLES), sync=False, metasync=False)
     try:
         _append(environment, "history", iter(records))
-        for name, table in (("live", records.live), ("deleted", records.deleted)):
-            short = sorted(item for item in table.items() if len(item[0]) < LIMIT)
-            _append(environment, name, iter(short))
     finally:
         environment.close()
     return records
@@ -126,12 +118,9 @@ def _append(environment: Any, name: str, items: Iterator[tuple[bytes, bytes]]) -
 
 
 def _complete(directory: Path, records: Records, leases: list[tuple[int, int]], compacted: int) -> Loaded:
-    """Long keys, leases and counters through the store's own code; then all of it is on disk."""
+    """Leases and counters through the store's own code; then all of it is on disk."""
     backend = LmdbBackend(directory, quota_bytes=0)
     try:
-        for index, table in ((backend.live, records.live), (backend.deleted, records.deleted)):
-            for key in sorted(key for key in table if len(key) >= LIMIT):
-                KeyIndex(index).put(key, table[key])
         lessor = Lessor(backend, 0.0, 0)
         for lease, ttl in leases:
             lessor.grant(lease, ttl, 0, 0.0)
@@ -143,7 +132,7 @@ def _complete(directory: Path, records: Records, leases: list[tuple[int, int]], 
         backend.sync()
     finally:
         backend.close()
-    return Loaded(revision, compacted, records.count, len(records.live))
+    return Loaded(revision, compacted, len(records.live))
 
 
 def _lease(source: BoltFile, key: bytes, value: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the pure core needs of a storage engine: six ordered tables of bytes, read through their own writes.
+"""What the pure core needs of a storage engine: four ordered tables of bytes, read through their own writes.
 
 Owned by its users, `kvstore.mvcc`, `kvstore.lease` and `kvstore.auth`; implemented by `kvstore.backend` on
 LMDB and by a dict in the tests. Durability, transactions and the Raft index are the implementation's business.
@@ -17,6 +17,9 @@ class Table(Protocol):
 
     def put(self, key: bytes, value: bytes, /) -> object: ...
 
+    def append(self, key: bytes, value: bytes, /) -> object:
+        """Put behind all other keys."""
+
     def delete(self, key: bytes, /) -> object: ...
 
     def scan(self, start: bytes, end: bytes, /) -> Iterator[tuple[bytes, bytes]]:
@@ -30,14 +33,8 @@ class Table(Protocol):
 
 
 class Backend(Protocol):
-    """`live` and `deleted` map a key to its latest revision, `history` a revision to its record,
-    `leases` a lease to its terms, `attached` a lease and a key's digest to the key; `auth` holds users and roles."""
-
-    @property
-    def live(self) -> Table: ...
-
-    @property
-    def deleted(self) -> Table: ...
+    """`history` maps a revision to its record, `leases` a lease to its terms, `attached` a lease and a key's
+    digest to the key; `auth` holds users and roles."""
 
     @property
     def history(self) -> Table: ...

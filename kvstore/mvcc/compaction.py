@@ -24,12 +24,12 @@ from kvstore.mvcc.keyindex import KeyIndex
 class Compactor:
     """Invariant: below `done` only what is visible at `done` is left. Visiting a record twice is harmless."""
 
-    def __init__(self, backend: Backend, done: int = 0) -> None:
+    def __init__(self, backend: Backend, deleted: KeyIndex, done: int = 0) -> None:
         self.done = done
         self._target = done
         self._at = record.pack_revision(done, 0)
         self._history = backend.history
-        self._deleted = KeyIndex(backend.deleted)
+        self._deleted = deleted
 
     def step(self, compact_revision: int, limit: int) -> bool:
         """Visit up to `limit` records at or below `compact_revision`; whether some are left to visit."""

@@ -1,101 +1,104 @@
-"""A table from keys of any length to revisions, in key order, on an engine that limits the length of keys.
+"""Which keys there are, in order, each with its latest revision: in memory, as etcd's own index.
 
-LMDB takes keys of up to 511 bytes, etcd of any length. A key shorter than `LIMIT` is stored as it is. Longer
-ones share a bucket named by their first `LIMIT` bytes, which holds the rest of each, sorted. No stored short
-key has length `LIMIT`, and a short key sorts before or after all keys of a bucket alike, so the order of the
-table is the order of the keys:
+Used by `kvstore.mvcc.store`, which fills it from history when it starts, so a write stores nothing but its
+record. A dict answers for single keys; sorted lists of some hundred keys each, ordered by their first, answer
+for ranges, so that counting or limiting one costs no more than finding its ends:
 
-    "a"            -> 5.0
-    "b" * LIMIT    -> [("", 6.0), ("x", 9.0)]         the keys "b" * LIMIT and "b" * LIMIT + "x"
-    "b" * 9 + "c"  -> 7.0
+    firsts  a        f       p
+    chunks  a b c d  f g k   p q        [c, h)  ->  from (0, 2) to (1, 2): 2 + 2 keys
 """
 
 from __future__ import annotations
 
-import bisect
-import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from operator import itemgetter
 
-from kvstore.mvcc.backend import Table
+CHUNK = 512
+"""Keys in a chunk when it is made; one with twice as many is split."""
 
-LIMIT = 480
-
-_LENGTH = struct.Struct("<I")
-Bucket = list[tuple[bytes, bytes]]
+Place = tuple[int, int]
 
 
 class KeyIndex:
-    """key -> 12 bytes of revision."""
+    """key -> 12 bytes of revision.
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    Invariants: the chunks, one after the other, are the keys of `_revisions` in order; none is empty, but
+    there is always one; all keys of chunk i are at or above `_firsts[i]` and below `_firsts[i + 1]`.
+    """
 
-    def get(self, key: bytes) -> bytes | None:
-        if len(key) < LIMIT:
-            return self._table.get(key)
-        bucket = self._bucket(key)
-        at = bisect.bisect_left(bucket, (key[LIMIT:], b""))
-        return bucket[at][1] if _is_at(bucket, at, key[LIMIT:]) else None
+    def __init__(self, revisions: dict[bytes, bytes] | None = None) -> None:
+        self._revisions = revisions if revisions is not None else {}
+        keys = sorted(self._revisions)
+        self._chunks = [keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK)] or [[]]
+        self._firsts = [chunk[0] for chunk in self._chunks if chunk] or [b""]
+        self.get = self._revisions.get
+
+    def __len__(self) -> int:
+        return len(self._revisions)
 
     def put(self, key: bytes, revision: bytes) -> None:
-        if len(key) < LIMIT:
-            self._table.put(key, revision)
-            return
-        bucket = self._bucket(key)
-        at = bisect.bisect_left(bucket, (key[LIMIT:], b""))
-        bucket[at : at + _is_at(bucket, at, key[LIMIT:])] = [(key[LIMIT:], revision)]
-        self._table.put(key[:LIMIT], _pack(bucket))
+        if key not in self._revisions:
+            self._insert(key)
+        self._revisions[key] = revision
+
+    def _insert(self, key: bytes) -> None:
+        at = bisect_right(self._firsts, key) - 1
+        if at < 0:
+            at = 0
+            self._firsts[0] = key
+        chunk = self._chunks[at]
+        chunk.insert(bisect_left(chunk, key), key)
+        if len(chunk) > 2 * CHUNK:
+            upper = chunk[CHUNK:]
+            del chunk[CHUNK:]
+            self._chunks.insert(at + 1, upper)
+            self._firsts.insert(at + 1, upper[0])
 
     def delete(self, key: bytes) -> None:
-        if len(key) < LIMIT:
-            self._table.delete(key)
+        """Nothing happens if it is not there."""
+        if self._revisions.pop(key, None) is None:
             return
-        bucket = [item for item in self._bucket(key) if item[0] != key[LIMIT:]]
-        if bucket:
-            self._table.put(key[:LIMIT], _pack(bucket))
-        else:
-            self._table.delete(key[:LIMIT])
+        at, offset = self._place(key)
+        chunk = self._chunks[at]
+        del chunk[offset]
+        if not chunk and len(self._chunks) > 1:
+            del self._chunks[at], self._firsts[at]
 
-    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """(key, revision) of [start, end) in key order; `end` b"" is no bound."""
-        bound = end if len(end) < LIMIT else end[:LIMIT] + b"\0"
-        for item in self._table.scan(start[:LIMIT], bound):
-            if len(item[0]) < LIMIT:
-                yield item
-                continue
-            for suffix, revision in _unpack(item[1]):
-                key = item[0] + suffix
-                if key >= start and (not end or key < end):
-                    yield key, revision
+    def count(self, start: bytes, end: bytes) -> int:
+        """How many keys are in [start, end); `end` b"" is no bound."""
+        (first, low), (last, high) = self._places(start, end)
+        if first == last:
+            return max(0, high - low)
+        return sum(map(len, self._chunks[first:last])) - low + high if first < last else 0
 
-    def items(self, start: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
-        """All of `scan` at once."""
-        if len(start) >= LIMIT or len(end) >= LIMIT:
-            return list(self.scan(start, end))
-        items = self._table.items(start, end)
-        if max(map(len, map(itemgetter(0), items)), default=0) < LIMIT:
-            return items
-        return list(self.scan(start, end))
+    def keys(self, start: bytes, end: bytes, limit: int = 0) -> list[bytes]:
+        """The keys of [start, end) in order, the first `limit` of them unless it is 0."""
+        (first, low), (last, high) = self._places(start, end)
+        if first >= last:
+            found = self._chunks[first][low:high] if first == last else []
+            return found[:limit] if limit else found
+        found = self._chunks[first][low:]
+        for at in range(first + 1, last):
+            if limit and len(found) >= limit:
+                return found[:limit]
+            found += self._chunks[at]
+        found += self._chunks[last][:high]
+        return found[:limit] if limit else found
 
-    def _bucket(self, key: bytes) -> Bucket:
-        return _unpack(self._table.get(key[:LIMIT]) or b"")
+    def items(self, start: bytes, end: bytes, limit: int = 0) -> list[tuple[bytes, bytes]]:
+        """As `keys`, with their revisions."""
+        keys = self.keys(start, end, limit)
+        return list(zip(keys, map(self._revisions.__getitem__, keys), strict=True))
 
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            yield from chunk
 
-def _is_at(bucket: Bucket, at: int, suffix: bytes) -> bool:
-    return at < len(bucket) and bucket[at][0] == suffix
+    def _places(self, start: bytes, end: bytes) -> tuple[Place, Place]:
+        last = len(self._chunks) - 1
+        return self._place(start), self._place(end) if end else (last, len(self._chunks[last]))
 
-
-def _pack(bucket: Bucket) -> bytes:
-    return b"".join(_LENGTH.pack(len(suffix)) + suffix + revision for suffix, revision in bucket)
-
-
-def _unpack(data: bytes) -> Bucket:
-    bucket = []
-    at = 0
-    while at < len(data):
-        start = at + _LENGTH.size
-        end = start + _LENGTH.unpack_from(data, at)[0]
-        bucket.append((data[start:end], data[end : end + 12]))
-        at = end + 12
-    return bucket
+    def _place(self, key: bytes) -> Place:
+        """Where the key is or would be: the number of its chunk, and how many keys there are below it."""
+        at = max(0, bisect_right(self._firsts, key) - 1)
+        return at, bisect_left(self._chunks[at], key)

@@ -23,6 +23,9 @@ from kvstore.types import KeyValue
 NONE = bytes(12)
 """No revision: what `previous` of a key's first record holds. Smaller than every real one."""
 
+TOMBSTONE = bytes(8)
+"""The version in a record that is a deletion."""
+
 _REVISION = struct.Struct(">QI")
 HEAD = struct.Struct("<QQq12sI")
 HEAD_SIZE = HEAD.size
@@ -74,7 +77,7 @@ def previous_of(data: bytes) -> bytes:
 
 
 def is_tombstone(data: bytes) -> bool:
-    return data[8:16] == b"\0\0\0\0\0\0\0\0"
+    return data[8:16] == TOMBSTONE
 
 
 def key_of(data: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Multi-version storage: puts and deletions become revisions, reads see the store as of any of them.
 
-Fed by `kvstore.txn` (one write transaction at a time, in Raft order) and by reads; keeps nothing in memory
-but a few counters, which `kvstore.statemachine` stores beside the data. Pure over a `Backend`. Left out:
+Fed by `kvstore.txn` (one write transaction at a time, in Raft order) and by reads; keeps the keys in memory
+(`kvstore.mvcc.keyindex`), made from history at the start, and a few counters, which `kvstore.statemachine`
+stores beside the data. Pure over a `Backend`. Left out:
 what a request may ask (`kvstore.txn`), leases (`kvstore.lease`), reclaiming space
 (`kvstore.mvcc.compaction`).
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 from kvstore.errors import Compacted, FutureRevision
 from kvstore.mvcc import record
-from kvstore.mvcc.backend import Backend
+from kvstore.mvcc.backend import Backend, Table
 from kvstore.mvcc.keyindex import KeyIndex
 from kvstore.mvcc.ranges import bounds, finish, needs_all
 from kvstore.types import Event, EventType, KeyValue, RangeRequest, RangeResponse, ResponseHeader
@@ -25,6 +26,7 @@ _FEW = 4
 class Mvcc:
     """The data of one member.
 
+    `live` and `deleted` hold the latest revision of each key that exists, and that existed and is not forgotten.
     Invariants: `compact_revision <= revision`; between `end()` and the next change no record is above
     `revision`; every key is in `live` or in `deleted` or in neither, never in both.
     """
@@ -33,8 +35,7 @@ class Mvcc:
         self.revision = revision
         self.compact_revision = compact_revision
         self._history = backend.history
-        self._live = KeyIndex(backend.live)
-        self._deleted = KeyIndex(backend.deleted)
+        self.live, self.deleted = _index(backend.history)
         self._events: list[Event] = []
 
     # Writing: any number of put and delete_range, then end().
@@ -42,7 +43,7 @@ class Mvcc:
     def put(self, key: bytes, value: bytes, lease: int) -> KeyValue | None:
         """Set a key; what it was before, None if it did not exist."""
         main = self.revision + 1
-        previous = self._live.get(key)
+        previous = self.live.get(key)
         if previous is None:
             old = None
             kv = KeyValue(key, value, main, main, 1, lease)
@@ -51,8 +52,8 @@ class Mvcc:
             old = self._record(previous).kv
             kv = KeyValue(key, value, old.create_revision, main, old.version + 1, lease)
         revision = record.pack_revision(main, len(self._events))
-        self._history.put(revision, record.encode(kv, previous))
-        self._live.put(key, revision)
+        self._history.append(revision, record.encode(kv, previous))
+        self.live.put(key, revision)
         self._events.append(Event(EventType.PUT, kv, old))
         return old
 
@@ -72,17 +73,17 @@ class Mvcc:
         old = self._record(previous).kv
         kv = KeyValue(key, mod_revision=self.revision + 1)
         revision = record.pack_revision(self.revision + 1, len(self._events))
-        self._history.put(revision, record.encode(kv, previous))
-        self._live.delete(key)
-        self._deleted.put(key, revision)
+        self._history.append(revision, record.encode(kv, previous))
+        self.live.delete(key)
+        self.deleted.put(key, revision)
         self._events.append(Event(EventType.DELETE, kv, old))
         return old
 
     def _revive(self, key: bytes) -> bytes:
-        tombstone = self._deleted.get(key)
+        tombstone = self.deleted.get(key)
         if tombstone is None:
             return record.NONE
-        self._deleted.delete(key)
+        self.deleted.delete(key)
         return tombstone
 
     # Reading.
@@ -94,7 +95,7 @@ class Mvcc:
 
     def get(self, key: bytes) -> KeyValue | None:
         """The latest value of one key."""
-        revision = self._live.get(key)
+        revision = self.live.get(key)
         return None if revision is None else self._record(revision).kv
 
     def latest(self, key: bytes, range_end: bytes) -> list[KeyValue]:
@@ -111,19 +112,34 @@ class Mvcc:
     def range(self, r: RangeRequest) -> RangeResponse:
         """Answer a range; the header has only the revision. Raises `FutureRevision` and `Compacted`."""
         self.check_revision(r.revision)
-        header = ResponseHeader(revision=self.seen_revision)
-        found = self._find(r.key, r.range_end) if r.revision <= 0 else self._find_at(r)
+        if r.revision > 0:
+            found = self._find_at(r)
+            return self._cut(r, found, len(found))
         if r.count_only:
-            return RangeResponse(header, count=len(found))
+            return self._cut(r, [], self._count(r))
+        limit = 0 if needs_all(r) else max(0, r.limit)
+        found = self._find(r.key, r.range_end, limit)
+        return self._cut(r, found, self._count(r) if limit else len(found))
+
+    def _cut(self, r: RangeRequest, found: list[tuple[bytes, bytes]], count: int) -> RangeResponse:
+        """The answer from what was found, which may already be less than the `count` in the range."""
+        header = ResponseHeader(revision=self.seen_revision)
+        if r.count_only:
+            return RangeResponse(header, count=count)
         wanted = found if needs_all(r) or r.limit <= 0 else found[: r.limit]
         kvs, more = finish(r, self._read(wanted))
-        return RangeResponse(header, tuple(kvs), more or len(wanted) < len(found), len(found))
+        return RangeResponse(header, tuple(kvs), more or len(wanted) < count, count)
 
-    def _find(self, key: bytes, range_end: bytes) -> list[tuple[bytes, bytes]]:
+    def _count(self, r: RangeRequest) -> int:
+        if not r.range_end:
+            return int(self.live.get(r.key) is not None)
+        return self.live.count(*bounds(r.key, r.range_end))
+
+    def _find(self, key: bytes, range_end: bytes, limit: int = 0) -> list[tuple[bytes, bytes]]:
         if not range_end:
-            revision = self._live.get(key)
+            revision = self.live.get(key)
             return [] if revision is None else [(key, revision)]
-        return self._live.items(*bounds(key, range_end))
+        return self.live.items(*bounds(key, range_end), limit)
 
     def _find_at(self, r: RangeRequest) -> list[tuple[bytes, bytes]]:
         found = []
@@ -138,9 +154,9 @@ class Mvcc:
         """Every key of the range that exists or existed, with its latest revision."""
         if range_end:
             start, end = bounds(key, range_end)
-            yield from itertools.chain(self._live.scan(start, end), self._deleted.scan(start, end))
+            yield from itertools.chain(self.live.items(start, end), self.deleted.items(start, end))
             return
-        latest = self._live.get(key) or self._deleted.get(key)
+        latest = self.live.get(key) or self.deleted.get(key)
         if latest is not None:
             yield key, latest
 
@@ -186,3 +202,20 @@ class Mvcc:
         if data is None or record.is_tombstone(data):
             return None
         return record.decode(previous, data).kv
+
+
+def _index(history: Table) -> tuple[KeyIndex, KeyIndex]:
+    """The keys that exist and those that did, from all records in order."""
+    live: dict[bytes, bytes] = {}
+    deleted: dict[bytes, bytes] = {}
+    head = record.HEAD_SIZE
+    for revision, data in history.scan(b"", b""):
+        key = data[head : head + int.from_bytes(data[36:40], "little")]
+        if data[8:16] == record.TOMBSTONE:
+            live.pop(key, None)
+            deleted[key] = revision
+            continue
+        live[key] = revision
+        if deleted:
+            deleted.pop(key, None)
+    return KeyIndex(live), KeyIndex(deleted)

@@ -17,6 +17,10 @@ class MemoryTable:
         assert 0 < len(key) <= 511
         self.data[key] = value
 
+    def append(self, key: bytes, value: bytes) -> None:
+        assert key > max(self.data, default=b"")
+        self.put(key, value)
+
     def delete(self, key: bytes) -> None:
         self.data.pop(key, None)
 
@@ -32,8 +36,6 @@ class MemoryTable:
 
 class MemoryBackend:
     def __init__(self) -> None:
-        self.live = MemoryTable()
-        self.deleted = MemoryTable()
         self.history = MemoryTable()
         self.leases = MemoryTable()
         self.attached = MemoryTable()

@@ -43,7 +43,7 @@ def make(directory: Path, change: Change, *, compact: int = 0) -> list[object]:
     change(mvcc, lessor)
     mvcc.compact_revision = compact
     if compact:
-        Compactor(backend).step(compact, 1_000_000)
+        Compactor(backend, mvcc.deleted).step(compact, 1_000_000)
     backend.commit(StoredState(40, 3, mvcc.revision, compact, compact))
     found = everything(mvcc)
     backend.close()
