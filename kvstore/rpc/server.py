@@ -6,6 +6,8 @@ its code and message; anything else is a bug, logged by grpc and told as INTERNA
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from kvstore.errors import StoreError
 from kvstore.member import Member
@@ -24,11 +26,15 @@ from kvstore.rpc.call import GrpcCall
 from kvstore.rpc.cluster import Cluster
 from kvstore.rpc.codes import status
 from kvstore.rpc.election import Election
+from kvstore.rpc.health import Health
+from kvstore.rpc.http2.methods import Methods
+from kvstore.rpc.http2.server import Http2Server
 from kvstore.rpc.kv import KV
 from kvstore.rpc.lease import Lease
 from kvstore.rpc.lock import Lock
 from kvstore.rpc.maintenance import Maintenance
 from kvstore.rpc.proto import rpc_pb2, v3election_pb2, v3lock_pb2
+from kvstore.rpc.reflection import Reflection
 from kvstore.rpc.watch import Watch
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -37,6 +43,8 @@ Call = Callable[[Any, GrpcCall], Any]
 
 MESSAGE_SLACK = 512 << 10
 MAX_STREAMS = 1 << 20
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"].full_name
 FILES: tuple[FileDescriptor, ...] = (
     rpc_pb2.DESCRIPTOR,
     v3lock_pb2.DESCRIPTOR,
@@ -65,13 +73,25 @@ class RpcServer:
         }
         self._health = HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._up = Health((*self._services, HEALTH))
+        names = (*self._services, HEALTH, REFLECTION)
+        known = {**self._services, HEALTH: self._up, REFLECTION: Reflection(names)}
+        files: tuple[FileDescriptor, ...] = (*FILES, _file(health_pb2), _file(reflection_pb2))
+        max_message = member.config.max_request_bytes + MESSAGE_SLACK
+        self._http2 = Http2Server(Methods(files, known), max_message)
 
     def services(self) -> Mapping[str, object]:
         """Full name of a service -> object with its methods."""
         return self._services
 
-    async def start(self, address: str, tls: grpc.ServerCredentials | None = None) -> int:
+    def protocol(self) -> asyncio.Protocol:
+        """For a connection that was accepted elsewhere, its TLS done (ALPN `h2`); `stop` ends it, too."""
+        return self._http2.make_connection()
+
+    async def start(self, address: str, tls: ssl.SSLContext | grpc.ServerCredentials | None = None) -> int:
         """Listen on `host:port` or `unix:PATH`; the port. Raises OSError if it cannot be bound."""
+        if not isinstance(tls, grpc.ServerCredentials):
+            return await self._http2.start(address, tls)
         server = grpc.aio.server(options=self._options())
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -92,6 +112,8 @@ class RpcServer:
 
     async def stop(self, grace: float) -> None:
         """New calls are refused at once; open ones get `grace` seconds."""
+        self._up.stop()
+        await self._http2.stop(grace)
         server, self._server = self._server, None
         if server is not None:
             await self._health.enter_graceful_shutdown()
@@ -112,6 +134,11 @@ class RpcServer:
         for file in FILES:
             for descriptor in file.services_by_name.values():
                 yield _service_handler(descriptor, self._services[descriptor.full_name])
+
+
+def _file(module: Any) -> FileDescriptor:
+    descriptor: FileDescriptor = module.DESCRIPTOR
+    return descriptor
 
 
 def _service_handler(descriptor: ServiceDescriptor, service: object) -> grpc.GenericRpcHandler:
