@@ -39,7 +39,8 @@ def serializable_reads(history: History) -> list[Call]:
 
 def expiries(history: History) -> Iterable[Call]:
     """One revocation of unknown outcome for every lease that may have run out while the history was recorded."""
-    end = max((call.returned or call.call for call in history.calls), default=0)
+    times = [call.returned or call.call for call in history.calls] + [r.time for r in history.watched]
+    end = max(times, default=0)
     for lease, earliest in _earliest_end(history).items():
         if earliest <= end:
             yield Call(client=NOBODY, call=earliest, request=Revoke(lease=lease), outcome="unknown")

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kvstore.errors import StoreError
+from kvstore.errors import Stopped, StoreError
 from kvstore.member import VERSION, Member, MemberConfig
 from kvstore.raft.config import TlsFiles
 from kvstore.rpc.server import RpcServer
@@ -164,8 +164,11 @@ class App:
             try:
                 leader = await self.member.wait_leader(timeout=10.0)
                 break
+            except Stopped:
+                return  # the process ends, by `wait`: it needs the loop for that
             except StoreError:
                 log.warning("still waiting for a quorum of the other members")
+                await asyncio.sleep(1.0)
         where = ", ".join(str(url) for url in self._advertised())
         log.info("ready to serve client requests at %s; leader is %s", where, self.member.member_name(leader))
 
