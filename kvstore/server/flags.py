@@ -57,9 +57,9 @@ class Flag:
 
     def same_as_default(self, text: str) -> bool:
         try:
-            return self.parse(text) == (self.parse(self.default) if self.default else "")
+            return text == self.default or self.parse(text) == self.parse(self.default)
         except ValueError:
-            return text == self.default
+            return False
 
 
 def _strings(text: str) -> tuple[str, ...]:
