@@ -86,6 +86,20 @@ class AuthStore:
         self._roles = {role.name: role for role in _load(table, b"r", Role)}
         self._rights: dict[tuple[str, PermissionType], KeyRanges] = {}
 
+    # Whole, for snapshots of etcd's (kvstore.bolt).
+
+    def contents(self) -> tuple[list[User], list[Role]]:
+        return list(self._users.values()), list(self._roles.values())
+
+    def fill(self, state: State, users: list[User], roles: list[Role]) -> None:
+        """Make an empty table hold what another store held."""
+        for user in users:
+            self._put_user(user)
+        for role in roles:
+            self._put_role(role)
+        self.enabled, self.revision = state.enabled, state.revision
+        self._save()
+
     # Asked.
 
     def user(self, name: str) -> User | None:

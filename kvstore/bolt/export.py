@@ -4,6 +4,7 @@
     history: revision -> record              key: revision (17 bytes, 18 for a tombstone) -> mvccpb.KeyValue
     leases: id -> ttl                        lease: id -> leasepb.Lease
     state: index, term, compaction, alarms   meta, alarm
+    auth: users and roles                    auth, authUsers, authRoles (kvstore.bolt.users)
     members, told by the caller              members, members_removed, cluster, and confState in meta
 
 Runs in a process of its own beside the member (`kvstore.bolt.stream`), which it must not hold up: a read
@@ -20,7 +21,8 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Protocol
 
 from kvstore.backend import StoredState
-from kvstore.bolt.proto import integers, put_tail, varint
+from kvstore.bolt import users
+from kvstore.bolt.proto import SHORT, TWO, int64, integers, varint
 from kvstore.bolt.writer import Cell, FileWriter
 from kvstore.mvcc import record
 from kvstore.types import MemberInfo
@@ -52,30 +54,55 @@ def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo]) -> int
     out.bucket(b"alarm", sorted((integers((1, member), (2, kind)), b"") for member, kind in state.alarms))
     out.bucket(b"members", sorted((b"%x" % member.id, _member(member)) for member in everyone))
     out.bucket(b"cluster", [(b"clusterVersion", CLUSTER_VERSION)])
-    for name in (b"members_removed", b"auth", b"authUsers", b"authRoles"):
-        out.bucket(name, [])
+    out.bucket(b"members_removed", [])
+    for name, bucket in users.buckets_of(source.table("auth")).items():
+        out.bucket(name, bucket)
     return out.finish()
 
 
 def key_cells(history: Items, revision: int) -> Iterator[Cell]:
     """Records of the key bucket. If the store's revision has no record, one without content stands for it,
     as `etcdutl snapshot restore --bump-revision` writes it."""
-    main, number, prefix, mod = b"", 1, b"", b""
-    unpack, head = record.HEAD.unpack_from, record.HEAD_SIZE
+    main, number, prefix, mod, same = b"", 1, b"", b"", b""
+    unpack, head, join = record.HEAD.unpack_from, record.HEAD_SIZE, b"".join
     for at, data in history:
-        if at[:8] != main:
+        if not at.startswith(main) or not main:
             main = at[:8]
             number = int.from_bytes(main, "big")
-            prefix, mod = main + b"_\0\0\0\0", varint(number)
-        create, version, lease, _, key_size = unpack(data)
-        end = head + key_size
-        key = data[head:end]
+            mod = varint(number)
+            prefix, same = main + b"_\0\0\0\0", b"\x10%b\x18%b " % (mod, mod)
+        create, version, lease, _, size = unpack(data)
+        end = head + size
+        key_size = SHORT[size] if size < TWO else varint(size)
         if not version:
-            yield 18, b"%b%bt\n%b%b" % (prefix, at[8:], varint(key_size), key)
+            yield 18, join((prefix, at[8:], b"t\n", key_size, data[head:end]))
             continue
-        created = mod if create == number else varint(create)
-        tail = put_tail(created, mod, varint(version), data[end:], lease)
-        yield 17, b"%b%b\n%b%b%b" % (prefix, at[8:], varint(key_size), key, tail)
+        revisions = same if create == number else b"\x10%b\x18%b " % (varint(create), mod)
+        versions = SHORT[version] if version < TWO else varint(version)
+        left = len(data) - end
+        if left and not lease:
+            value_size = SHORT[left] if left < TWO else varint(left)
+            yield (
+                17,
+                join(
+                    (
+                        prefix,
+                        at[8:],
+                        b"\n",
+                        key_size,
+                        data[head:end],
+                        revisions,
+                        versions,
+                        b"*",
+                        value_size,
+                        data[end:],
+                    )
+                ),
+            )
+            continue
+        value = b"*" + varint(left) + data[end:] if left else b""
+        hold = b"0" + int64(lease) if lease else b""
+        yield 17, join((prefix, at[8:], b"\n", key_size, data[head:end], revisions, versions, value, hold))
     if number < revision:
         yield 17, revision_key(revision, 0)
 

@@ -16,8 +16,9 @@ import lmdb
 from google.protobuf.message import DecodeError
 
 from kvstore.backend import TABLES, LmdbBackend, StoredState, translated
+from kvstore.bolt import users
 from kvstore.bolt.proto import read_integers
-from kvstore.bolt.reader import BoltFile
+from kvstore.bolt.reader import BoltFile, Bucket
 from kvstore.lease import Lessor
 from kvstore.mvcc import record
 from kvstore.rpc.proto.kv_pb2 import KeyValue
@@ -93,8 +94,17 @@ def load(source: BoltFile, directory: Path) -> Loaded:
     meta = dict(buckets[b"meta"])
     with translated(directory):
         records = _fill(source, buckets[b"key"], directory)
-        leases = [_lease(source, *item) for item in buckets.get(b"lease", ())]
-        return _complete(directory, records, leases, _compacted(source, meta))
+        backend = LmdbBackend(directory, quota_bytes=0)
+        try:
+            _attach(backend, records, [_lease(source, *item) for item in buckets.get(b"lease", ())])
+            _fill_users(source, backend, buckets)
+            compacted = _compacted(meta)
+            revision = max(records.revision, compacted)
+            backend.commit(StoredState(revision=revision, compact_revision=compacted))
+            backend.sync()
+        finally:
+            backend.close()
+    return Loaded(revision, compacted, len(records.live))
 
 
 def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Path) -> Records:
@@ -117,22 +127,20 @@ def _append(environment: Any, name: str, items: Iterator[tuple[bytes, bytes]]) -
             left = consumed == _BATCH
 
 
-def _complete(directory: Path, records: Records, leases: list[tuple[int, int]], compacted: int) -> Loaded:
-    """Leases and counters through the store's own code; then all of it is on disk."""
-    backend = LmdbBackend(directory, quota_bytes=0)
+def _attach(backend: LmdbBackend, records: Records, leases: list[tuple[int, int]]) -> None:
+    lessor = Lessor(backend, 0.0, 0)
+    for lease, ttl in leases:
+        lessor.grant(lease, ttl, 0, 0.0)
+    for key, lease in records.leases.items():
+        if lease in lessor:
+            lessor.move(key, 0, lease)
+
+
+def _fill_users(source: BoltFile, backend: LmdbBackend, buckets: dict[bytes, Bucket]) -> None:
     try:
-        lessor = Lessor(backend, 0.0, 0)
-        for lease, ttl in leases:
-            lessor.grant(lease, ttl, 0, 0.0)
-        for key, lease in records.leases.items():
-            if lease in lessor:
-                lessor.move(key, 0, lease)
-        revision = max(records.revision, compacted)
-        backend.commit(StoredState(revision=revision, compact_revision=compacted))
-        backend.sync()
-    finally:
-        backend.close()
-    return Loaded(revision, compacted, len(records.live))
+        users.fill(backend.auth, buckets)
+    except ValueError as error:
+        source.refuse(f"users and roles cannot be read: {error}")
 
 
 def _lease(source: BoltFile, key: bytes, value: bytes) -> tuple[int, int]:
@@ -143,7 +151,7 @@ def _lease(source: BoltFile, key: bytes, value: bytes) -> tuple[int, int]:
         source.refuse(f"lease {key.hex()} cannot be read: {error}")
 
 
-def _compacted(source: BoltFile, meta: dict[bytes, bytes]) -> int:
+def _compacted(meta: dict[bytes, bytes]) -> int:
     """The revision of the last compaction, begun or done."""
     found = [meta.get(name, b"") for name in (b"scheduledCompactRev", b"finishedCompactRev")]
     return max(int.from_bytes(name[:8], "big") for name in found)

@@ -11,17 +11,18 @@ def _short(number: int) -> bytes:
     return bytes((low | 128, high)) if high else bytes((low,))
 
 
-_TWO = 1 << 14
-_SHORT = [_short(number) for number in range(_TWO)]
-_MORE = [bytes((number & 127 | 128, number >> 7 | 128)) for number in range(_TWO)]
+TWO = 1 << 14
+SHORT = [_short(number) for number in range(TWO)]
+"""Numbers that take one byte or two, for loops that cannot afford a call each."""
+_MORE = [bytes((number & 127 | 128, number >> 7 | 128)) for number in range(TWO)]
 """The lowest 14 bits of a number that goes on."""
 
 
 def varint(number: int) -> bytes:
     """Of a number that is not negative; int64 values below zero are the caller's to make unsigned."""
-    if number < _TWO:
-        return _SHORT[number]
-    return _MORE[number & _TWO - 1] + varint(number >> 14)
+    if number < TWO:
+        return SHORT[number]
+    return _MORE[number & TWO - 1] + varint(number >> 14)
 
 
 def int64(number: int) -> bytes:
@@ -31,14 +32,6 @@ def int64(number: int) -> bytes:
 def integers(*fields: tuple[int, int]) -> bytes:
     """A message of integer fields (number, value); those of value 0 are left out."""
     return b"".join(varint(number << 3) + int64(value) for number, value in fields if value)
-
-
-def put_tail(create: bytes, mod: bytes, version: bytes, value: bytes, lease: int) -> bytes:
-    """What follows the key in a `mvccpb.KeyValue`; the numbers as varints."""
-    tail = b"\x10%b\x18%b %b" % (create, mod, version)
-    if value:
-        tail += b"*" + varint(len(value)) + value
-    return tail + b"0" + int64(lease) if lease else tail
 
 
 def read_integers(data: bytes) -> dict[int, int]:

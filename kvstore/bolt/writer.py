@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import accumulate, chain, repeat
+from operator import sub
 from typing import IO
 
 from kvstore.bolt.format import (
@@ -132,13 +134,13 @@ def _key(cell: Cell) -> bytes:
 
 def _leaf(page: int, cells: list[Cell], flags: int = 0) -> bytes:
     """A leaf page with its overflow; page 0 is an inline one, which is not padded."""
-    position = _ELEMENT * len(cells)
-    fields: list[int] = []
-    for key_size, data in cells:
-        fields += (flags, position, key_size, len(data) - key_size)
-        position += len(data) - _ELEMENT
-    elements = struct.pack(f"<{len(fields)}I", *fields)
-    return _page(page, LEAF, len(cells), elements + b"".join([data for _, data in cells]))
+    keys = [size for size, _ in cells]
+    data = [content for _, content in cells]
+    sizes = list(map(len, data))
+    positions = accumulate([size - _ELEMENT for size in sizes], initial=_ELEMENT * len(cells))
+    fields = chain.from_iterable(zip(repeat(flags), positions, keys, map(sub, sizes, keys)))
+    elements = struct.pack(f"<{4 * len(cells)}I", *fields)
+    return _page(page, LEAF, len(cells), elements + b"".join(data))
 
 
 def _branch(page: int, children: list[tuple[bytes, int]]) -> bytes:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kvstore.auth.store import ROOT_PERMISSION, AuthStore, State
+from kvstore.auth.types import Permission, PermissionType, Role, User
 from kvstore.backend import LmdbBackend, StoredState
 from kvstore.bolt import worker
 from kvstore.bolt.export import write
@@ -138,6 +140,26 @@ def test_leases_keep_their_keys(tmp_path: Path) -> None:
     assert {id_: lessor.get(id_).ttl for id_ in lessor.ids()} == {7: 100, 1 << 62: 200}  # type: ignore[union-attr]
     assert lessor.keys(7) == [b"b", LONG]
     assert lessor.keys(1 << 62) == []
+    backend.close()
+
+
+def test_users_and_roles_keep_their_rights(tmp_path: Path) -> None:
+    users = [User("root", b"$2b$hash", ("root",)), User("anna", b"", ("r", "w"), no_password=True)]
+    rights = (Permission(PermissionType.READ, b"/a", b"/b"), Permission(PermissionType.READWRITE, b"/c", b""))
+    roles = [Role("root", (ROOT_PERMISSION,)), Role("r", rights), Role("w")]
+    make(tmp_path / "old", some)
+    backend = LmdbBackend(tmp_path / "old", 0)
+    AuthStore(backend.auth).fill(State(True, 17), users, roles)
+    backend.commit(backend.state)
+    backend.close()
+    export(tmp_path / "old", tmp_path / "file")
+    loaded(tmp_path / "file", tmp_path / "new")
+    backend = LmdbBackend(tmp_path / "new", 0)
+    store = AuthStore(backend.auth)
+    assert (store.enabled, store.revision) == (True, 17)
+    found_users, found_roles = store.contents()
+    assert {user.name: user for user in found_users} == {user.name: user for user in users}
+    assert {role.name: role for role in found_roles} == {role.name: role for role in roles}
     backend.close()
 
 
