@@ -71,7 +71,7 @@ _REFUSED_IF_CORRUPT = (
 
 
 class Applier:
-    """`alarms` are those that are active, of any member."""
+    """`alarms` are those that are active, of any member; `own_alarms` those of them that end by themselves."""
 
     def __init__(
         self,
@@ -80,11 +80,13 @@ class Applier:
         auth: AuthStore,
         tokens: Tokens,
         alarms: set[AlarmMember],
+        own_alarms: set[AlarmMember],
         max_txn_ops: int,
     ) -> None:
         self.executor = Executor(mvcc, lessor, max_txn_ops)
         self.access = Access(auth, lessor.keys)
         self.alarms = alarms
+        self.own_alarms = own_alarms
         self._mvcc = mvcc
         self._lessor = lessor
         self._auth = auth
@@ -129,7 +131,12 @@ class Applier:
         active = {alarm.alarm for alarm in self.alarms}
         if AlarmType.CORRUPT in active and isinstance(request, _REFUSED_IF_CORRUPT):
             raise Corrupt
-        if AlarmType.NOSPACE in active and (isinstance(request, LeaseGrantRequest) or needs_space(request)):
+        if AlarmType.NOSPACE in active:
+            self.check_space(request)
+
+    def check_space(self, request: Request) -> None:
+        """Raise if the request could make the store grow."""
+        if isinstance(request, LeaseGrantRequest) or needs_space(request):
             raise NoSpace
 
     def _compact(self, request: CompactionRequest) -> CompactionResponse:
@@ -158,11 +165,14 @@ class Applier:
 
     def _alarm(self, request: AlarmRequest) -> AlarmResponse:
         alarm = AlarmMember(request.member_id, request.alarm)
-        if request.action == AlarmAction.ACTIVATE:
+        if request.action == AlarmAction.ACTIVATE and alarm.alarm != AlarmType.NONE:
+            if request.own and alarm not in self.alarms:
+                self.own_alarms.add(alarm)
             self.alarms.add(alarm)
             return AlarmResponse(alarms=(alarm,))
         if request.action == AlarmAction.DEACTIVATE and alarm in self.alarms:
             self.alarms.remove(alarm)
+            self.own_alarms.discard(alarm)
             return AlarmResponse(alarms=(alarm,))
         return AlarmResponse()
 

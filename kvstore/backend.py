@@ -53,6 +53,7 @@ class StoredState(msgspec.Struct, frozen=True, array_like=True):
     compact_revision: int = 0
     compacted: int = 0
     alarms: tuple[tuple[int, int], ...] = ()
+    own_alarms: tuple[tuple[int, int], ...] = ()
 
 
 class LmdbTable:

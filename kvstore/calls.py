@@ -175,7 +175,7 @@ class Calls:
         if request.action == AlarmAction.GET:
             await self.read_index()
             self._state().access.check(request, who)
-            return self._state().alarms()
+            return self._state().alarms(request.alarm)
         return await self._write(request, AlarmResponse, who)
 
     def alarms(self) -> AlarmResponse:

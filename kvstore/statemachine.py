@@ -101,16 +101,18 @@ class KVStateMachine:
         self._backend = LmdbBackend(self._path, self._quota)
         state = self._backend.state
         self._index, self._term = state.index, state.term
-        self._alarms = {AlarmMember(member, AlarmType(alarm)) for member, alarm in state.alarms}
+        self._alarms = _alarms(state.alarms)
+        own_alarms = _alarms(state.own_alarms)
         self._mvcc = Mvcc(self._backend, state.revision, state.compact_revision)
         self._compactor = Compactor(self._backend, self._mvcc.deleted, state.compacted)
         self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
         self._auth = AuthStore(self._backend.auth)
         self._tokens = Tokens()
         self._applier = Applier(
-            self._mvcc, self._lessor, self._auth, self._tokens, self._alarms, self._max_txn_ops
+            self._mvcc, self._lessor, self._auth, self._tokens, self._alarms, own_alarms, self._max_txn_ops
         )
         self._events: list[Event] = []
+        self._used = self._backend.size_in_use()
         self._uncommitted = 0
         self._committed_at = self._clock()
 
@@ -144,12 +146,18 @@ class KVStateMachine:
 
     def commit(self) -> None:
         """Bring all that is applied to disk now; a `write_snapshot` that follows has it."""
-        alarms = tuple(sorted((a.member_id, int(a.alarm)) for a in self._alarms))
-        mvcc = self._mvcc
+        mvcc, applier = self._mvcc, self._applier
         state = StoredState(
-            self._index, self._term, mvcc.revision, mvcc.compact_revision, self._compactor.done, alarms
+            self._index,
+            self._term,
+            mvcc.revision,
+            mvcc.compact_revision,
+            self._compactor.done,
+            _packed(applier.alarms),
+            _packed(applier.own_alarms),
         )
         self._backend.commit(state)
+        self._used = self._backend.size_in_use()
         self._uncommitted = 0
         self._committed_at = self._clock()
 
@@ -217,6 +225,8 @@ class KVStateMachine:
             check(request, self._max_txn_ops)
         if self._alarms:
             self._applier.check_alarms(request)
+        if self._used > self._quota:  # the alarm is on its way
+            self._applier.check_space(request)
 
     def lease_time_to_live(
         self, request: LeaseTimeToLiveRequest, who: Credentials | None = None
@@ -232,8 +242,10 @@ class KVStateMachine:
     def leases(self) -> LeaseLeasesResponse:
         return LeaseLeasesResponse(self.header(), tuple(self._lessor.ids()))
 
-    def alarms(self) -> AlarmResponse:
-        return AlarmResponse(self.header(), tuple(sorted(self._alarms, key=lambda a: (a.member_id, a.alarm))))
+    def alarms(self, type_: AlarmType = AlarmType.NONE) -> AlarmResponse:
+        """The active alarms, of one type or of all."""
+        wanted = (alarm for alarm in self._alarms if type_ in (AlarmType.NONE, alarm.alarm))
+        return AlarmResponse(self.header(), tuple(sorted(wanted, key=lambda a: (a.member_id, a.alarm))))
 
     @property
     def access(self) -> Access:
@@ -291,17 +303,26 @@ class KVStateMachine:
         return [LeaseExpireRequest(lease.id, lease.renewed_at) for lease in due if lease]
 
     def _space_alarm(self) -> list[AlarmRequest]:
+        """As the quota says. An alarm that somebody else raised is not this member's to end."""
         alarm = AlarmMember(self._member_id, AlarmType.NOSPACE)
-        used = self._backend.size_in_use()
+        used = self._used = self._backend.size_in_use()
         if alarm not in self._alarms and used > self._quota:
             log.warning("%s: %d bytes used of a quota of %d: no more writes", self._path, used, self._quota)
-            return [AlarmRequest(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE)]
-        if alarm in self._alarms and used < self._quota * _SPACE_IS_BACK:
+            return [AlarmRequest(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE, own=True)]
+        if alarm in self._applier.own_alarms and used < self._quota * _SPACE_IS_BACK:
             log.info("%s: space is back, %d bytes used of %d", self._path, used, self._quota)
-            return [AlarmRequest(AlarmAction.DEACTIVATE, self._member_id, AlarmType.NOSPACE)]
+            return [AlarmRequest(AlarmAction.DEACTIVATE, self._member_id, AlarmType.NOSPACE, own=True)]
         return []
 
     def _with_header(self, result: Outcome) -> Outcome:
         """The result's own revision, if it has one, under this member's name."""
         header: ResponseHeader = getattr(result, "header")  # noqa: B009
         return msgspec.structs.replace(result, header=self.header(header.revision))
+
+
+def _alarms(stored: tuple[tuple[int, int], ...]) -> set[AlarmMember]:
+    return {AlarmMember(member, AlarmType(alarm)) for member, alarm in stored}
+
+
+def _packed(alarms: set[AlarmMember]) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted((alarm.member_id, int(alarm.alarm)) for alarm in alarms))

@@ -257,9 +257,12 @@ class LeaseLeasesResponse(Value, frozen=True, gc=False):
 
 
 class AlarmRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """`own`: the member found it out itself, and will take it back itself."""
+
     action: AlarmAction
     member_id: int = 0
     alarm: AlarmType = AlarmType.NONE
+    own: bool = False
 
 
 class AlarmMember(Value, frozen=True, gc=False):

@@ -17,6 +17,7 @@ from kvstore.command import Command, Request, encode
 from kvstore.errors import (
     ClusterIDMismatch,
     Compacted,
+    Corrupt,
     DataCorrupt,
     DataDirLocked,
     DataDirUnusable,
@@ -27,13 +28,19 @@ from kvstore.errors import (
 )
 from kvstore.statemachine import KVStateMachine
 from kvstore.types import (
+    AlarmAction,
+    AlarmMember,
+    AlarmRequest,
+    AlarmType,
     CompactionRequest,
     DeleteRangeRequest,
     LeaseGrantRequest,
     LeaseKeepAliveRequest,
+    LeaseRevokeRequest,
     LeaseTimeToLiveRequest,
     PutRequest,
     RangeRequest,
+    TxnRequest,
 )
 
 
@@ -158,6 +165,73 @@ def test_a_full_quota_refuses_growth_until_space_is_back(tmp_path: Path) -> None
     store.settle()
     assert store(PutRequest(b"x"))[0].header.revision
     store.machine.close()
+
+
+NOSPACE = AlarmMember(2, AlarmType.NOSPACE)
+
+
+def test_no_more_than_a_batch_of_writes_gets_past_the_quota(tmp_path: Path) -> None:
+    store = Driver(tmp_path / "db", quota_bytes=2 << 20)
+    store(*(PutRequest(b"k%d" % n, bytes(100_000)) for n in range(40)))
+    store.machine.commit()
+    for request in (PutRequest(b"x"), TxnRequest(failure=(PutRequest(b"x"),)), LeaseGrantRequest(10, 9)):
+        with pytest.raises(NoSpace):
+            store.machine.check(request)
+    store.machine.check(DeleteRangeRequest(b"k"))
+    store.machine.check(TxnRequest(success=(DeleteRangeRequest(b"k"),)))
+    store.machine.close()
+
+
+def test_an_alarm_is_ended_by_whoever_raised_it(tmp_path: Path) -> None:
+    store = Driver(tmp_path / "db")
+    raised = AlarmRequest(AlarmAction.ACTIVATE, 2, AlarmType.NOSPACE)
+    assert store(raised, raised)[1].alarms == (NOSPACE,)
+    store.settle()
+    assert isinstance(store(PutRequest(b"x"))[0], NoSpace)
+    assert store.machine.alarms(AlarmType.CORRUPT).alarms == ()
+    assert store.machine.alarms(AlarmType.NOSPACE).alarms == store.machine.alarms().alarms == (NOSPACE,)
+    store.machine.close()
+    store = Driver(tmp_path / "db")
+    store.settle()
+    assert store.machine.alarms().alarms == (NOSPACE,)
+    ended = AlarmRequest(AlarmAction.DEACTIVATE, 2, AlarmType.NOSPACE)
+    assert [result.alarms for result in store(ended, ended)] == [(NOSPACE,), ()]
+    assert store(AlarmRequest(AlarmAction.ACTIVATE, 2, AlarmType.NONE))[0].alarms == ()
+    assert store(PutRequest(b"x"))[0].header.revision
+    store.machine.close()
+
+
+def test_an_alarm_of_its_own_ends_after_a_restart_too(tmp_path: Path) -> None:
+    store = Driver(tmp_path / "db", quota_bytes=1)
+    store(PutRequest(b"a"))
+    store.settle()
+    assert store.machine.alarms().alarms == (NOSPACE,)
+    store.machine.close()
+    store = Driver(tmp_path / "db")
+    store.settle()
+    assert store.machine.alarms().alarms == ()
+    store.machine.close()
+
+
+def test_with_diverged_members_nothing_is_changed(store: Driver) -> None:
+    store(PutRequest(b"a"), LeaseGrantRequest(1, 7), AlarmRequest(AlarmAction.ACTIVATE, 5, AlarmType.CORRUPT))
+    refused = (
+        PutRequest(b"a"),
+        DeleteRangeRequest(b"a"),
+        TxnRequest(success=(PutRequest(b"a"),)),
+        CompactionRequest(2),
+        LeaseGrantRequest(10, 8),
+        LeaseRevokeRequest(7),
+    )
+    assert {type(result) for result in store(*refused)} == {Corrupt}
+    with pytest.raises(Corrupt):
+        store.machine.check(PutRequest(b"a"))
+    store.now += 100
+    store.settle()
+    assert store.machine.leases().leases == (7,), "not even by time"
+    assert store.get(b"a") == b""
+    store(AlarmRequest(AlarmAction.DEACTIVATE, 5, AlarmType.CORRUPT))
+    assert store(PutRequest(b"a"))[0].header.revision == 3
 
 
 CHILD = """
