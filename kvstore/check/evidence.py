@@ -65,7 +65,7 @@ def gather(calls: list[Call], history: History) -> Evidence:
             if call.result.revision is None:
                 exact = False
             else:
-                owners[call.result.revision] = index
+                owners.setdefault(call.result.revision, index)
     hints = _hints(history)
     return Evidence(owners, read, hints, exact, max([last, *hints]))
 

@@ -25,7 +25,7 @@ def main() -> int:
     only = tuple(filter(None, options.faults.split(",")))
     failed = 0
     for seed in range(first, first + options.runs):
-        outcome = run(Plan(seed, options.seconds, only, program, options.keep))
+        outcome = run(Plan(seed, options.seconds, only, program, options.keep, options.keep_all))
         print(outcome.line(), flush=True)
         failed += not outcome.passed
         if not outcome.passed:
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", default="", help="only these: " + ",".join(kind.name for kind in FAULTS))
     parser.add_argument("--etcd", action="store_true", help="against a real etcd, to test the tests")
     parser.add_argument("--keep", type=Path, help="where failed runs leave history, page and logs")
+    parser.add_argument("--keep-all", action="store_true", help="keep that of runs that passed, too")
     return parser
 
 

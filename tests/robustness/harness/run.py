@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from kvstore.check.history import Put, Range, Watch
+from kvstore.check.history import History, Put, Range, Watch
 from kvstore.check.html import page
 from kvstore.check.report import report
 from kvstore.check.verdict import Verdict, check
@@ -60,6 +61,7 @@ class Plan:
     program: Sequence[str] = OURS
     keep: Path | None = None
     """Where a failed run leaves its history, its page and its logs."""
+    keep_all: bool = False
 
 
 @dataclass
@@ -70,6 +72,10 @@ class Outcome:
     verdict: Verdict | None = None
     kept: Path | None = None
     seconds: float = 0.0
+    recovery: float = 0.0
+    """Seconds from the end of the faults until every member serves."""
+    gap: float = 0.0
+    """The longest time in seconds without an acknowledged write."""
 
     @property
     def passed(self) -> bool:
@@ -85,7 +91,8 @@ class Outcome:
         )
         state = "pass" if self.passed else "FAIL"
         kept = f" kept in {self.kept}" if self.kept else ""
-        return f"{state} seed {self.plan.seed}: {size}, {self.seconds:.1f} s: {' '.join(self.faults) or '-'}{kept}"
+        times = f"gap {self.gap:.1f} s, recovery {self.recovery:.1f} s"
+        return f"{state} seed {self.plan.seed}: {size}, {times}: {' '.join(self.faults) or '-'}{kept}"
 
 
 def run(plan: Plan) -> Outcome:
@@ -99,12 +106,20 @@ def run(plan: Plan) -> Outcome:
     except Exception as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
     history = recorder.history()
+    outcome.gap = _longest_gap(history)
     outcome.verdict = check(history)
     outcome.seconds = time.monotonic() - started
-    if not outcome.passed:
+    if not outcome.passed or plan.keep_all:
         outcome.kept = _keep(plan, directory, recorder, outcome)
     shutil.rmtree(directory, ignore_errors=True)
     return outcome
+
+
+def _longest_gap(history: History) -> float:
+    written = sorted(
+        c.returned for c in history.calls if isinstance(c.request, Put) and c.outcome == "ok" and c.returned
+    )
+    return max((after - before for before, after in pairwise(written)), default=0) / 1e9
 
 
 def _keep(plan: Plan, directory: Path, recorder: Recorder, outcome: Outcome) -> Path:
@@ -221,7 +236,9 @@ class _Run:
 
     async def _afterwards(self) -> None:
         """All members serve again, agree, and have told every observer everything."""
+        healed = time.monotonic()
         await self._cluster.ready()
+        self._outcome.recovery = time.monotonic() - healed
         members = [m for m in self._cluster.members if not m.removed]
         last = Client(60, self._cluster.endpoints, self._recorder)
         for member in members:

@@ -25,14 +25,14 @@ def simulate(seed: int, calls: int = 50, *, revisions: bool = True, lost: float 
     return collect(store.records)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1 << 30), st.booleans())
 def test_a_right_store_passes(seed: int, revisions: bool) -> None:
     verdict = check(simulate(seed, revisions=revisions))
     assert verdict.passed, report(verdict)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1 << 30))
 def test_one_wrong_read_fails(seed: int) -> None:
     """A value nobody wrote, or a revision the key never had, in any answer that shows a key."""
@@ -63,7 +63,7 @@ def test_one_wrong_read_fails(seed: int) -> None:
     assert verdict.window is not None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1 << 30))
 def test_one_wrong_revision_of_a_write_fails(seed: int) -> None:
     history = simulate(seed)
@@ -78,7 +78,7 @@ def test_one_wrong_revision_of_a_write_fails(seed: int) -> None:
     assert not check(replace(history, calls=calls)).passed
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1 << 30))
 def test_a_lost_write_that_was_acknowledged_fails(seed: int) -> None:
     """Without revisions: the last read of a key shows what was there before an acknowledged put."""
@@ -95,7 +95,7 @@ def test_a_lost_write_that_was_acknowledged_fails(seed: int) -> None:
     assert check(collect(store.records)).passed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1 << 30), st.sampled_from(("drop", "twice", "swap", "value", "version", "prev")))
 def test_one_wrong_watch_event_fails(seed: int, damage: str) -> None:
     history = simulate(seed)
