@@ -1,8 +1,8 @@
 """The certificates of the client port: read from files, read again when these change, without a restart.
 
-gRPC asks `Certificates.grpc` at every handshake; `web` asks `Certificates.generation` now and then and opens its
-listener anew. Files that do not fit together (half written, say) leave what was there in use, with one warning.
-`--auto-tls` makes a self-signed certificate in the data directory.
+`port` asks for `generation` now and then and lets new connections in with what it finds. Files that do not fit
+together (half written, say) leave what was there in use, with one warning. `--auto-tls` makes a self-signed
+certificate in the data directory.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import datetime
 import logging
 import os
 import ssl
-import threading
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
-import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,6 +25,7 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 TLS_MINIMUM = {"": ssl.TLSVersion.TLSv1_2, "TLS1.2": ssl.TLSVersion.TLSv1_2, "TLS1.3": ssl.TLSVersion.TLSv1_3}
+Alpn = tuple[str, ...]
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -50,72 +48,58 @@ class Files:
 
 
 class Certificates:
-    """`generation` counts the versions that have been used. Its methods may be called from any thread."""
+    """`generation` counts the versions that have been used. Raises `BadCertificate` when made."""
 
     def __init__(self, files: Files, minimum: str = "") -> None:
         self._files = files
         self._minimum = TLS_MINIMUM[minimum]
-        self._lock = threading.Lock()
         self._checked = time.monotonic()
-        self._stamp, self._context, self._configuration = self._load()
-        self._seen = self._stamp
+        self._seen = self._stamp()
+        self._contexts: dict[Alpn, ssl.SSLContext] = {(): self._load(())}
         self._generation = 1
 
     @property
     def generation(self) -> int:
-        self._refresh()
+        now = time.monotonic()
+        if now - self._checked >= CHECK_SECONDS:
+            self._checked = now
+            self._refresh()
         return self._generation
 
-    def context(self) -> ssl.SSLContext:
-        """For HTTP; of the newest version."""
-        self._refresh()
-        return self._context
-
-    def grpc(self) -> grpc.ServerCredentials:
-        """Credentials that follow the files."""
-        return grpc.dynamic_ssl_server_credentials(
-            self._configuration,
-            self._newest,
-            require_client_authentication=self._files.ca is not None,
-        )
-
-    def _newest(self) -> Any:
-        self._refresh()
-        return self._configuration
+    def context(self, alpn: Alpn) -> ssl.SSLContext:
+        """Of the newest version that could be read."""
+        if alpn not in self._contexts:
+            self._contexts[alpn] = self._load(alpn)
+        return self._contexts[alpn]
 
     def _refresh(self) -> None:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._checked < CHECK_SECONDS:
-                return
-            self._checked = now
-            try:
-                stamp = self._files.stamp()
-                if stamp == self._seen:
-                    return
-                self._seen = stamp
-                self._stamp, self._context, self._configuration = self._load()
-            except (OSError, BadCertificate) as error:
-                log.warning("the certificates in use stay: %s", error)
-                return
-            self._generation += 1
-            log.info("certificates read again from %s", self._files.cert)
-
-    def _load(self) -> tuple[Stamp, ssl.SSLContext, Any]:
-        """Raises `BadCertificate`."""
-        files = self._files
         try:
-            stamp = files.stamp()
-            pair = (files.key.read_bytes(), files.cert.read_bytes())
-            roots = files.ca.read_bytes() if files.ca is not None else None
+            stamp = self._stamp()
+            if stamp == self._seen:
+                return
+            self._seen = stamp
+            self._contexts = {alpn: self._load(alpn) for alpn in self._contexts}
+        except BadCertificate as error:
+            log.warning("the certificates in use stay: %s", error)
+            return
+        self._generation += 1
+        log.info("certificates read again from %s", self._files.cert)
+
+    def _stamp(self) -> Stamp:
+        try:
+            return self._files.stamp()
         except OSError as error:
             raise BadCertificate(f"{error.filename}: {error.strerror}") from error
+
+    def _load(self, alpn: Alpn) -> ssl.SSLContext:
+        files = self._files
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = self._minimum
-        context.set_alpn_protocols(["http/1.1"])
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
         try:
-            context.load_cert_chain(files.cert, files.key)
-        except (ssl.SSLError, OSError) as error:
+            context.load_cert_chain(files.cert, files.key, password=_no_password)
+        except (ssl.SSLError, OSError, ValueError) as error:
             raise BadCertificate(
                 f"{files.cert} and {files.key} are no certificate and its key: {error}"
             ) from error
@@ -125,7 +109,12 @@ class Certificates:
             except (ssl.SSLError, OSError) as error:
                 raise BadCertificate(f"{files.ca} holds no certificates: {error}") from error
             context.verify_mode = ssl.CERT_REQUIRED
-        return stamp, context, grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
+        return context
+
+
+def _no_password() -> str:
+    """Else OpenSSL would ask on the terminal."""
+    raise ValueError("the key is encrypted")
 
 
 def self_signed(directory: Path, hosts: list[str], years: int) -> Files:

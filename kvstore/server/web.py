@@ -1,7 +1,7 @@
 """The HTTP/1.1 side of a member: the JSON gateway, health, version and metrics, as etcd serves them.
 
-`application` with routes is everything, for the client port; without, what `--listen-metrics-urls` serves. A listener
-is a TCP port, or a unix socket behind `front`; one with TLS is opened anew when the certificates change.
+`application` with routes is everything, for the client port; without, what `--listen-metrics-urls` serves. Connections
+come from `port`, or from `front`, which shares a port with gRPC.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -19,13 +19,9 @@ from kvstore.server import gateway
 from kvstore.server.health import Health, http_error, only_get
 from kvstore.server.metrics import CONTENT_TYPE, Metrics, minor
 
-if TYPE_CHECKING:
-    from kvstore.server.certificates import Certificates
-
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-HANDSHAKE_SECONDS = 10.0
 STOP_SECONDS = 1.0
 BODY_FACTOR = 2
 """JSON with base64 takes less than twice the bytes of the message it stands for."""
@@ -135,10 +131,10 @@ async def _no_page(request: web.Request) -> web.StreamResponse:
     return http_error("404 page not found", 404)
 
 
-class Listener:
-    """One application on one socket."""
+class WebServer:
+    """An application without a port: `connection` makes the protocol of one that was accepted."""
 
-    def __init__(self, app: web.Application, certificates: Certificates | None = None) -> None:
+    def __init__(self, app: web.Application) -> None:
         self._runner = web.AppRunner(
             app,
             handler_cancellation=True,
@@ -147,63 +143,14 @@ class Listener:
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
         )
-        self._certificates = certificates
-        self._server: asyncio.Server | None = None
-        self._follower: asyncio.Task[None] | None = None
 
-    async def start_unix(self, path: str) -> None:
-        async def listen() -> asyncio.Server:
-            return await asyncio.get_running_loop().create_unix_server(self._factory, path, **self._tls())
-
-        await self._start(listen)
-
-    async def start_tcp(self, host: str, port: int) -> int:
-        """The port that was bound. Raises OSError."""
-        bound = port
-
-        async def listen() -> asyncio.Server:
-            loop = asyncio.get_running_loop()
-            return await loop.create_server(self._factory, host, bound, **self._tls())
-
-        server = await self._start(listen)
-        bound = int(server.sockets[0].getsockname()[1])
-        return bound
-
-    async def stop(self) -> None:
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait([self._follower])
-        if self._server is not None:
-            self._server.close()
-        await self._runner.cleanup()
-
-    async def _start(self, listen: Callable[[], Awaitable[asyncio.Server]]) -> asyncio.Server:
+    async def start(self) -> None:
         await self._runner.setup()
-        server = self._server = await listen()
-        if self._certificates is not None:
-            self._follower = asyncio.get_running_loop().create_task(self._follow(self._certificates, listen))
-        return server
 
-    async def _follow(
-        self, certificates: Certificates, listen: Callable[[], Awaitable[asyncio.Server]]
-    ) -> None:
-        """Open the listener anew with certificates that changed; connections that are there stay."""
-        seen = certificates.generation
-        while True:
-            await asyncio.sleep(1.0)
-            if certificates.generation == seen:
-                continue
-            seen = certificates.generation
-            assert self._server is not None
-            self._server.close()
-            self._server = await listen()
-
-    def _factory(self) -> asyncio.Protocol:
+    def connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
         return cast(asyncio.Protocol, server())
 
-    def _tls(self) -> dict[str, Any]:
-        if self._certificates is None:
-            return {}
-        return {"ssl": self._certificates.context(), "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+    async def stop(self) -> None:
+        await self._runner.cleanup()
