@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Self
 
 KVSTORE = (sys.executable, "-m", "kvstore")
+_random = random.SystemRandom()
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -113,12 +115,16 @@ class Cluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ones, free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Different ones, free a moment ago, below those that the system gives to outgoing connections."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found += [port] if port not in found else []
+    return found
 
 
 def _healthy(endpoint: str) -> bool:

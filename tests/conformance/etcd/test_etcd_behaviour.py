@@ -1,0 +1,113 @@
+"""Recorded behaviour of etcd 3.6, replayed against three members of ours and against the real etcd of this machine.
+
+    corpus/grpc      what a gRPC client sees, by family
+    corpus/etcdctl   transcripts of etcdctl
+    replay.py        plays them; as it came with the recordings
+
+A replay mostly waits (for leases to end, for watches to stay silent), so the four run at the same time, each on a
+cluster of its own. `NOT_IN_ETCD` names what a real cluster is not asked, and why; ours is asked everything.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.kvstore_cluster import KVSTORE, Cluster
+from tests.support.tools import require_tool
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+HERE = Path(__file__).parent
+REPLAY_SECONDS = 100
+_DIVERGES = (
+    "one member refuses this transaction and the others apply it: etcd's members (3.4, 3.6) then differ"
+)
+NOT_IN_ETCD = {
+    "compact/txn-write-and-range": _DIVERGES,
+    "txn/write-and-future-range": _DIVERGES,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Names of scenarios that were skipped; `words` is all that the replay said."""
+
+    passed: int
+    failed: int
+    skipped: set[str]
+    words: str
+
+
+def replay(command: tuple[str, ...], flags: tuple[str, ...], corpus: str, directory: Path) -> Outcome:
+    directory.mkdir()
+    with Cluster(command, directory) as cluster:
+        files = sorted(map(str, (HERE / "corpus" / corpus).glob("*.jsonl")))
+        tool = [sys.executable, str(HERE / "replay.py"), "--endpoints", ",".join(cluster.endpoints)]
+        run = subprocess.run(
+            [*tool, *flags, *files], capture_output=True, text=True, timeout=REPLAY_SECONDS, check=False
+        )
+    return _outcome(run.stdout + run.stderr)
+
+
+def _outcome(words: str) -> Outcome:
+    counts = re.search(r"^(\d+) passed, (\d+) failed$", words, re.MULTILINE)
+    assert counts is not None, words
+    skipped = set(re.findall(r"^skip ([^:]+):", words, re.MULTILINE))
+    return Outcome(int(counts[1]), int(counts[2]), skipped, words)
+
+
+@pytest.fixture(scope="module")
+def replays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Future[Outcome]]]:
+    """(server, corpus) -> the outcome to be; all that this machine has the programs for."""
+    directory = tmp_path_factory.mktemp("etcd")
+    programs: dict[str, tuple[str, ...]] = {"kvstore": KVSTORE}
+    if (etcd := shutil.which("etcd")) is not None:
+        programs["etcd"] = (etcd,)
+    with ThreadPoolExecutor() as pool:
+        running = {}
+        for server, command in programs.items():
+            ask_all = ("--all",) if server == "kvstore" else ()
+            running[server, "grpc"] = pool.submit(
+                replay, command, ask_all, "grpc", directory / f"{server}-grpc"
+            )
+            if shutil.which("etcdctl") is not None:
+                running[server, "etcdctl"] = pool.submit(
+                    replay, command, ("--etcdctl",), "etcdctl", directory / f"{server}-etcdctl"
+                )
+        yield running
+
+
+@pytest.mark.parametrize("corpus", ["grpc", "etcdctl"])
+def test_ours_does_all_that_was_recorded(
+    replays: dict[tuple[str, str], Future[Outcome]], corpus: str
+) -> None:
+    if corpus == "etcdctl":
+        require_tool("etcdctl")
+    outcome = replays["kvstore", corpus].result()
+    assert (outcome.failed, outcome.skipped) == (0, set()), outcome.words
+    assert outcome.passed == _scenarios(corpus)
+
+
+@pytest.mark.parametrize("corpus", ["grpc", "etcdctl"])
+def test_the_recordings_are_true_of_etcd(
+    replays: dict[tuple[str, str], Future[Outcome]], corpus: str
+) -> None:
+    require_tool("etcd")
+    require_tool("etcdctl")
+    outcome = replays["etcd", corpus].result()
+    assert outcome.failed == 0, outcome.words
+    assert outcome.skipped <= NOT_IN_ETCD.keys(), outcome.words
+    assert outcome.passed + len(outcome.skipped) == _scenarios(corpus)
+
+
+def _scenarios(corpus: str) -> int:
+    return sum(len(file.read_text().splitlines()) for file in (HERE / "corpus" / corpus).glob("*.jsonl"))
