@@ -26,6 +26,7 @@ from kvstore.auth.types import (
     AuthUserDeleteRequest,
 )
 from kvstore.command import Command, Request
+from kvstore.corruption import Comparison, Point
 from kvstore.errors import (
     AuthFailed,
     AuthNotEnabled,
@@ -48,6 +49,9 @@ from kvstore.types import (
     CompactionRequest,
     CompactionResponse,
     DeleteRangeRequest,
+    HashCheckRequest,
+    HashCheckResponse,
+    HashReportRequest,
     LeaseExpireRequest,
     LeaseGrantRequest,
     LeaseGrantResponse,
@@ -85,6 +89,7 @@ class Applier:
     ) -> None:
         self.executor = Executor(mvcc, lessor, max_txn_ops)
         self.access = Access(auth, lessor.keys)
+        self.comparison = Comparison()
         self.alarms = alarms
         self.own_alarms = own_alarms
         self._mvcc = mvcc
@@ -119,6 +124,12 @@ class Applier:
                 return self._lease_expire(request)
             case AlarmRequest():
                 return self._alarm(request)
+            case HashCheckRequest():
+                self.comparison.begin(Point(index, self._mvcc.revision, self._mvcc.compact_revision))
+                return HashCheckResponse()
+            case HashReportRequest():
+                self.comparison.report(request)
+                return HashCheckResponse()
             case AuthenticateRequest():
                 return self._authenticate(request, index, now)
             case _ if isinstance(request, AuthCommand):
@@ -169,6 +180,8 @@ class Applier:
             if request.own and alarm not in self.alarms:
                 self.own_alarms.add(alarm)
             self.alarms.add(alarm)
+            if alarm.alarm == AlarmType.CORRUPT:
+                self.comparison.end()  # so that a later leader does not raise it again
             return AlarmResponse(alarms=(alarm,))
         if request.action == AlarmAction.DEACTIVATE and alarm in self.alarms:
             self.alarms.remove(alarm)

@@ -11,15 +11,19 @@ commit has synced that page as well. Therefore `durable` is the state *before* t
 or another commit. MDB_NOSYNC and MDB_WRITEMAP are not used: the first may leave a state that mixes both,
 the second turns a full disk into SIGBUS.
 
-One process per directory (`LOCK`). All calls but `copy` come from one thread.
+One process per directory (`LOCK`). All calls but `copy` and those of a `View` come from one thread.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import shutil
+import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +44,7 @@ _FORMER_TABLES = ("live", "deleted")
 STATE_KEY = b"state"
 _SMALLEST_MAP = 16 << 30
 """Bytes of address space, not of memory or disk: the file grows as it is written."""
+_VIEW_BATCH = 1000
 _ROOM_FOR_A_WRITE = 1 << 20
 """Bytes: a disk with less is full for LMDB, which writes many pages at once."""
 
@@ -113,6 +118,45 @@ class LmdbTable:
         return int(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"])
 
 
+class View:
+    """The state of one commit, standing still while others go on; for one thread, in batches.
+
+    `end` may be called from another thread, and must be before the database is closed under it.
+    """
+
+    def __init__(self, env: Any, table: LmdbTable) -> None:
+        self._lock = threading.Lock()
+        self._txn: Any = env.begin()
+        self._db = table.db
+
+    def scan(self, start: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As `Table.scan`, leaving the interpreter to other threads now and then. Raises `Stopped`."""
+        batch: list[tuple[bytes, bytes]] = []
+        while True:
+            batch = self._batch(start, end)
+            yield from batch
+            if len(batch) < _VIEW_BATCH:
+                return
+            start = batch[-1][0] + b"\0"
+            time.sleep(0.001)
+
+    def _batch(self, start: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
+        with self._lock:
+            if self._txn is None:
+                raise Stopped
+            with self._txn.cursor(self._db) as cursor:
+                if not cursor.set_range(start):
+                    return []
+                items = itertools.islice(cursor.iternext(), _VIEW_BATCH)
+                return list(itertools.takewhile(lambda item: item[0] < end, items) if end else items)
+
+    def end(self) -> None:
+        with self._lock:
+            if self._txn is not None:
+                self._txn.abort()
+                self._txn = None
+
+
 class LmdbBackend:
     """The tables, their commits and copies.
 
@@ -144,6 +188,7 @@ class LmdbBackend:
             max_dbs=len(TABLES) + len(_FORMER_TABLES),
             metasync=False,
         )
+        self._views: weakref.WeakSet[View] = weakref.WeakSet()
         self._page_size = int(self._env.stat()["psize"])
         self._tables = [LmdbTable(self._env.open_db(name.encode())) for name in TABLES]
         self.history, self.leases, self.attached, self.meta, self.auth = self._tables
@@ -187,6 +232,12 @@ class LmdbBackend:
             self._env.sync(True)
             self.durable = self.state
 
+    def view_history(self) -> View:
+        """The last commit's history, for another thread."""
+        view = View(self._env, self.history)
+        self._views.add(view)
+        return view
+
     def copy(self, directory: Path) -> None:
         """Copy the last committed state, without free pages, while others read and write. Any thread."""
         with translated(directory):
@@ -206,6 +257,8 @@ class LmdbBackend:
 
     def close(self) -> None:
         """Drop what is not committed and release the directory."""
+        for view in list(self._views):
+            view.end()
         self._txn.abort()
         self._env.close()
         os.close(self._lock)

@@ -20,6 +20,8 @@ from kvstore.types import (
     AlarmRequest,
     CompactionRequest,
     DeleteRangeRequest,
+    HashCheckRequest,
+    HashReportRequest,
     LeaseExpireRequest,
     LeaseGrantRequest,
     LeaseKeepAliveRequest,
@@ -38,6 +40,8 @@ Request = (
     | LeaseKeepAliveRequest
     | LeaseExpireRequest
     | AlarmRequest
+    | HashCheckRequest
+    | HashReportRequest
     | AuthenticateRequest
     | AuthCommand
 )

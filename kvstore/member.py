@@ -21,7 +21,7 @@ import asyncio
 import logging
 import random
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
 from kvstore.calls import Calls
 from kvstore.errors import NoLeader, RequestTimeout, Stopped, StoreError
+from kvstore.inspector import Inspector
 from kvstore.raft import identity
 from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
@@ -50,6 +51,7 @@ HOUSEKEEPING_SECONDS = 0.5
 class MemberConfig:
     """Times in seconds, sizes in bytes. `initial_cluster`: name -> (host, port) of every member.
 
+    `corrupt_check_time`: how often the leader has the members' data compared; 0 is never.
     `cluster_token` tells clusters with the same member names apart; every incarnation needs its own.
     """
 
@@ -65,6 +67,7 @@ class MemberConfig:
     unsafe_no_fsync: bool = False
     max_request_bytes: int = 1_572_864
     snapshot_count: int = 5000
+    corrupt_check_time: float = 0.0
 
     @property
     def request_timeout(self) -> float:
@@ -96,7 +99,7 @@ class Member(Calls):
         self._wanted = identity.identity(config.name, names, token)
         self._machine: KVStateMachine | None = None
         self._engine: Engine | None = None
-        self._housekeeper: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._streams: weakref.WeakSet[WatchStream] = weakref.WeakSet()
         self._callbacks: list[Callable[[int | None], None]] = []
 
@@ -128,13 +131,18 @@ class Member(Calls):
             machine.close()
             raise
         self._machine, self._engine = machine, engine
-        self._housekeeper = asyncio.get_running_loop().create_task(self._keep_house(), name="housekeeping")
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._keep_house(), name="housekeeping"),
+            loop.create_task(Inspector(self, config.corrupt_check_time).run(), name="inspector"),
+        ]
 
     async def stop(self) -> None:
-        if self._housekeeper is not None:
-            self._housekeeper.cancel()
-            await asyncio.wait([self._housekeeper])
-            self._housekeeper = None
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+            self._tasks.clear()
         engine, machine = self._engine, self._machine
         for stream in list(self._streams):
             stream.stop()
@@ -260,7 +268,22 @@ class Member(Calls):
             yield chunk
 
     async def hash_kv(self, revision: int = 0) -> HashKVResponse:
-        return self._state().hash_kv(revision)
+        return await asyncio.to_thread(self._state().hash_kv(revision))
+
+    async def check_data(self, timeout: float) -> None:
+        """Compare this member's data with the others'. Raises `DataCorrupt` if this one is wrong."""
+        await Inspector(self, 0).check(timeout)
+
+    # What the inspector needs.
+
+    def inspected(self) -> KVStateMachine:
+        return self._state()
+
+    def voters(self) -> Collection[int]:
+        return self._names.keys()
+
+    async def propose(self, command: bytes) -> object:
+        return await self._running().propose(command, self.config.request_timeout)
 
     # Inside.
 

@@ -28,6 +28,7 @@ from kvstore.auth.types import AuthAnswer, AuthQuery, Credentials
 from kvstore.backend import LmdbBackend, StoredState
 from kvstore.command import Command, decode, encode
 from kvstore.command import Request as CommandRequest
+from kvstore.corruption import Comparison
 from kvstore.errors import InvalidArgument, StoreError
 from kvstore.lease import Lessor
 from kvstore.mvcc.compaction import Compactor
@@ -264,13 +265,42 @@ class KVStateMachine:
         """The user whom this member knows by the token."""
         return self._tokens.user(token, self._clock())
 
-    def hash_kv(self, revision: int = 0) -> HashKVResponse:
-        """The same on every member that has applied `revision` (0: the latest) and compacted alike."""
+    def hash_kv(self, revision: int = 0) -> Callable[[], HashKVResponse]:
+        """For a thread: the hash is the same on every member that has applied `revision` (0: the latest)
+        and compacted alike. Raises what is wrong with the revision at once, `Stopped` in the thread."""
         self._mvcc.check_revision(revision)
         at = revision if revision > 0 else self._mvcc.revision
-        compact_revision = self._mvcc.compact_revision
-        value = hash_kv(self._backend, at, compact_revision)
-        return HashKVResponse(self.header(), value, compact_revision, at)
+        header, compact_revision = self.header(), self._mvcc.compact_revision
+        run = self._hasher(at, compact_revision)
+        return lambda: HashKVResponse(header, run(), compact_revision, at)
+
+    def hash_due(self) -> tuple[int, Callable[[], int]] | None:
+        """The Raft index of a check of all members' data, and how to hash this one's, in a thread."""
+        comparison = self._applier.comparison
+        point = comparison.point
+        if point is None or comparison.is_hashed:
+            return None
+        comparison.is_hashed = True
+        if point.compact_revision != self._mvcc.compact_revision:
+            return None  # what was there at that point is not any more; the next check will do
+        return point.index, self._hasher(point.revision, point.compact_revision)
+
+    def _hasher(self, revision: int, compact_revision: int) -> Callable[[], int]:
+        self.commit()
+        reclaimed, view = self._compactor.done, self._backend.view_history()
+
+        def run() -> int:
+            try:
+                return hash_kv(view.scan, revision, compact_revision, reclaimed)
+            finally:
+                view.end()
+
+        return run
+
+    @property
+    def comparison(self) -> Comparison:
+        """The check of all members' data that is under way."""
+        return self._applier.comparison
 
     def size(self) -> int:
         return self._backend.size()

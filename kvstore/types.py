@@ -331,6 +331,24 @@ class StatusResponse(Value, frozen=True, gc=False):
     db_size_quota: int = 0
 
 
+class HashCheckRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=40):
+    """Every member is to report a hash of its data as of this entry."""
+
+
+class HashReportRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=41):
+    """A member's hash at the `HashCheckRequest` that is at Raft index `index`."""
+
+    member_id: int
+    index: int
+    hash: int
+
+
+class HashCheckResponse(Value, frozen=True, gc=False):
+    """Of both."""
+
+    header: ResponseHeader = NO_HEADER
+
+
 class HashKVResponse(Value, frozen=True, gc=False):
     """`hash` is of all that can be read at `hash_revision` and before, back to `compact_revision`."""
 

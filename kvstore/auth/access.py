@@ -27,6 +27,8 @@ from kvstore.types import (
     AlarmAction,
     AlarmRequest,
     DeleteRangeRequest,
+    HashCheckRequest,
+    HashReportRequest,
     LeaseRevokeRequest,
     LeaseTimeToLiveRequest,
     PutRequest,
@@ -65,6 +67,8 @@ class Access:
             case AuthenticateRequest():
                 pass  # whoever can log in may
             case AlarmRequest() if request.action != AlarmAction.GET:
+                self.require_root(who)
+            case HashCheckRequest() | HashReportRequest():
                 self.require_root(who)
             case _ if isinstance(request, AuthCommand | AuthQuery):
                 self._check_auth(request, who)
