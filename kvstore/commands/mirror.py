@@ -1,6 +1,8 @@
 """`kvstore mirror --source A --dest B`: keep B's keys what A's are; either may be a real etcd.
 
-Leases are not taken over: a mirrored key stays until the source's is gone, as with etcdctl make-mirror.
+Changes arrive in the order of the source's revisions, whole revisions at a time. Several may share one of the
+destination's when much is to be copied, unless `--strict-revisions` is given. Leases are not taken over: a
+mirrored key stays until the source's is gone, as with etcdctl make-mirror.
 """
 
 from __future__ import annotations
@@ -43,6 +45,12 @@ def mirror(
         bool, typer.Option("--overwrite", help="The destination may have keys; others than the source's go.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Copy, then end instead of following.")] = False,
+    strict_revisions: Annotated[
+        bool,
+        typer.Option(
+            "--strict-revisions", help="A revision there for each one here, however many there are: slower."
+        ),
+    ] = False,
     source_cacert: OptionalFile = None,
     source_cert: OptionalFile = None,
     source_key: OptionalFile = None,
@@ -70,6 +78,7 @@ def mirror(
         state,
         overwrite,
         once,
+        strict_revisions,
     )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     asyncio.run(_until_interrupted(mirror(plan)))

@@ -1,91 +1,36 @@
-"""Snapshots exchanged with a real etcd, both ways, by our commands and by etcdctl."""
+"""Snapshots and mirrors between our store and a real etcd, both ways, by our commands and by etcdctl."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import dataclasses
 import json
 import os
-import socket
+import signal
 import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from kvstore.member import Member, MemberConfig
-from kvstore.types import DeleteRangeRequest, LeaseGrantRequest, PutRequest, RangeRequest, TxnRequest
+from tests.support.kvstore_cluster import KVSTORE, Cluster
 from tests.support.local_cluster import eventually
 from tests.support.tools import require_tool
 
 pytestmark = pytest.mark.e2e
 
 SECONDS = 30.0
+BUMP = 100
 KeyValues = dict[bytes, tuple[bytes, int, int, int, int]]
 """key -> value, create revision, mod revision, version, lease."""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def free_address() -> str:
-    return f"127.0.0.1:{free_port()}"
-
-
-class Etcd:
-    """One real etcd."""
-
-    def __init__(self, directory: Path, name: str = "m1") -> None:
-        self.directory, self.name = directory, name
-        self.client = f"http://{free_address()}"
-        self.peer = f"http://{free_address()}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def cluster_flags(self) -> list[str]:
-        peers = ("--initial-cluster", f"{self.name}={self.peer}", "--initial-advertise-peer-urls", self.peer)
-        return ["--name", self.name, "--data-dir", str(self.directory), *peers]
-
-    def start(self) -> None:
-        command = [require_tool("etcd"), *self.cluster_flags, "--listen-peer-urls", self.peer]
-        command += ["--listen-client-urls", self.client, "--advertise-client-urls", self.client]
-        with open(self.directory.with_suffix(".log"), "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        eventually(
-            lambda: etcdctl(self, "endpoint", "health", check=False).returncode == 0, "etcd is healthy"
-        )
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(SECONDS)
-            self.process = None
-
-
-@pytest.fixture
-def etcd(tmp_path: Path) -> Iterator[Etcd]:
-    etcd = Etcd(tmp_path / "etcd")
-    try:
-        etcd.start()
-        yield etcd
-    finally:
-        etcd.stop()
-
-
-def etcdctl(etcd: Etcd | None, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    where = ["--endpoints", etcd.client] if etcd else []
+def etcdctl(cluster: Cluster | None, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    where = ["--endpoints", cluster.endpoints[0]] if cluster else []
     return run([require_tool("etcdctl"), *where, *arguments], check=check)
 
 
 def kvstore(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from kvstore.commands.snapshot import main; sys.exit(main(sys.argv[2:]))"
-    return run([sys.executable, "-c", code, *arguments], check=check)
+    return run([*KVSTORE, *arguments], check=check)
 
 
 def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[str]:
@@ -95,163 +40,199 @@ def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def fill(etcd: Etcd) -> None:
-    """Several versions, a deletion, a lease, a transaction, large and empty values, a compaction."""
-    lease = etcdctl(etcd, "lease", "grant", "3600").stdout.split()[1]
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three members of ours, filled."""
+    with Cluster(KVSTORE, tmp_path_factory.mktemp("ours"), flags=("--unsafe-no-fsync",)) as cluster:
+        fill(cluster)
+        yield cluster
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[Cluster]:
+    """One real etcd, filled."""
+    (tmp_path / "etcd").mkdir()
+    with Cluster((require_tool("etcd"),), tmp_path / "etcd", size=1) as cluster:
+        fill(cluster)
+        yield cluster
+
+
+def fill(cluster: Cluster) -> None:
+    """Several versions, a deletion, a lease, large and empty values, a compaction, a user."""
+    lease = etcdctl(cluster, "lease", "grant", "3600").stdout.split()[1]
     for number in range(20):
-        etcdctl(etcd, "put", f"/a/{number % 8}", "v" * (number * 1000))
-    etcdctl(etcd, "put", "/leased", "yes", f"--lease={lease}")
-    etcdctl(etcd, "put", "/empty", "")
-    etcdctl(etcd, "del", "/a/3")
-    etcdctl(etcd, "put", "/a/4", "after")
-    etcdctl(etcd, "compaction", "12")
+        etcdctl(cluster, "put", f"/a/{number % 8}", "v" * (number * 1000))
+    etcdctl(cluster, "put", "/leased", "yes", f"--lease={lease}")
+    etcdctl(cluster, "put", "/empty", "")
+    etcdctl(cluster, "del", "/a/3")
+    etcdctl(cluster, "put", "/a/4", "after")
+    etcdctl(cluster, "compaction", "12")
+    etcdctl(cluster, "user", "add", "anna:secret")
+    etcdctl(cluster, "role", "add", "reader")
+    etcdctl(cluster, "role", "grant-permission", "reader", "read", "/a/", "/a0")
+    etcdctl(cluster, "user", "grant-role", "anna", "reader")
 
 
-def all_of(etcd: Etcd) -> KeyValues:
-    kvs = json.loads(etcdctl(etcd, "get", "", "--prefix", "-w", "json").stdout).get("kvs", [])
-    return {_bytes(kv, "key"): _known(kv) for kv in kvs}
+def all_of(cluster: Cluster) -> KeyValues:
+    kvs = json.loads(etcdctl(cluster, "get", "", "--prefix", "-w", "json").stdout).get("kvs", [])
+    found = {}
+    for kv in kvs:
+        key, value = (base64.b64decode(kv.get(field, "")) for field in ("key", "value"))
+        found[key] = (value, kv["create_revision"], kv["mod_revision"], kv["version"], kv.get("lease", 0))
+    return found
 
 
-def _known(kv: dict[str, Any]) -> tuple[bytes, int, int, int, int]:
-    value, lease = _bytes(kv, "value"), kv.get("lease", 0)
-    return value, kv["create_revision"], kv["mod_revision"], kv["version"], lease
+def revision(cluster: Cluster) -> int:
+    found: int = json.loads(etcdctl(cluster, "get", "none", "-w", "json").stdout)["header"]["revision"]
+    return found
 
 
-def _bytes(kv: dict[str, Any], field: str) -> bytes:
-    return base64.b64decode(kv.get(field, ""))
+def require_same(restored: Cluster, before: KeyValues, at: int) -> None:
+    """Keys with all their fields, the past, leases, users; and it can be written."""
+    assert all_of(restored) == before
+    past = etcdctl(restored, "get", "/a/3", "--rev", str(at - 2), "--print-value-only").stdout
+    assert past.strip() == "v" * 19_000
+    assert etcdctl(restored, "get", "/a/3", "--rev", str(at - 1)).stdout == ""
+    assert "has been compacted" in etcdctl(restored, "get", "/a/3", "--rev", "11", check=False).stderr
+    assert f"{before[b'/leased'][-1]:016x}" in etcdctl(restored, "lease", "list").stdout
+    assert "Roles: reader" in etcdctl(restored, "user", "get", "anna").stdout
+    assert "[/a/, /a0)" in etcdctl(restored, "role", "get", "reader").stdout
+    assert etcdctl(restored, "put", "more", "1").stdout == "OK\n"
 
 
-async def all_of_member(member: Member) -> KeyValues:
-    kvs = (await member.range(RangeRequest(b"\0", b"\0"))).kvs
-    return {kv.key: (kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease) for kv in kvs}
+def restore_flags(cluster: Cluster, number: int = 0) -> list[str]:
+    members = ",".join(f"{name}={url}" for name, url in zip(cluster.names, cluster.peers, strict=True))
+    name = cluster.names[number]
+    return [
+        f"--name={name}",
+        f"--data-dir={cluster.directory / name}",
+        f"--initial-cluster={members}",
+        f"--initial-advertise-peer-urls={cluster.peers[number]}",
+    ]
 
 
-def with_member(directory: Path, test: Callable[[Member], Awaitable[None]]) -> None:
-    """`test` with a running member m1 on this data directory."""
-
-    async def main() -> None:
-        address = ("127.0.0.1", free_port())
-        config = MemberConfig("m1", directory, {"m1": address}, address, "new", unsafe_no_fsync=True)
-        member = Member(dataclasses.replace(config, heartbeat_interval=0.05, election_timeout=0.3))
-        await member.start()
-        try:
-            await member.wait_leader(10)
-            await test(member)
-        finally:
-            await member.stop()
-
-    asyncio.run(main())
+def test_our_snapshot_becomes_an_etcd(tmp_path: Path, ours: Cluster) -> None:
+    before, at, file = all_of(ours), revision(ours), str(tmp_path / "file")
+    etcdctl(ours, "snapshot", "save", file)
+    assert etcdctl(None, "snapshot", "status", file).stdout == kvstore("snapshot", "status", file).stdout
+    restored = Cluster((require_tool("etcd"),), tmp_path, size=1)
+    etcdctl(None, "snapshot", "restore", file, *restore_flags(restored))
+    with restored:
+        assert revision(restored) == at
+        require_same(restored, before, at)
 
 
 @pytest.mark.parametrize("saver", ["etcdctl", "kvstore"])
-def test_a_snapshot_of_etcd_becomes_our_member(tmp_path: Path, etcd: Etcd, saver: str) -> None:
-    fill(etcd)
-    file = tmp_path / "file"
+def test_a_snapshot_of_etcd_becomes_our_cluster(tmp_path: Path, etcd: Cluster, saver: str) -> None:
+    before, at, file = all_of(etcd), revision(etcd), str(tmp_path / "file")
     if saver == "etcdctl":
-        etcdctl(etcd, "snapshot", "save", str(file))
+        etcdctl(etcd, "snapshot", "save", file)
     else:
-        assert "Snapshot saved" in kvstore("snapshot", "save", str(file), "--endpoints", etcd.client).stdout
-    assert (
-        kvstore("snapshot", "status", str(file)).stdout
-        == etcdctl(None, "snapshot", "status", str(file)).stdout
-    )
-    before = all_of(etcd)
-    etcd.directory = tmp_path / "ours"
-    kvstore(
-        "snapshot", "restore", str(file), *etcd.cluster_flags, "--bump-revision", "100", "--no-mark-compacted"
-    )
-
-    async def test(member: Member) -> None:
-        assert await all_of_member(member) == before
-        revision = max(mod for _, _, mod, _, _ in before.values())
-        assert member.revision() == revision + 100
-        assert member.compact_revision() == 12
-        old = await member.range(RangeRequest(b"/a/3", revision=revision - 2))
-        assert old.kvs[0].value == b"v" * 19_000
-        (lease,) = (await member.leases()).leases
-        assert before[b"/leased"][-1] == lease
-
-    with_member(tmp_path / "ours", test)
+        done = kvstore("snapshot", "save", file, "--endpoints", f"127.0.0.1:1,{etcd.endpoints[0]}")
+        assert done.stdout == f"Snapshot saved at {file}\n"
+    assert kvstore("snapshot", "status", file).stdout == etcdctl(None, "snapshot", "status", file).stdout
+    size = 3 if saver == "etcdctl" else 1
+    restored = Cluster(KVSTORE, tmp_path, size=size, flags=("--unsafe-no-fsync",))
+    for number in range(size):
+        flags = [*restore_flags(restored, number), f"--bump-revision={BUMP}", "--no-mark-compacted"]
+        kvstore("snapshot", "restore", file, *flags)
+    with restored:
+        assert revision(restored) == at + BUMP
+        require_same(restored, before, at)
 
 
-def test_our_snapshot_becomes_an_etcd(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    before: KeyValues = {}
+def test_our_snapshot_becomes_our_cluster_with_the_past_closed(tmp_path: Path, ours: Cluster) -> None:
+    before, at, file = all_of(ours), revision(ours), str(tmp_path / "file")
+    kvstore("snapshot", "save", file, "--endpoints", ours.endpoints[1])
+    restored = Cluster(KVSTORE, tmp_path, size=1, flags=("--unsafe-no-fsync",))
+    kvstore("snapshot", "restore", file, *restore_flags(restored))
+    with restored:
+        assert all_of(restored) == before
+        assert revision(restored) > at + 1_000_000
+        assert "compacted" in etcdctl(restored, "get", "/a/4", "--rev", str(at), check=False).stderr
 
-    async def test(member: Member) -> None:
-        lease = (await member.lease_grant(LeaseGrantRequest(3600))).id
-        for number in range(300):
-            await member.put(PutRequest(b"/a/%d" % (number % 100), b"v" * (number * 50)))
-        await member.put(PutRequest(b"/leased", b"yes", lease))
-        await member.txn(TxnRequest(success=(PutRequest(b"/t/1", b""), PutRequest(b"/t/2", b"2"))))
-        await member.delete_range(DeleteRangeRequest(b"/a/5", b"/a/6"))
-        before.update(await all_of_member(member))
-        with open(file, "wb") as out:  # noqa: ASYNC230
-            async for chunk in member.export():
-                out.write(chunk.data)
 
-    with_member(tmp_path / "ours", test)
-    assert (
-        etcdctl(None, "snapshot", "status", str(file)).stdout
-        == kvstore("snapshot", "status", str(file)).stdout
-    )
-    etcd = Etcd(tmp_path / "etcd")
-    etcdctl(None, "snapshot", "restore", str(file), *etcd.cluster_flags)
+def test_members_of_different_snapshots_do_not_form_a_cluster(tmp_path: Path, ours: Cluster) -> None:
+    restored = Cluster(KVSTORE, tmp_path, size=2)
+    for number in range(2):
+        file = str(tmp_path / f"file{number}")
+        kvstore("snapshot", "save", file, "--endpoints", ours.endpoints[0])
+        etcdctl(ours, "put", "/between", "1")
+        kvstore("snapshot", "restore", file, *restore_flags(restored, number))
     try:
-        etcd.start()
-        assert all_of(etcd) == before
-        revision = 1 + max(mod for _, _, mod, _, _ in before.values())  # the deletion is the last
-        assert f'"revision":{revision}' in etcdctl(etcd, "get", "none", "-w", "json").stdout
-        old = etcdctl(etcd, "get", "/a/5", "--rev", str(revision), "--print-value-only").stdout
-        assert old.strip() == ""
-        old = etcdctl(etcd, "get", "/a/5", "--rev", str(revision - 1), "--print-value-only").stdout
-        assert old.strip() == "v" * 205 * 50
-        assert len(etcdctl(etcd, "lease", "list").stdout.splitlines()) == 2
-        assert etcdctl(etcd, "put", "more", "1").stdout == "OK\n"
+        for number in range(2):
+            restored.start(number)
+        eventually(lambda: "refused a connection" in restored.log(0) + restored.log(1), "a refusal")
+        assert etcdctl(restored, "put", "a", "1", "--command-timeout=2s", check=False).returncode != 0
     finally:
-        etcd.stop()
+        restored.stop()
 
 
-def test_damaged_files_are_refused_by_name(tmp_path: Path, etcd: Etcd) -> None:
-    fill(etcd)
+def test_damaged_files_are_refused_by_name(tmp_path: Path, ours: Cluster) -> None:
     file = tmp_path / "file"
-    etcdctl(etcd, "snapshot", "save", str(file))
+    etcdctl(ours, "snapshot", "save", str(file))
     whole = file.read_bytes()
-    for damaged in (whole[:-1000], whole[:5000], whole[:9000] + b"x" + whole[9001:], b""):
+    for damaged in (whole[:-1000], whole[:9000] + b"x" + whole[9001:]):
         file.write_bytes(damaged)
-        etcd.directory = tmp_path / "ours"
-        for command in (["status", str(file)], ["restore", str(file), *etcd.cluster_flags]):
+        target = Cluster(KVSTORE, tmp_path, size=1)
+        for command in (["status", str(file)], ["restore", str(file), *restore_flags(target)]):
             done = kvstore("snapshot", *command, check=False)
             assert done.returncode == 1
             assert done.stderr.startswith(f"Error: {file}: ")
             assert "Traceback" not in done.stderr
-        assert not any(etcd.directory.iterdir())
+        assert not any((tmp_path / target.names[0]).iterdir())
 
 
-def test_preview_names_what_would_change(tmp_path: Path, etcd: Etcd) -> None:
-    fill(etcd)
-    file = tmp_path / "file"
-    kvstore("snapshot", "save", str(file), "--endpoints", etcd.client)
+def test_preview_names_what_would_change(tmp_path: Path, etcd: Cluster, ours: Cluster) -> None:
+    file = str(tmp_path / "file")
+    kvstore("snapshot", "save", file, "--endpoints", etcd.endpoints[0])
     etcdctl(etcd, "put", "/a/1", "other")
     etcdctl(etcd, "put", "/new/x/y", "1")
     etcdctl(etcd, "del", "/leased")
-    shown = kvstore(
-        "snapshot", "restore", str(file), "--preview", "--endpoints", etcd.client, "-w", "json"
-    ).stdout
-    found = json.loads(shown)
+    preview = ("snapshot", "restore", file, "--preview", "-w", "json", "--endpoints")
+    found = json.loads(kvstore(*preview, etcd.endpoints[0]).stdout)
     assert (found["liveRevision"] - found["snapshotRevision"], found["unchanged"]) == (3, 7)
     assert found["prefixes"] == [
         {"prefix": "/", "vanish": 0, "change": 0, "return": 1},
         {"prefix": "/a/", "vanish": 0, "change": 1, "return": 0},
         {"prefix": "/new/x/", "vanish": 1, "change": 0, "return": 0},
     ]
-    etcd.stop()
-    other = Etcd(tmp_path / "other")
+    assert "another cluster" in kvstore(*preview, ours.endpoints[0], check=False).stderr
+
+
+def test_a_mirror_follows_both_ways_and_resumes(tmp_path: Path, ours: Cluster, etcd: Cluster) -> None:
+    for number, (source, target) in enumerate(((ours, etcd), (etcd, ours))):
+        prefix, state = f"/m{number}/", str(tmp_path / f"state{number}")
+        command = [*KVSTORE, "mirror", "--source", ",".join(source.endpoints), "--dest", target.endpoints[0]]
+        command += [
+            "--prefix",
+            prefix,
+            "--dest-prefix",
+            "/copy" + prefix,
+            "--state",
+            state,
+            "--strict-revisions",
+        ]
+        for key in ("z", "a", "m"):
+            etcdctl(source, "put", prefix + key, key)
+        follow(command, target, prefix, {"z": "z", "a": "a", "m": "m"})
+        etcdctl(source, "del", prefix + "a")
+        etcdctl(source, "put", prefix + "z", "again")
+        follow(command, target, prefix, {"m": "m", "z": "again"})
+
+
+def follow(command: list[str], target: Cluster, prefix: str, wanted: dict[str, str]) -> None:
+    """Run a mirror until the destination has these keys, in this order of their revisions; then end it."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    order = ("--sort-by=MODIFY", "--order=ASCEND")
+
+    def is_there() -> bool:
+        lines = etcdctl(target, "get", f"/copy{prefix}", "--prefix", *order).stdout.splitlines()
+        return lines == [text for key, value in wanted.items() for text in (f"/copy{prefix}{key}", value)]
+
     try:
-        other.start()
-        done = kvstore(
-            "snapshot", "restore", str(file), "--preview", "--endpoints", other.client, check=False
-        )
-        assert "another cluster" in done.stderr
+        eventually(is_there, "the destination has the source's keys", SECONDS)
     finally:
-        other.stop()
+        process.send_signal(signal.SIGTERM)
+        _, words = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, words

@@ -20,12 +20,12 @@ Place = tuple[int, int, int, int]
 """Revision, position in the file, size of the key, size of the value."""
 
 
-async def copy(source: Session, destination: Session, renaming: Renaming) -> int:
+async def copy(source: Session, destination: Session, renaming: Renaming, *, merge: bool) -> int:
     """Make the destination's prefix what the source's is; the revision of the source that it is now."""
     with tempfile.TemporaryFile() as file:
         revision, places = await _fetch(source, renaming.prefix, file)
         kept: set[bytes] = set()
-        for group in transactions(_changes(file, sorted(places), renaming)):
+        for group in transactions(_changes(file, sorted(places), renaming), merge=merge):
             kept.update(change.key for change in group)
             await apply(destination, group)
     extra = [key async for key in keys(destination, renaming.destination) if key not in kept]

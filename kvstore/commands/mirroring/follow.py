@@ -27,18 +27,20 @@ _REPORT_SECONDS = 1.0
 class Mirror:
     """`revision`: everything of the source up to it is in the destination; None: nothing is yet.
 
+    `merge`: one transaction may hold several revisions.
     `moved(revision)` is called about once a second while there is progress, and by `settle`.
     """
 
     source: Session
     destination: Session
     renaming: Renaming
+    merge: bool
     revision: int | None
     moved: Callable[[int], None]
     _reported: float = field(default=0.0)
 
     async def copy(self) -> None:
-        self.revision = await copy(self.source, self.destination, self.renaming)
+        self.revision = await copy(self.source, self.destination, self.renaming, merge=self.merge)
         log.info("copied all keys as of revision %d", self.revision)
         self.settle()
 
@@ -86,7 +88,7 @@ class Mirror:
             await self._apply(response)
 
     async def _apply(self, response: rpc_pb2.WatchResponse) -> None:
-        for group in transactions(map(self._change, response.events)):
+        for group in transactions(map(self._change, response.events), merge=self.merge):
             await apply(self.destination, group)
             self.revision = group[-1].revision
         if not response.events and not response.created:

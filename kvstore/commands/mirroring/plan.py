@@ -1,7 +1,7 @@
 """What the destination is told: keys renamed, operations gathered into transactions in the source's order.
 
-A transaction holds whole revisions of the source, in order, as long as it may hold (etcd's limit) and no
-key comes twice, which etcd refuses. So a reader of the destination never sees a part of a revision, and
+A transaction holds whole revisions of the source, in order, as many as it may hold (etcd's limit) and as long
+as no key comes twice, which etcd refuses. So a reader of the destination never sees a part of a revision, and
 revisions of the destination are in the order of those of the source. Only a revision with more changes than
 a transaction may hold is divided.
 """
@@ -45,15 +45,16 @@ def range_end(prefix: bytes) -> bytes:
     return stem[:-1] + bytes((stem[-1] + 1,)) if stem else b"\0"
 
 
-def transactions(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """Groups in order, each of whole revisions where these fit."""
+def transactions(changes: Iterable[Change], *, merge: bool = True) -> Iterator[list[Change]]:
+    """Groups in order, each of whole revisions where these fit; without `merge`, of one revision each."""
     pending: list[Change] = []
     seen: set[bytes] = set()
     size = 0
     for group in _revisions(changes):
         added = sum(map(_size, group))
         if pending and (
-            len(pending) + len(group) > MAX_OPERATIONS
+            not merge
+            or len(pending) + len(group) > MAX_OPERATIONS
             or size + added > MAX_BYTES
             or any(change.key in seen for change in group)
         ):

@@ -28,6 +28,7 @@ class Plan:
     state: Path | None
     overwrite: bool
     once: bool
+    strict: bool
 
 
 async def mirror(plan: Plan) -> None:
@@ -41,7 +42,7 @@ async def mirror(plan: Plan) -> None:
             if plan.state:
                 states.write(plan.state, _at(here, revision))
 
-        work = Mirror(source, dest, plan.renaming, then.revision if then else None, moved)
+        work = Mirror(source, dest, plan.renaming, not plan.strict, then.revision if then else None, moved)
         if then is None and not plan.overwrite and not await work.destination_is_empty():
             raise FailedPrecondition(
                 "the destination has keys already, which a mirror would replace or delete:"

@@ -38,6 +38,12 @@ def test_every_change_in_order_and_revisions_whole(content: list[dict[bytes, byt
             assert len(content[later[0].revision]) > MAX_OPERATIONS
 
 
+def test_a_revision_may_have_a_transaction_of_its_own() -> None:
+    changes = [Change(n // 2, b"%d" % n, b"") for n in range(6)]
+    assert [len(group) for group in transactions(changes, merge=False)] == [2, 2, 2]
+    assert [len(group) for group in transactions(changes)] == [6]
+
+
 def test_large_values_fill_a_transaction() -> None:
     changes = [Change(n, b"%d" % n, bytes(MAX_BYTES // 3)) for n in range(5)]
     assert [len(group) for group in transactions(changes)] == [2, 2, 1]
