@@ -42,6 +42,8 @@ class MemberProcess:
     environment: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     paused: bool = False
+    may_end: bool = False
+    """Its disk failed it: it may end by itself at any time, and is started again."""
     removed: bool = False
 
     @property
@@ -65,6 +67,8 @@ class Cluster:
         self.members: list[MemberProcess] = []
         self.endpoints: list[Endpoint] = []
         self.network = Network(self.pids)
+        self.ended: list[str] = []
+        """Members that ended without being killed, and with a disk that works."""
 
     def pids(self) -> dict[int, str]:
         return {m.process.pid: m.name for m in self.members if m.process is not None and m.running}
@@ -139,7 +143,14 @@ class Cluster:
             if member.paused:
                 self.resume(member)
             if not member.running:
+                self._note_end(member)
                 self.start(member, "existing")
+
+    def _note_end(self, member: MemberProcess) -> None:
+        """Nobody but us may have ended it."""
+        code = member.process.returncode if member.process is not None else None
+        if code not in (None, -signal.SIGKILL) and not member.may_end:
+            self.ended.append(f"{member.name} ended by itself with status {code}: {last_line(member.log)}")
 
     # Questions.
 
@@ -167,6 +178,7 @@ class Cluster:
         waiting = [m for m in self.members if not m.removed]
         while waiting:
             member = waiting[0]
+            self.ensure_running()
             try:
                 request = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", limit=1)
                 endpoint = self.endpoints[self.members.index(member)]
@@ -191,6 +203,11 @@ class Cluster:
         for member in self.members:
             if member.disk is not None:
                 member.disk.close()
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return lines[-1][-500:] if lines else "(nothing logged)"
 
 
 def url(member: MemberProcess) -> str:

@@ -21,6 +21,7 @@ class FullDisk(Fault):
     async def inject(self, field: Field) -> None:
         member = await field.anybody()
         assert member.disk is not None
+        member.may_end = True
         member.disk.fill()
         await field.wait(0.5, 1.5)
         member.disk.empty()
@@ -36,6 +37,7 @@ class DiskErrors(Fault):
     async def inject(self, field: Field) -> None:
         member = await field.anybody()
         assert member.disk is not None
+        member.may_end = True
         member.disk.cut_power()
         await field.wait(0.2, 1.0)
         field.cluster.kill(member)
@@ -55,6 +57,7 @@ class PowerLoss(Fault):
             members = [await field.anybody()]
         for member in members:
             assert member.disk is not None
+            member.may_end = True
             member.disk.cut_power()
             field.cluster.kill(member)
         for member in members:

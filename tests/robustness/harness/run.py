@@ -163,6 +163,7 @@ class _Run:
                 ended = await asyncio.gather(*watching, return_exceptions=True)
             self._outcome.problems += [f"an observer ended: {e!r}" for e in ended if isinstance(e, Exception)]
         finally:
+            self._outcome.problems += self._cluster.ended
             await self._cluster.close()
 
     def _choose(self) -> list[Fault]:
