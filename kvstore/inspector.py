@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from kvstore.command import Command, Request, encode
-from kvstore.errors import DataCorrupt, Stopped, StoreError
+from kvstore.errors import DataCorrupt, Stopped, StoreError, Unavailable
 from kvstore.statemachine import KVStateMachine
 from kvstore.types import (
     AlarmAction,
@@ -74,7 +74,11 @@ class Inspector:
     async def check(self, timeout: float) -> None:
         """Before this member serves: compare it with the others, as far as they can be reached in `timeout`
         seconds. Raises `DataCorrupt` if it is this one that is wrong."""
-        await self._propose(HashCheckRequest())
+        try:
+            await self._propose(HashCheckRequest())
+        except Unavailable as error:
+            log.warning("the members' data was not compared: %s", error)
+            return
         point = self._member.inspected().comparison.point
         deadline = asyncio.get_running_loop().time() + timeout
         while not self._is_accused() and asyncio.get_running_loop().time() < deadline:

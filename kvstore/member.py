@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection
@@ -37,6 +38,7 @@ from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
+from kvstore.txn import MAX_OPS
 from kvstore.types import HashKVResponse, MemberInfo, ResponseHeader, StatusResponse, WatchCreateRequest
 from kvstore.watch.stream import WatchStream
 
@@ -68,6 +70,7 @@ class MemberConfig:
     max_request_bytes: int = 1_572_864
     snapshot_count: int = 5000
     corrupt_check_time: float = 0.0
+    max_txn_ops: int = MAX_OPS
 
     @property
     def request_timeout(self) -> float:
@@ -115,6 +118,8 @@ class Member(Calls):
             cluster_id=mine.cluster_id,
             member_id=mine.member_id,
             quota_bytes=config.quota_bytes,
+            min_lease_ttl=math.ceil(1.5 * config.election_timeout),
+            max_txn_ops=config.max_txn_ops,
         )
         engine = Engine(self._raft_config(mine), machine, rng=self._rng)
         engine.on_leader_change(self._leader_changed)

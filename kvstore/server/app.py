@@ -81,6 +81,8 @@ class App:
         await self.member.start()
         self._exit.push_async_callback(self.member.stop)
         self._exit.push_async_callback(rpc.stop, RPC_GRACE_SECONDS)
+        if self.settings.initial_corrupt_check:
+            await self.member.check_data(self.member.config.request_timeout)
         for port in self.ports:
             await port.serve()
 
@@ -186,4 +188,6 @@ def member_config(settings: Settings) -> MemberConfig:
         unsafe_no_fsync=values.flag("unsafe-no-fsync"),
         max_request_bytes=values.number("max-request-bytes"),
         snapshot_count=values.number("snapshot-count"),
+        corrupt_check_time=values.seconds("corrupt-check-time"),
+        max_txn_ops=values.number("max-txn-ops"),
     )
