@@ -13,6 +13,13 @@ class Peer(NamedTuple):
     port: int
 
 
+class Voting(NamedTuple):
+    """The members as Raft sees them: voters make up the quorum, learners only receive."""
+
+    voters: frozenset[int]
+    learners: frozenset[int] = frozenset()
+
+
 class TlsFiles(NamedTuple):
     """PEM files. The certificate serves both directions: client and server authentication."""
 
@@ -26,7 +33,10 @@ class RaftConfig:
     """Times in seconds, sizes in bytes. `peers` are all members, this one may be among them.
 
     `snapshot_count` applied entries are kept for members that lag; one that lags more gets a snapshot.
-    `first_start`: (index, term) at which a data directory without a log must stand.
+    `first_start`: (index, term) at which a data directory without a log must stand. `learners` is a part
+    of `peers`, and may hold this member. `blank`: this member joined a running cluster and has nothing of its
+    own, not even the state that the others began with: it needs a snapshot before any entry.
+    `listen_alone`: a member without others listens, too, for those that may join.
     """
 
     member_id: int
@@ -42,10 +52,18 @@ class RaftConfig:
     max_request_bytes: int = 1_572_864
     snapshot_count: int = 5000
     first_start: tuple[int, int] = (0, 0)
+    learners: frozenset[int] = frozenset()
+    blank: bool = False
+    pre_vote: bool = True
+    listen_alone: bool = False
 
     @property
     def other_ids(self) -> tuple[int, ...]:
         return tuple(sorted(set(self.peers) - {self.member_id}))
+
+    @property
+    def voting(self) -> Voting:
+        return Voting(frozenset(self.peers) - self.learners, self.learners)
 
     @property
     def max_entry_bytes(self) -> int:

@@ -18,9 +18,23 @@ from typing import Protocol
 
 import cbor2
 
+from kvstore.raft.config import Voting
+from kvstore.raft.election import Election
 from kvstore.raft.guard import Guard
 from kvstore.raft.journal import WalJournal
-from kvstore.raft.messages import APPEND, FORWARD, FORWARD_REFUSED, Message, fault
+from kvstore.raft.messages import (
+    APPEND,
+    APPEND_REPLY,
+    CHANGE,
+    FORWARD,
+    FORWARD_CHANGE,
+    FORWARD_REFUSED,
+    NEWER_TERM,
+    NO_OP,
+    TIMEOUT_NOW,
+    Message,
+    fault,
+)
 from kvstore.raft.node import Clock, RaftNode, library_clock
 from kvstore.raft.proposals import Proposals
 
@@ -34,6 +48,7 @@ class Machine(Protocol):
 
     def applied(self) -> tuple[int, int]: ...
     def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]: ...
+    def voting(self) -> Voting | None: ...
 
 
 class Core:
@@ -42,7 +57,7 @@ class Core:
     def __init__(
         self,
         member_id: int,
-        others: tuple[int, ...],
+        voting: Voting,
         journal: WalJournal,
         machine: Machine,
         proposals: Proposals,
@@ -53,9 +68,12 @@ class Core:
         rng: random.Random,
         on_snapshot_needed: Callable[[int], None],
         clock: Clock = library_clock,
+        pre_vote: bool = True,
+        blank: bool = False,
     ) -> None:
         self.journal, self.machine, self.proposals = journal, machine, proposals
         self._member_id, self._clock, self._heartbeat, self._rng = member_id, clock, heartbeat, rng
+        self.blank = blank
         self._early: list[tuple[int, Message]] = []
         self._held: list[tuple[int, Message]] = []
         self._outbox_heartbeats: set[int] = set()
@@ -63,9 +81,10 @@ class Core:
         self._on_snapshot_needed = on_snapshot_needed
         self.snapshotting: set[int] = set()
         self.paused = False
+        self.members_changed = False  # since the engine looked
         self.node = RaftNode(
             member_id,
-            others,
+            voting,
             journal,
             self,
             applied=applied,
@@ -74,9 +93,19 @@ class Core:
             max_entry_bytes=max_entry_bytes,
             rng=rng,
         )
-        self._others = others
         self._guard = Guard(self.node, journal, on_snapshot_needed)
-        if not others:
+        self.election = Election(
+            member_id,
+            self.node,
+            journal,
+            self.hold,
+            heartbeat=heartbeat,
+            election=election,
+            rng=rng,
+            clock=clock,
+            pre_vote=pre_vote,
+        )
+        if voting.voters == {member_id}:
             self.node.campaign_at(0.0)
 
     # Driven by the engine.
@@ -87,17 +116,45 @@ class Core:
         if what is not None:
             log.warning("dropped a message from member %x: %s", peer, what)
             return
-        if message["type"] == FORWARD:
-            self.proposals.add_remote(message["term"], peer, message["commands"])
-            return
-        if message["type"] == FORWARD_REFUSED:
-            self.proposals.requeue(message["term"], message["ids"])
-            return
+        if peer not in self.node.others:
+            return  # a member no longer, or not yet as far as this one knows
+        if not self._own(peer, message):
+            self._library(peer, message)
+
+    def _own(self, peer: int, message: Message) -> bool:
+        """Handle what is no message of the library's."""
+        match message["type"]:
+            case "forward" | "forward_change":
+                change = message["type"] == FORWARD_CHANGE
+                self.proposals.add_remote(message["term"], peer, message["commands"], change=change)
+            case "forward_refused":
+                self.proposals.requeue(message["term"], message["ids"])
+            case "pre_vote":
+                self.election.on_request(peer, message)
+            case "pre_vote_reply":
+                self.election.on_reply(peer, message)
+            case "newer_term":
+                self.node.adopt_term(message["term"])
+            case _:
+                return False
+        return True
+
+    def _library(self, peer: int, message: Message) -> None:
+        if message["type"] == APPEND:
+            if message["term"] < self.node.term:
+                self._held.append((peer, {"type": NEWER_TERM, "term": self.node.term}))
+                return
+            self.election.heard_leader()
+        elif message["type"] == TIMEOUT_NOW and peer == self.node.leader_id:
+            self.election.forced = True
         allowed = self._guard.incoming(peer, message)
         if allowed is None:
             return
+        if self.blank and allowed["type"] == APPEND:
+            allowed = {key: allowed[key] for key in ("type", "term")} | {"commit_index": 0}
+            self.hold(peer, self._snapshot_please())
         self.node.deliver(peer, allowed)
-        if allowed["type"] == APPEND and "prevLogIdx" not in allowed:
+        if not self.blank and allowed["type"] == APPEND and "prevLogIdx" not in allowed:
             # Answered so that the leader does not count this member as silent while it gets a snapshot.
             self.send(peer, {"type": "next_node_idx", "next_node_idx": 0, "reset": False, "success": False})
         self._guard.delivered()
@@ -105,8 +162,19 @@ class Core:
     def tick(self) -> None:
         self._outbox_heartbeats.clear()
         self._refuse()
+        term = self.node.term
         self.node.doTick(0)
+        if self.node.term != term and not self.node.is_leader:
+            self.election.campaigned()
         self._forward()
+
+    @property
+    def is_voter(self) -> bool:
+        return self._member_id in self.node.voting.voters
+
+    @property
+    def is_removed(self) -> bool:
+        return self._member_id not in self.node.voting.voters | self.node.voting.learners
 
     def take_early(self) -> list[tuple[int, Message]]:
         early, self._early = self._early, []
@@ -157,7 +225,9 @@ class Core:
         else:
             self.journal.reset(index, term)
         self.node.restart_from(index)
+        self.blank = False
         self.proposals.fail_sent()
+        self._members_changed()
 
     def peer_has(self, peer: int, index: int) -> None:
         """A member confirmed that its applied state reaches `index`: go on from there."""
@@ -177,6 +247,8 @@ class Core:
             return
         while commands := self.proposals.take_for(term):
             self._early.append((leader, {"type": FORWARD, "term": term, "commands": commands}))
+        while commands := self.proposals.take_for(term, change=True):
+            self._early.append((leader, {"type": FORWARD_CHANGE, "term": term, "commands": commands}))
 
     # Called by the node (`kvstore.raft.node.Driver`).
 
@@ -210,19 +282,51 @@ class Core:
     def next_entry(self) -> bytes | None:
         return self.proposals.next_entry(self.node.term) if self.has_room else None
 
+    def next_change(self) -> bytes | None:
+        """One change of the members at a time, and none before this leader's own term is committed: else two
+        leaders could count different majorities (Ongaro's correction of 2015)."""
+        pending = self.journal.changes and self.journal.changes[-1] > self.node.applied_index
+        if self.paused or pending or not self.own_term_committed:
+            return None
+        return self.proposals.next_change(self.node.term)
+
     def may_campaign(self) -> bool:
-        return True
+        """Asked in every tick as soon as the election deadline has passed."""
+        if not self.is_voter or self.blank or self._knows_unapplied_change():
+            return False
+        return self.election.may_campaign()
+
+    def _knows_unapplied_change(self) -> bool:
+        """Who does not know yet who votes must not count votes."""
+        applied, committed = self.node.applied_index, self.node.commit_index
+        return any(applied < index <= committed for index in self.journal.changes)
+
+    def _snapshot_please(self) -> Message:
+        """What a member without any state says to appends: an index that no leader's log begins before."""
+        answer = {"type": APPEND_REPLY, "next_node_idx": 0, "reset": True, "success": False}
+        return {**answer, "term": self.node.term}
 
     def _apply(self, index: int) -> None:
         entry = self.journal.entry(index)
-        if entry.command[:1] == b"\x00":
-            self._apply_commands(entry.command[1:], index, entry.term)
-        else:
+        kind = entry.command[:1]
+        if kind == NO_OP:
             self.machine.apply(index, entry.term, [])
+        else:
+            self._apply_commands(entry.command[1:], index, entry.term)
         self.node.applied_index = index
+        if kind == CHANGE:
+            self._members_changed()
         if entry.term != self._applied_term:
             self._applied_term = entry.term
             self.proposals.applied_term(entry.term)
+
+    def _members_changed(self) -> None:
+        self.members_changed = True
+        voting = self.machine.voting()
+        if voting is not None and voting != self.node.voting:
+            self.node.set_voting(voting, self._clock())
+            if self.is_removed:
+                self.paused = True
 
     def _apply_commands(self, payload: bytes, index: int, term: int) -> None:
         batch = cbor2.loads(payload)
@@ -232,4 +336,4 @@ class Core:
                 self.proposals.resolve(id_, result)
 
     def _soon(self) -> float:
-        return self._clock() + self._heartbeat * (2.0 + 3.0 * self._rng.random())
+        return self._clock() + self._heartbeat * (0.5 + 1.5 * self._rng.random())

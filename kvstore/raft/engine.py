@@ -14,7 +14,15 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from kvstore.errors import BadLeaderTransferee, DataLoss, NotLeader, RequestTimeout, Stopped, TooManyRequests
+from kvstore.errors import (
+    BadLeaderTransferee,
+    NotLeader,
+    RemovedFromCluster,
+    RequestTimeout,
+    Stopped,
+    StoreError,
+    TooManyRequests,
+)
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
 from kvstore.raft.files import OsFiles
@@ -66,6 +74,7 @@ class Engine:
         self._callbacks: list[Callable[[int | None], None]] = []
         self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self._leaving: asyncio.TimerHandle | None = None
         self._core: Core | None = None
         self._steps: list[Callable[[Core], None]] = []
         self.failure: asyncio.Future[BaseException] | None = None
@@ -80,7 +89,7 @@ class Engine:
         self.journal.open(self.machine.applied(), first_start=config.first_start)
         self._core = Core(
             config.member_id,
-            config.other_ids,
+            self.machine.voting() or config.voting,
             self.journal,
             self.machine,
             self._proposals,
@@ -89,9 +98,11 @@ class Engine:
             max_entry_bytes=config.max_entry_bytes,
             rng=self._rng,
             on_snapshot_needed=lambda peer: self._snapshots.need(peer),
+            pre_vote=config.pre_vote,
+            blank=config.blank and self.machine.applied()[0] == 0,
         )
         nonce = self._rng.getrandbits(31)
-        self._reads = ReadIndex(self._core, self._transport.send, config.other_ids, nonce)
+        self._reads = ReadIndex(self._core, self._transport.send, nonce)
         self._snapshots = Snapshots(self, self._core, self._transport.send)
         await self._transport.start()
         self._task = loop.create_task(self._run(), name="raft")
@@ -100,9 +111,10 @@ class Engine:
 
     async def stop(self) -> None:
         """Waits for the round that is running; what waits for an answer gets `Stopped`."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        self._timer = None
         if self._task is not None:
             task, self._task = self._task, None
             self._wake.set()
@@ -115,14 +127,16 @@ class Engine:
 
     # Requests.
 
-    async def propose(self, command: bytes, timeout: float) -> object:
-        """The result of this member's apply. Raises as `kvstore.errors` says; NoLeader: nothing was done."""
+    async def propose(self, command: bytes, timeout: float, *, change: bool = False) -> object:
+        """The result of this member's apply. Raises as `kvstore.errors` says; NoLeader: nothing was done.
+
+        `change`: the command changes the members; it waits until the last such change is applied."""
         self._check_running()
         if self._proposals.full:
             raise TooManyRequests
         loop = asyncio.get_running_loop()
         future: asyncio.Future[object] = loop.create_future()
-        self._proposals.add(command, future, loop.time() + timeout)
+        self._proposals.add(command, future, loop.time() + timeout, change=change)
         self._wake.set()
         return await future
 
@@ -155,7 +169,7 @@ class Engine:
             raise NotLeader
         if to == self.config.member_id:
             return
-        if to is not None and to not in self.config.other_ids:
+        if to is not None and to not in core.node.voters:
             raise BadLeaderTransferee
         core.paused = True
         try:
@@ -204,7 +218,8 @@ class Engine:
 
     @property
     def members(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.config.other_ids, self.config.member_id}))
+        others = self._core.node.others if self._core is not None else set(self.config.other_ids)
+        return tuple(sorted({*others, self.config.member_id}))
 
     def connected(self) -> set[int]:
         """Other members that this one has a connection to."""
@@ -282,17 +297,39 @@ class Engine:
             self.machine.flush()
             self._release_applied()
         self._observe_leader(core)
+        if core.members_changed:
+            self._members_changed(core)
         self._transport.send(core.take_early())
         batch = self.journal.take_batch()
         if batch is not None:
             await asyncio.get_running_loop().run_in_executor(self._disk, self.wal.commit, batch)
         self._transport.send(core.take_held())
         self._reads.pump()
-        if core.backlog or (batch is not None and not self.config.other_ids) or self._wants_round(core):
+        if core.backlog or (batch is not None and not core.node.others) or self._wants_round(core):
             self._wake.set()
 
     def _wants_round(self, core: Core) -> bool:
         return core.node.is_leader and self._proposals.queued and core.has_room
+
+    def _members_changed(self, core: Core) -> None:
+        core.members_changed = False
+        peers = self.machine.peers()
+        others = {id_: peer for id_, peer in peers.items() if id_ != self.config.member_id}
+        log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
+        if not core.is_removed:
+            self._transport.set_peers(others)
+        elif self._leaving is None:
+            # The others must hear that the change is committed before the last one who knows leaves.
+            delay = 2 * self.config.heartbeat_interval + self.config.election_timeout
+            self._leaving = asyncio.get_running_loop().call_later(delay, self._leave)
+
+    def _leave(self) -> None:
+        self._fatal(RemovedFromCluster(f"member {self.config.name} was removed from the cluster"))
+
+    def removed(self, by: int) -> None:
+        """Called by the transport."""
+        log.warning("member %x says that this member was removed", by)
+        self._leave()
 
     def _observe_leader(self, core: Core) -> None:
         now = (core.node.leader_id, core.node.term)
@@ -339,7 +376,7 @@ class Engine:
         self.wal.trim(min(journal.base.index, self.machine.durable_index()))
 
     def _transferee(self, core: Core) -> int:
-        peers = core.node.connected
+        peers = core.node.connected & core.node.voters
         if not peers:
             raise BadLeaderTransferee
         return max(peers, key=lambda peer: (core.node.match_index(peer), peer))
@@ -354,7 +391,7 @@ class Engine:
 
     def _fatal(self, error: Exception) -> None:
         """Nothing can be promised any more: close the doors and say so. The owner ends the process."""
-        log.critical("this member stops: %s", error, exc_info=not isinstance(error, OSError | DataLoss))
+        log.critical("this member stops: %s", error, exc_info=not isinstance(error, OSError | StoreError))
         if self.failure is not None and not self.failure.done():
             self.failure.set_result(error)
         self._fail_waiting()

@@ -11,6 +11,7 @@ transport does. Stock, the library loses committed entries; each rule names the 
     L   large entries are pickled in pieces          never delivered; entries are smaller than a batch
     M   next index beyond the leader's log           clamp
     S3  a flood of messages when there is no dump    one bare heartbeat instead
+    K   votes and replies of whoever sends them      only those of members count, votes only those of voters
 
 Hazard C (sending before syncing) is the core's business.
 """
@@ -21,6 +22,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from kvstore.raft.config import Voting
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import APPEND, APPEND_REPLY, TIMEOUT_NOW, VOTE, VOTE_REPLY, Message
 
@@ -36,6 +38,9 @@ class State(Protocol):
     def commit_index(self) -> int: ...
     @property
     def applied_index(self) -> int: ...
+    @property
+    def voting(self) -> Voting: ...
+    def replicates_to(self, peer: int) -> bool: ...
 
 
 class Guard:
@@ -51,7 +56,7 @@ class Guard:
         if kind == APPEND:
             return self._append(message)
         if kind == APPEND_REPLY:
-            return self._reply(message)
+            return self._reply(message) if self._state.replicates_to(peer) else None
         if kind == VOTE_REPLY:
             return self._vote_reply(peer, message)
         return message if kind in (VOTE, TIMEOUT_NOW) else None
@@ -116,9 +121,9 @@ class Guard:
         return {**message, "next_node_idx": end}
 
     def _vote_reply(self, peer: int, message: Message) -> Message | None:
-        """Rule D."""
+        """Rules D and K."""
         term = message["term"]
-        if term != self._state.term:
+        if term != self._state.term or peer not in self._state.voting.voters:
             return None
         if term != self._votes_term:
             self._votes_term = term

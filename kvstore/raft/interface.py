@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kvstore.raft.config import Peer, Voting
+
 
 @dataclass(frozen=True)
 class SnapshotMeta:
@@ -41,6 +43,12 @@ class StateMachine(Protocol):
 
     def apply(self, index: int, term: int, commands: Sequence[bytes]) -> list[object]:
         """Apply one entry; the results (or error values) in the order of its commands."""
+
+    def voting(self) -> Voting | None:
+        """The members after what is applied; None where they are not known. Asked after each change."""
+
+    def peers(self) -> dict[int, Peer]:
+        """Where to reach them, this one included; empty where they are not known."""
 
     def flush(self) -> None:
         """End of a batch of entries, and ten times a second: publish events, commit to disk when due."""

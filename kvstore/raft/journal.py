@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pysyncobj.journal import Journal
 
 from kvstore.errors import DataCorrupt
+from kvstore.raft.messages import CHANGE, NO_OP
 from kvstore.raft.records import (
     BASE_RECORD,
     ENTRY,
@@ -29,8 +30,6 @@ from kvstore.raft.records import (
 from kvstore.raft.wal import Batch, Wal
 
 log = logging.getLogger(__name__)
-
-NO_OP = b"\x01"
 
 
 class Entry(NamedTuple):
@@ -49,6 +48,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         self._term, self._vote = 0, 0
         self._pending: list[bytes] = []
         self._pending_index = 0
+        self._changes: list[int] = []
 
     def open(self, applied: tuple[int, int], *, first_start: tuple[int, int] = (0, 0)) -> None:
         """Read the WAL and align it with the applied state's (index, term).
@@ -118,6 +118,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         if self.term_at(index) != term:
             self.reset(index, term)
         self._bytes = sum(len(entry.command) for entry in self._entries)
+        self._changes = [entry.index for entry in self._entries if entry.command[:1] == CHANGE]
 
     # What the guard, the core and the engine ask.
 
@@ -141,8 +142,14 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         at = index - self._entries[0].index if self._entries else -1
         return self._entries[at].term if 0 <= at < len(self._entries) else None
 
+    @property
+    def changes(self) -> list[int]:
+        """Indices of the entries in the window that change the members, in order."""
+        return self._changes
+
     def reset(self, index: int, term: int) -> None:
         """Forget everything; the log begins behind (index, term)."""
+        self._changes = []
         self._entries = [Entry(NO_OP, index, term)]
         self._bytes = len(NO_OP)
         self._queue(base_record(index, term))
@@ -153,6 +160,7 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         if count > 0:
             self._bytes -= sum(len(entry.command) for entry in self._entries[:count])
             del self._entries[:count]
+            self._changes = [change for change in self._changes if change >= index]
 
     def take_batch(self) -> Batch | None:
         """What must be synced before any message that speaks of it leaves; None if nothing changed."""
@@ -181,11 +189,15 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         self._bytes += len(command)
         self._queue(entry_record(idx, term, command))
         self._pending_index = max(self._pending_index, idx)
+        if command[:1] == CHANGE:
+            self._changes.append(idx)
 
     def deleteEntriesFrom(self, entryFrom: int) -> None:
         """No record of its own: pysyncobj truncates only to add a conflicting entry, which replaces the rest."""
         self._bytes -= sum(len(entry.command) for entry in self._entries[entryFrom:])
         del self._entries[entryFrom:]
+        end = self._entries[-1].index if self._entries else -1
+        self._changes = [change for change in self._changes if change <= end]
 
     def deleteEntriesTo(self, entryTo: int) -> None:
         raise NotImplementedError("the engine trims the log itself")

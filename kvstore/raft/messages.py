@@ -1,6 +1,6 @@
 """The shape of every message between members (P): checked before anything else looks at it.
 
-Messages are dicts with `type`. The first four are pysyncobj's own; the rest are ours. pysyncobj's others
+Messages are dicts with `type`. The first five are pysyncobj's own; the rest are ours. pysyncobj's others
 (`apply_command`, `apply_command_response`, appends with `transmission` or `serialized`) are not in the
 table: they would unpickle what a peer sent.
 """
@@ -16,17 +16,40 @@ APPEND_REPLY = "next_node_idx"
 VOTE = "request_vote"
 VOTE_REPLY = "response_vote"
 TIMEOUT_NOW = "timeout_now"
+PRE_VOTE = "pre_vote"
+PRE_VOTE_REPLY = "pre_vote_reply"
+NEWER_TERM = "newer_term"
 READ = "ri_req"
 READ_ACK = "ri_ack"
 ASK_INDEX = "ri_ask"
 INDEX = "ri_index"
 FORWARD = "forward"
+FORWARD_CHANGE = "forward_change"
 FORWARD_REFUSED = "forward_refused"
+ASK_MATCH = "ask_match"
+MATCH = "match"
 SNAP_OFFER = "snap_offer"
 SNAP_CHUNK = "snap_chunk"
 SNAP_ACK = "snap_ack"
 
-IN_ROUNDS = frozenset({APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, TIMEOUT_NOW, FORWARD, FORWARD_REFUSED})
+ENTRY, NO_OP, CHANGE = b"\x00", b"\x01", b"\x02"
+"""First byte of a log entry: commands, a new leader's mark, one change of the members."""
+
+IN_ROUNDS = frozenset(
+    {
+        APPEND,
+        APPEND_REPLY,
+        VOTE,
+        VOTE_REPLY,
+        TIMEOUT_NOW,
+        PRE_VOTE,
+        PRE_VOTE_REPLY,
+        NEWER_TERM,
+        FORWARD,
+        FORWARD_CHANGE,
+        FORWARD_REFUSED,
+    }
+)
 """May change the log, so they wait for the next round; the others are handled as they come."""
 
 SHAPES: dict[str, dict[str, type]] = {
@@ -35,12 +58,18 @@ SHAPES: dict[str, dict[str, type]] = {
     VOTE: {"term": int, "last_log_index": int, "last_log_term": int},
     VOTE_REPLY: {"term": int},
     TIMEOUT_NOW: {"term": int},
+    PRE_VOTE: {"term": int, "round": int, "last_log_index": int, "last_log_term": int},
+    PRE_VOTE_REPLY: {"term": int, "round": int, "granted": bool},
+    NEWER_TERM: {"term": int},
     READ: {"term": int, "round": int},
     READ_ACK: {"term": int, "round": int},
     ASK_INDEX: {"round": int},
     INDEX: {"round": int, "index": int},
     FORWARD: {"term": int, "commands": list},
+    FORWARD_CHANGE: {"term": int, "commands": list},
     FORWARD_REFUSED: {"term": int, "ids": list},
+    ASK_MATCH: {"round": int, "member": int},
+    MATCH: {"round": int, "match": int, "last": int},
     SNAP_OFFER: {"term": int, "index": int, "entry_term": int, "size": int, "sha256": str},
     SNAP_CHUNK: {"term": int, "index": int, "offset": int, "data": bytes, "crc": int},
     SNAP_ACK: {"term": int, "index": int, "offset": int, "state": str},
@@ -63,8 +92,8 @@ def fault(message: object) -> str | None:
         return _append_fault(message)
     if kind == FORWARD_REFUSED and not all(type(item) is int for item in message["ids"]):
         return "forward_refused: malformed id"
-    if kind == FORWARD and not all(_is_command(item) for item in message["commands"]):
-        return "forward: malformed command"
+    if kind in (FORWARD, FORWARD_CHANGE) and not all(_is_command(item) for item in message["commands"]):
+        return f"{kind}: malformed command"
     return None
 
 
@@ -89,7 +118,7 @@ def _is_entry(entry: object) -> bool:
         isinstance(entry, list | tuple)
         and len(entry) == 3
         and type(entry[0]) is bytes
-        and entry[0][:1] in (b"\x00", b"\x01")
+        and entry[0][:1] in (ENTRY, NO_OP, CHANGE)
         and type(entry[1]) is int
         and type(entry[2]) is int
     )

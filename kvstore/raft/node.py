@@ -8,7 +8,7 @@ replication, commit) is the library's, behind the guard.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import pysyncobj.syncobj as library
@@ -16,8 +16,9 @@ from pysyncobj import SyncObjConf
 from pysyncobj.node import Node
 from pysyncobj.transport import Transport
 
+from kvstore.raft.config import Voting
 from kvstore.raft.journal import WalJournal
-from kvstore.raft.messages import Message
+from kvstore.raft.messages import CHANGE, ENTRY, Message
 
 VERSION = "0.3.17"
 PREFIX = "_SyncObj__"
@@ -31,6 +32,8 @@ HOOKS = [
     "raftState",
     "raftLeader",
     "connectedNodes",
+    "otherNodes",
+    "readonlyNodes",
     "raftNextIndex",
     "raftMatchIndex",
     "lastResponseTime",
@@ -38,7 +41,8 @@ HOOKS = [
 ]
 METHODS = (
     f"{PREFIX}generateRaftTimeout {PREFIX}connectedToAnyone {PREFIX}applyLogEntries {PREFIX}tryLogCompaction "
-    f"{PREFIX}sendAppendEntries {PREFIX}onMessageReceived _checkCommandsToApply _onTick _isLeader _getLeader"
+    f"{PREFIX}sendAppendEntries {PREFIX}onMessageReceived {PREFIX}setCurrentTerm {PREFIX}setState "
+    "_checkCommandsToApply _onTick _isLeader _getLeader"
 ).split()
 
 library.PIPE_NOTIFIER_ENABLED = False  # a pipe per node that only its own poller would read
@@ -51,8 +55,12 @@ class Driver(Protocol):
     def apply_committed(self) -> bool:
         """Apply; whether followers should hear of the new commit index at once."""
 
-    def next_entry(self) -> bytes | None: ...
-    def may_campaign(self) -> bool: ...
+    def next_change(self) -> bytes | None: ...
+    def next_entry(self) -> bytes | None:
+        """The next entry of a leader's log, with its type byte."""
+
+    def may_campaign(self) -> bool:
+        """Asked when the election deadline has passed."""
 
 
 class Link(Transport):  # type: ignore[misc]  # pysyncobj ships no types
@@ -102,7 +110,7 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
     def __init__(
         self,
         member_id: int,
-        others: tuple[int, ...],
+        voting: Voting,
         journal: WalJournal,
         driver: Driver,
         *,
@@ -113,7 +121,8 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
         rng: random.Random,
     ) -> None:
         self._driver, self._journal, self._rng, self._election = driver, journal, rng, election
-        self._peers = {peer: Node(peer) for peer in others}
+        self._member_id, self.voting = member_id, Voting(frozenset({member_id}))
+        self._peers: dict[int, Node] = {}
         conf = SyncObjConf(
             autoTick=False,
             appendEntriesUseBatch=False,
@@ -125,7 +134,7 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
             connectionTimeout=10 * election,
             commandsWaitLeader=False,
         )
-        super().__init__(Node(member_id), list(self._peers.values()), conf, transport=Link(driver))
+        super().__init__(Node(member_id), [], conf, transport=Link(driver))
         self._poller = NoPoller()
         self._put("serializer", NoSerializer())
         self._put("raftLog", journal)
@@ -135,6 +144,7 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
         self._put("raftLastApplied", applied)
         for name in HOOKS:
             self._take(name)
+        self.set_voting(voting, library_clock())
 
     def _take(self, name: str) -> Any:
         return self.__dict__[PREFIX + name]
@@ -171,15 +181,56 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
     def connected(self) -> set[int]:
         return {node.id for node in self._take("connectedNodes")}
 
+    @property
+    def voters(self) -> set[int]:
+        """The other members that vote."""
+        return {node.id for node in self._take("otherNodes")}
+
+    @property
+    def others(self) -> set[int]:
+        """All other members, learners too."""
+        return self.voters | {node.id for node in self._take("readonlyNodes")}
+
     def match_index(self, peer: int) -> int:
-        return int(self._take("raftMatchIndex").get(self._peers[peer], 0))
+        node = self._peers.get(peer)
+        return 0 if node is None else int(self._take("raftMatchIndex").get(node, 0))
+
+    def replicates_to(self, peer: int) -> bool:
+        """Whether a reply of that member means something to this one as leader."""
+        return self._peers.get(peer) in self._take("raftMatchIndex")
 
     def deliver(self, peer: int, message: Message) -> None:
         getattr(self, PREFIX + "onMessageReceived")(self._peers[peer], message)
 
     def set_connected(self, peer: int, connected: bool) -> None:
         nodes = self._take("connectedNodes")
-        (nodes.add if connected else nodes.discard)(self._peers[peer])
+        (nodes.add if connected else nodes.discard)(self._peers.setdefault(peer, Node(peer)))
+
+    def set_voting(self, voting: Voting, now: float) -> None:
+        """Count these from now on. The library's own changes of members are not safe and not used."""
+        self.voting = voting
+        voters, learners = self._nodes(voting.voters), self._nodes(voting.learners)
+        known = self._take("otherNodes") | self._take("readonlyNodes")
+        self._put("otherNodes", voters)
+        self._put("readonlyNodes", learners)
+        for node in (voters | learners) - known:
+            self._take("raftNextIndex")[node] = self._journal.last.index + 1
+            self._take("raftMatchIndex")[node] = 0
+            self._take("lastResponseTime")[node] = now
+        for node in known - voters - learners:
+            for table in ("raftNextIndex", "raftMatchIndex", "lastResponseTime"):
+                self._take(table).pop(node, None)
+            self._take("connectedNodes").discard(node)
+
+    def _nodes(self, members: Iterable[int]) -> set[Node]:
+        return {self._peers.setdefault(id_, Node(id_)) for id_ in members if id_ != self._member_id}
+
+    def adopt_term(self, term: int) -> None:
+        """Another member is in a later term: follow into it, without a leader for now."""
+        if term > self.term:
+            getattr(self, PREFIX + "setCurrentTerm")(term, None)
+            getattr(self, PREFIX + "setState")(library._RAFT_STATE.FOLLOWER)
+            self._put("raftLeader", None)
 
     def heard_from(self, peer: int, now: float) -> None:
         """A sign of life that is no reply to an append: a snapshot's acknowledgement."""
@@ -188,6 +239,10 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
     def campaign_at(self, when: float) -> None:
         """Bring the election deadline forward to `when` (never put it off)."""
         self._put("raftElectionDeadline", min(when, self._take("raftElectionDeadline")))
+
+    def put_off(self, when: float) -> None:
+        """Move the election deadline back to `when` at least."""
+        self._put("raftElectionDeadline", max(when, self._take("raftElectionDeadline")))
 
     def committed(self, index: int) -> None:
         """The leader vouches for the entry at `index`, which the journal holds."""
@@ -211,7 +266,9 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
 
     def _SyncObj__connectedToAnyone(self) -> bool:
         """Asked when the election deadline has passed. Without a quorum in reach a campaign only disturbs."""
-        return (len(self.connected) + 1) * 2 > len(self._peers) + 1 and self._driver.may_campaign()
+        voters = self._take("otherNodes")
+        reached = len(voters & self._take("connectedNodes"))
+        return (reached + 1) * 2 > len(voters) + 1 and self._driver.may_campaign()
 
     def _SyncObj__applyLogEntries(self) -> bool:
         return self._driver.apply_committed()
@@ -222,9 +279,13 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
     def _checkCommandsToApply(self) -> None:
         if not self.is_leader:
             return
+        change = self._driver.next_change()
+        if change is not None:
+            self._journal.add(CHANGE + change, self._journal.last.index + 1, self.term)
         payload = self._driver.next_entry()
         if payload is not None:
-            self._journal.add(b"\x00" + payload, self._journal.last.index + 1, self.term)
+            self._journal.add(ENTRY + payload, self._journal.last.index + 1, self.term)
+        if change is not None or payload is not None:
             getattr(self, PREFIX + "sendAppendEntries")()
 
     def _SyncObj__doApplyCommand(self, _command: bytes) -> None:

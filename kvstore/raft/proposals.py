@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cbor2
 
@@ -28,7 +29,17 @@ class Proposal:
     command: bytes
     future: asyncio.Future[object]
     deadline: float
+    change: bool = False  # of the members: an entry of its own
     term: int = 0  # of the leader it was given to; 0: queued
+
+
+class Remote(NamedTuple):
+    """A command that another member forwarded, in a term."""
+
+    term: int
+    member: int
+    id: int
+    command: bytes
 
 
 class Proposals:
@@ -39,7 +50,9 @@ class Proposals:
         self._next_id = nonce << 32
         self._waiting: dict[int, Proposal] = {}
         self._queue: deque[Proposal] = deque()
-        self._remote: deque[tuple[int, int, int, bytes]] = deque()  # term, member, id, command
+        self._changes: deque[Proposal] = deque()
+        self._remote: deque[Remote] = deque()
+        self._remote_changes: deque[Remote] = deque()
         self._bytes = 0
 
     @property
@@ -48,18 +61,21 @@ class Proposals:
 
     @property
     def queued(self) -> bool:
+        """Whether commands wait (changes of the members may have to wait for each other)."""
         return bool(self._queue or self._remote)
 
-    def add(self, command: bytes, future: asyncio.Future[object], deadline: float) -> None:
+    def add(
+        self, command: bytes, future: asyncio.Future[object], deadline: float, *, change: bool = False
+    ) -> None:
         self._next_id += 1
-        proposal = Proposal(self._next_id, command, future, deadline)
+        proposal = Proposal(self._next_id, command, future, deadline, change)
         self._waiting[proposal.id] = proposal
-        self._queue.append(proposal)
+        self._enqueue(proposal)
         self._bytes += len(command)
 
-    def add_remote(self, term: int, member: int, commands: list[list[object]]) -> None:
-        for id_, command in commands:
-            self._remote.append((term, member, id_, command))  # type: ignore[arg-type]  # shape was checked
+    def add_remote(self, term: int, member: int, commands: list[list[Any]], *, change: bool = False) -> None:
+        queue = self._remote_changes if change else self._remote
+        queue.extend(Remote(term, member, id_, command) for id_, command in commands)
 
     def next_entry(self, term: int) -> bytes | None:
         """One entry's payload out of all that is queued, as far as it fits; for a leader of `term`."""
@@ -72,7 +88,7 @@ class Proposals:
             self._remote.popleft()
             batch.append((member, id_, command))
             room -= len(command) + 32
-        while room > 0 and (proposal := self._peek()) is not None:
+        while room > 0 and (proposal := self._peek(self._queue)) is not None:
             if batch and len(proposal.command) + 32 > room:
                 break
             self._queue.popleft()
@@ -81,11 +97,24 @@ class Proposals:
             room -= len(proposal.command) + 32
         return cbor2.dumps(batch) if batch else None
 
-    def take_for(self, term: int, limit: int = 1 << 20) -> list[list[object]]:
+    def next_change(self, term: int) -> bytes | None:
+        """The payload of an entry that changes the members, for a leader of `term`."""
+        if self._remote_changes and self._remote_changes[0].term == term:
+            _, member, id_, command = self._remote_changes.popleft()
+            return cbor2.dumps([(member, id_, command)])
+        proposal = self._peek(self._changes)
+        if proposal is None:
+            return None
+        self._changes.popleft()
+        proposal.term = term
+        return cbor2.dumps([(self._member_id, proposal.id, proposal.command)])
+
+    def take_for(self, term: int, limit: int = 1 << 20, *, change: bool = False) -> list[list[object]]:
         """[id, command] of what is queued, to be forwarded to the leader of `term`."""
+        queue = self._changes if change else self._queue
         taken: list[list[object]] = []
-        while limit > 0 and (proposal := self._peek()) is not None:
-            self._queue.popleft()
+        while limit > 0 and (proposal := self._peek(queue)) is not None:
+            queue.popleft()
             proposal.term = term
             taken.append([proposal.id, proposal.command])
             limit -= len(proposal.command) + 32
@@ -94,12 +123,15 @@ class Proposals:
     def refuse_remote(self, term: int) -> dict[tuple[int, int], list[int]]:
         """Forwarded commands that were not put into an entry in their own term: {(member, term): ids}."""
         refused: dict[tuple[int, int], list[int]] = {}
-        if all(item[0] == term for item in self._remote):
-            return refused
-        for sent_in, member, id_, _ in self._remote:
-            if sent_in != term:
-                refused.setdefault((member, sent_in), []).append(id_)
-        self._remote = deque(item for item in self._remote if item[0] == term)
+        for queue in (self._remote, self._remote_changes):
+            if all(item.term == term for item in queue):
+                continue
+            for item in queue:
+                if item.term != term:
+                    refused.setdefault((item.member, item.term), []).append(item.id)
+            kept = [item for item in queue if item.term == term]
+            queue.clear()
+            queue.extend(kept)
         return refused
 
     def requeue(self, term: int, ids: list[int]) -> None:
@@ -108,7 +140,7 @@ class Proposals:
             proposal = self._waiting.get(id_)
             if proposal is not None and proposal.term == term:
                 proposal.term = 0
-                self._queue.append(proposal)
+                self._enqueue(proposal)
 
     def resolve(self, id_: int, result: object) -> None:
         proposal = self._waiting.get(id_)
@@ -120,7 +152,7 @@ class Proposals:
         for proposal in self._waiting.values():
             if 0 < proposal.term < term:
                 proposal.term = 0
-                self._queue.append(proposal)
+                self._enqueue(proposal)
 
     def fail_sent(self, term: int | None = None) -> None:
         """The fate of what was sent (in `term`, or at all) can no longer be observed."""
@@ -131,18 +163,22 @@ class Proposals:
         for proposal in list(self._waiting.values()):
             self._fail(proposal, error())
         self._queue.clear()
+        self._changes.clear()
 
     def expire(self, now: float, has_leader: bool) -> None:
         for proposal in [p for p in self._waiting.values() if p.deadline <= now or p.future.done()]:
             queued = proposal.term == 0
             self._fail(proposal, NoLeader() if queued and not has_leader else RequestTimeout())
 
-    def _peek(self) -> Proposal | None:
+    def _enqueue(self, proposal: Proposal) -> None:
+        (self._changes if proposal.change else self._queue).append(proposal)
+
+    def _peek(self, queue: deque[Proposal]) -> Proposal | None:
         """The first proposal in the queue whose caller still waits."""
-        while self._queue:
-            if self._queue[0].id in self._waiting and not self._queue[0].future.done():
-                return self._queue[0]
-            self._queue.popleft()
+        while queue:
+            if queue[0].id in self._waiting and not queue[0].future.done():
+                return queue[0]
+            queue.popleft()
         return None
 
     def _drop(self, proposal: Proposal) -> bool:

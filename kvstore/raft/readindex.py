@@ -21,9 +21,9 @@ class ReadIndex:
     """`nonce`: random for each start: an answer to a question of an earlier life must not be taken for one
     of this life's, whose reads may have begun later."""
 
-    def __init__(self, core: Core, send: Send, others: tuple[int, ...], nonce: int) -> None:
-        self._core, self._send, self._others = core, send, others
-        self._rounds = ReadRounds(quorum=(len(others) + 1) // 2)
+    def __init__(self, core: Core, send: Send, nonce: int) -> None:
+        self._core, self._send = core, send
+        self._rounds = ReadRounds()
         self._waiting: list[asyncio.Future[int]] = []
         self._asked: list[asyncio.Future[int]] = []  # of the leader
         self._led: list[asyncio.Future[int]] = []  # given to a round of this leader
@@ -56,7 +56,7 @@ class ReadIndex:
         elif kind == READ_ACK:
             self._rounds.ack(peer, message["term"], message["round"])
             if node.is_leader:
-                self._rounds.finish(node.term)
+                self._rounds.finish(node.term, node.voters)
         elif kind == ASK_INDEX:
             number = message["round"]
             if node.is_leader:
@@ -107,14 +107,13 @@ class ReadIndex:
     def _begin(self) -> None:
         node = self._core.node
         while (round_ := self._rounds.begin(node.term, node.commit_index)) is not None:
-            if self._others:
-                self._broadcast(round_)
-            if not self._rounds.finish(node.term):
+            self._broadcast(round_)
+            if not self._rounds.finish(node.term, node.voters):
                 return
 
     def _broadcast(self, round_: Round) -> None:
         message = {"type": READ, "term": round_.term, "round": round_.number}
-        self._send([(peer, message) for peer in self._others])
+        self._send([(peer, message) for peer in sorted(self._core.node.voters)])
 
 
 def _answer(futures: list[asyncio.Future[int]], index: int) -> None:

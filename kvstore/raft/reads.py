@@ -7,7 +7,7 @@ answers the recorded index. A read may only share a round that began after it ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 Answer = Callable[[int], None]
@@ -23,10 +23,9 @@ class Round:
 
 
 class ReadRounds:
-    """The leader's side. `quorum` counts other members only."""
+    """The leader's side."""
 
-    def __init__(self, quorum: int) -> None:
-        self._quorum = quorum
+    def __init__(self) -> None:
         self._number = 0
         self._waiting: list[Answer] = []
         self._running: Round | None = None
@@ -54,10 +53,12 @@ class ReadRounds:
         if self._running is not None and (self._running.term, self._running.number) == (term, number):
             self._running.acks.add(peer)
 
-    def finish(self, term: int) -> bool:
-        """Answer the running round's reads if a quorum confirmed `term`, which is still this leader's."""
+    def finish(self, term: int, others: Collection[int]) -> bool:
+        """Answer the running round's reads if a quorum confirmed `term`, which is still this leader's.
+
+        `others`: the voters beside this one."""
         done = self._running
-        if done is None or done.term != term or len(done.acks) < self._quorum:
+        if done is None or done.term != term or len(done.acks & set(others)) < (len(others) + 1) // 2:
             return False
         self._running = None
         for answer in done.answers:

@@ -12,13 +12,13 @@ import asyncio
 import logging
 import ssl
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol, cast
 
 import cbor2
 
-from kvstore.raft.config import RaftConfig, TlsFiles
+from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.messages import Message
 
 log = logging.getLogger(__name__)
@@ -29,12 +29,16 @@ GREETING_SECONDS = 5.0
 BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2)
 BUFFER_LIMIT = 32 << 20
 PING = cbor2.dumps(None)
+REMOVED_CONTENT = "removed"
+REMOVED = cbor2.dumps(REMOVED_CONTENT)
 
 
 class Handler(Protocol):
     def peer_connected(self, peer: int) -> None: ...
     def peer_disconnected(self, peer: int) -> None: ...
     def peer_message(self, peer: int, message: Message) -> None: ...
+    def removed(self, by: int) -> None:
+        """A member says that this one is none any more."""
 
 
 def server_context(tls: TlsFiles) -> ssl.SSLContext:
@@ -98,6 +102,11 @@ class Connection(asyncio.Protocol):
     def congested(self) -> bool:
         return self.transport is not None and self.transport.get_write_buffer_size() > BUFFER_LIMIT
 
+    def close(self) -> None:
+        """After what was written is out."""
+        if self.transport is not None:
+            self.transport.close()
+
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
@@ -107,6 +116,9 @@ class Connection(asyncio.Protocol):
             content = cbor2.loads(payload)
         except Exception as error:  # cbor2 raises UnicodeError, OverflowError and others, by the content
             self._refuse(f"a frame that is not cbor2 ({error})")
+            return
+        if content == REMOVED_CONTENT:
+            self._owner.told_removed(self)
             return
         if self.peer is not None:
             if content is not None:
@@ -119,7 +131,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, what: str) -> None:
         address = self.transport.get_extra_info("peername") if self.transport is not None else None
         self._owner.refused(f"{address} sent {what}")
-        self.abort()
+        self.close()
 
 
 class PeerTransport:
@@ -129,7 +141,9 @@ class PeerTransport:
         self._server: asyncio.Server | None = None
         self._all: set[Connection] = set()
         self._peers: dict[int, Connection] = {}
-        self._dialers: list[asyncio.Task[None]] = []
+        self._known = {id_: peer for id_, peer in config.peers.items() if id_ != config.member_id}
+        self._former: set[int] = set()
+        self._dialers: dict[int, asyncio.Task[None]] = {}
         self._refusals: set[str] = set()
         self._stopping = False
 
@@ -140,23 +154,41 @@ class PeerTransport:
 
     async def start(self) -> None:
         """Listen and dial. Raises OSError if the address cannot be bound."""
-        if not self._config.other_ids:
+        if not self._known and not self._config.listen_alone:
             return
         tls = self._config.tls
-        loop = asyncio.get_running_loop()
         host, port = self._config.listen
         context = server_context(tls) if tls else None
+        loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=context)
-        client = client_context(tls) if tls else None
-        for peer in self._config.other_ids:
-            if self._config.member_id < peer:
-                self._dialers.append(loop.create_task(self._dial(peer, client), name=f"dial {peer:x}"))
+        self._dial_all()
+
+    def set_peers(self, peers: Mapping[int, Peer]) -> None:
+        """The other members from now on, and where they are. Those that are none any more are told so."""
+        before, self._known = self._known, dict(peers)
+        for peer in set(before) - set(peers):
+            self._former.add(peer)
+            connection = self._peers.get(peer)
+            if connection is not None:
+                connection.write(REMOVED)
+                connection.close()
+        for peer, address in before.items():
+            if self._known.get(peer) != address and (task := self._dialers.pop(peer, None)) is not None:
+                task.cancel()
+        self._dial_all()
+
+    def _dial_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        for peer in self._known:
+            if self._config.member_id < peer and peer not in self._dialers:
+                self._dialers[peer] = loop.create_task(self._dial(peer), name=f"dial {peer:x}")
 
     async def stop(self) -> None:
         self._stopping = True
-        for task in self._dialers:
+        dialers = list(self._dialers.values())
+        for task in dialers:
             task.cancel()
-        await asyncio.gather(*self._dialers, return_exceptions=True)
+        await asyncio.gather(*dialers, return_exceptions=True)
         connections = list(self._all)
         self.abort()
         if connections:
@@ -165,7 +197,7 @@ class PeerTransport:
     def abort(self) -> None:
         """Close everything at once."""
         self._stopping = True
-        for task in self._dialers:
+        for task in self._dialers.values():
             task.cancel()
         if self._server is not None:
             self._server.close()
@@ -207,7 +239,9 @@ class PeerTransport:
         if cluster != self._config.cluster_id:
             own = self._config.cluster_id
             return f"cluster id {cluster!r:.40} instead of {own}: a member of another cluster"
-        if sender not in self._config.other_ids or connection.dialled not in (None, sender):
+        if sender in self._former:
+            connection.write(REMOVED)
+        if sender not in self._known or connection.dialled not in (None, sender):
             return f"member id {sender!r:.40}, which is not expected there"
         if receiver not in (0, self._config.member_id):
             return "a greeting for another member"
@@ -235,18 +269,24 @@ class PeerTransport:
             self._refusals.add(reason)
             log.warning("refused a connection: %s", what)
 
+    def told_removed(self, connection: Connection) -> None:
+        """Only by a member whose certificate was accepted, if there are any."""
+        self._handler.removed(connection.peer or connection.dialled or 0)
+
     def lost(self, connection: Connection) -> None:
         self._all.discard(connection)
         if connection.peer is not None and self._peers.get(connection.peer) is connection:
             del self._peers[connection.peer]
             self._handler.peer_disconnected(connection.peer)
 
-    async def _dial(self, peer: int, context: ssl.SSLContext | None) -> None:
+    async def _dial(self, peer: int) -> None:
         loop = asyncio.get_running_loop()
-        _, host, port = self._config.peers[peer]
+        _, host, port = self._known[peer]
+        tls = self._config.tls
         attempt = 0
         while True:
             with suppress(OSError, TimeoutError, ssl.SSLError):
+                context = client_context(tls) if tls else None  # anew: files may have been replaced
                 async with asyncio.timeout(GREETING_SECONDS):
                     _, connection = await loop.create_connection(
                         lambda: Connection(self, peer), host, port, ssl=context
