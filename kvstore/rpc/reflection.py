@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from google.protobuf.descriptor import FileDescriptor
+from grpc_reflection.v1alpha import reflection_pb2
+
 from kvstore.rpc.call import Call
 
 
@@ -20,3 +23,10 @@ class Reflection:
         servicer: Any = ReflectionServicer(self._services)
         async for response in servicer.ServerReflectionInfo(requests, call):
             yield response
+
+
+def descriptor() -> FileDescriptor:
+
+    module: Any = reflection_pb2
+    file: FileDescriptor = module.DESCRIPTOR
+    return file

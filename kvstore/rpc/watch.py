@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from kvstore.errors import StoreError
 from kvstore.member import Member
 from kvstore.rpc import convert
 from kvstore.rpc.call import HAS_LEADER, Call, credentials
 from kvstore.rpc.proto import rpc_pb2 as pb
-from kvstore.types import Event, WatchResponse
+from kvstore.types import NO_HEADER, Event, WatchResponse
 from kvstore.watch.stream import ALL_WATCHES, WatchStream
 
 REMEMBERED = 64
 _FRAGMENT_SLACK = 512 << 10
+_FRAGMENT = pb.WatchResponse(fragment=True).SerializeToString()
 
 
 class Frames:
@@ -29,17 +31,19 @@ class Frames:
         self._member = member
         self.limit = member.config.max_request_bytes + _FRAGMENT_SLACK
         self._events: OrderedDict[int, tuple[tuple[Event, ...], bytes]] = OrderedDict()
+        self._header, self._header_bytes = NO_HEADER, b""
 
     def frames(self, response: WatchResponse, *, fragment: bool) -> list[bytes]:
         events = response.events
         if not events:
-            return [self._head(response)]
+            return [self._bare(response)]
         encoded = self._encoded(events)
         if not fragment or len(events) < 2 or len(encoded) < self.limit:
             return [self._head(response) + encoded]
         return self._fragments(response)
 
-    def _head(self, response: WatchResponse, *, fragment: bool = False) -> bytes:
+    def _bare(self, response: WatchResponse) -> bytes:
+        """One without events."""
         header = convert.header(self._member.header())
         header.revision = response.revision
         message = pb.WatchResponse(
@@ -49,9 +53,16 @@ class Frames:
             canceled=response.canceled,
             compact_revision=response.compact_revision,
             cancel_reason=response.cancel_reason,
-            fragment=fragment,
         )
         return message.SerializeToString()
+
+    def _head(self, response: WatchResponse) -> bytes:
+        """All of one with events but these: header and watch id."""
+        header = self._member.header(response.revision)
+        if header != self._header:
+            self._header = header
+            self._header_bytes = pb.WatchResponse(header=convert.header(header)).SerializeToString()
+        return self._header_bytes + _watch_id(response.watch_id)
 
     def _encoded(self, events: tuple[Event, ...]) -> bytes:
         remembered = self._events.get(id(events))
@@ -70,8 +81,13 @@ class Frames:
             if parts[-1] and len(parts[-1]) + len(one) > self.limit:
                 parts.append(b"")
             parts[-1] += one
-        whole, last = self._head(response, fragment=True), self._head(response)
-        return [whole + part for part in parts[:-1]] + [last + parts[-1]]
+        head = self._head(response)
+        return [head + _FRAGMENT + part for part in parts[:-1]] + [head + parts[-1]]
+
+
+@lru_cache(maxsize=4096)
+def _watch_id(watch_id: int) -> bytes:
+    return pb.WatchResponse(watch_id=watch_id).SerializeToString()
 
 
 def encode(events: tuple[Event, ...]) -> bytes:
@@ -79,7 +95,7 @@ def encode(events: tuple[Event, ...]) -> bytes:
 
 
 class Watch:
-    """`Watch` yields messages, `frames` the same as bytes, for gRPC."""
+    """`Watch` yields messages, `frames` the same as bytes, for gRPC: all that is there at a time."""
 
     def __init__(self, member: Member) -> None:
         self._member = member
@@ -88,17 +104,23 @@ class Watch:
     async def Watch(
         self, requests: AsyncIterator[pb.WatchRequest], call: Call
     ) -> AsyncIterator[pb.WatchResponse]:
-        async for frame in self.frames(requests, call):
-            yield pb.WatchResponse.FromString(frame)
+        async for frames in self.frames(requests, call):
+            for frame in frames:
+                yield pb.WatchResponse.FromString(frame)
 
-    async def frames(self, requests: AsyncIterator[pb.WatchRequest], call: Call) -> AsyncIterator[bytes]:
+    async def frames(
+        self, requests: AsyncIterator[pb.WatchRequest], call: Call
+    ) -> AsyncIterator[list[bytes]]:
         stream = self._member.watch()
         session = Session(self._member, stream, call)
         reading = asyncio.create_task(session.read(requests), name="watch requests")
+        fragmented, encoded = session.fragmented, self._frames.frames
         try:
             async for response in stream:
-                for frame in self._frames.frames(response, fragment=response.watch_id in session.fragmented):
-                    yield frame
+                found = encoded(response, fragment=response.watch_id in fragmented)
+                for more in stream.ready():
+                    found += encoded(more, fragment=more.watch_id in fragmented)
+                yield found
             await reading  # raises what ended it, if anything did
         finally:
             stream.close()

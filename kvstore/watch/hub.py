@@ -115,9 +115,11 @@ class WatchHub:
     def is_synced(self, watcher: Watcher) -> bool:
         return watcher in watcher.interest.watchers
 
-    def is_settled(self, watcher: Watcher) -> bool:
-        """Whether `sync` has nothing to do for it: it is synced, or was cancelled because of compaction."""
-        return watcher not in self._unsynced and watcher not in self._victims
+    def owes(self, watchers: Iterable[Watcher]) -> bool:
+        """Whether one of them is owed revisions; not one that was cancelled because of compaction."""
+        if not self._unsynced and not self._victims:
+            return False
+        return any(watcher in self._unsynced or watcher in self._victims for watcher in watchers)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand out the events of all revisions above `published` up to the source's, in order."""
@@ -156,21 +158,30 @@ class WatchHub:
 
     def revive(self, watchers: Iterable[Watcher]) -> None:
         """Their stream has room again."""
+        if not self._victims:
+            return
         for watcher in watchers:
             if watcher in self._victims:
                 del self._victims[watcher]
                 self._place(watcher)
 
-    def sync(self) -> bool:
-        """Feed the unsynced that are furthest behind one slice of history; whether unsynced ones are left."""
-        chosen = heapq.nsmallest(MAX_WATCHERS_PER_SYNC, self._unsynced, key=lambda w: w.next_revision)
-        chosen = [watcher for watcher in chosen if not self._cancel_compacted(watcher)]
-        if chosen:
-            events, through = self._slice(chosen)
-            for interest, watchers in _by_interest(chosen):
-                matching = [e for e in events if contains(interest.start, interest.end, e.kv.key)]
-                self._feed(watchers, tuple(interest.shape(matching)), through)
-        return bool(self._unsynced)
+    def sync(self, watchers: Iterable[Watcher]) -> None:
+        """Feed the unsynced of these watchers one slice of history, from where the first of them is.
+
+        The pass is shared with other unsynced watchers that are there or later; those that are further behind
+        have to wait for a pass of their own, so that nobody waits for them.
+        """
+        own = [watcher for watcher in watchers if watcher in self._unsynced]
+        own = [watcher for watcher in own if not self._cancel_compacted(watcher)]
+        if not own:
+            return
+        start = min(watcher.next_revision for watcher in own)
+        others = (watcher for watcher in self._unsynced if watcher.next_revision >= start)
+        chosen = heapq.nsmallest(MAX_WATCHERS_PER_SYNC, others, key=lambda w: w.next_revision)
+        events, through = self._slice(chosen)
+        for interest, fed in _by_interest(chosen):
+            matching = [e for e in events if contains(interest.start, interest.end, e.kv.key)]
+            self._feed(fed, tuple(interest.shape(matching)), through)
 
     def _slice(self, chosen: list[Watcher]) -> tuple[list[Event], int]:
         """Events of whole revisions from the lowest that is owed, and the last revision they cover."""

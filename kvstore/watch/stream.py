@@ -55,7 +55,8 @@ class WatchStream:
         self._weight = 0
         self._progress_asked = False
         self._progress_at = asyncio.get_running_loop().time() + progress_interval
-        self._wakeup = asyncio.Event()
+        self._is_full = False
+        self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         self._stopped = False
 
@@ -73,7 +74,7 @@ class WatchStream:
         self._watchers[watch_id] = self._hub.add(request, watch_id, self)
         if request.progress_notify:
             self._progress_notify[watch_id] = True
-        self._wakeup.set()
+        self._wake()
         return watch_id
 
     def cancel(self, watch_id: int) -> None:
@@ -95,7 +96,7 @@ class WatchStream:
             self._hub.remove(watcher)
         self._watchers.clear()
         self._closed = True
-        self._wakeup.set()
+        self._wake()
 
     def stop(self) -> None:
         """The member stops: as `close`, but the reader is told so."""
@@ -106,7 +107,7 @@ class WatchStream:
         return self
 
     async def __anext__(self) -> WatchResponse:
-        if self._progress_notify and asyncio.get_running_loop().time() >= self._progress_at:
+        if self._progress_notify:
             self._notify_progress()
         while not self._buffer:
             if self._stopped:
@@ -116,7 +117,8 @@ class WatchStream:
             await self._fill()
         response, weight = self._buffer.popleft()
         self._weight -= weight
-        if self._weight <= self._buffer_bytes // 2:
+        if self._is_full and self._weight <= self._buffer_bytes // 2:
+            self._is_full = False
             self._hub.revive(self._watchers.values())
         return response
 
@@ -124,6 +126,7 @@ class WatchStream:
 
     def offer(self, response: WatchResponse, weight: int) -> bool:
         if self._weight and self._weight + weight > self._buffer_bytes:
+            self._is_full = True
             return False
         if response.watch_id in self._progress_notify:
             self._progress_notify[response.watch_id] = False
@@ -136,27 +139,39 @@ class WatchStream:
     def _append(self, response: WatchResponse, weight: int) -> None:
         self._buffer.append((response, weight))
         self._weight += weight
-        self._wakeup.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def _fill(self) -> None:
         """Make the buffer non-empty, or wait until something happens."""
         if self._is_behind():
-            self._hub.sync()
+            self._hub.sync(self._watchers.values())
             self._answer_progress()
             await asyncio.sleep(0)  # one slice at a time, so that catching up does not stall the loop
             return
         self._answer_progress()
         if self._buffer:
             return
-        self._wakeup.clear()
-        try:
-            async with asyncio.timeout_at(self._progress_at if self._progress_notify else None):
-                await self._wakeup.wait()
-        except TimeoutError:
+        await self._wait()
+        if self._progress_notify:
             self._notify_progress()
 
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_at(self._progress_at, self._wake) if self._progress_notify else None
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
     def _is_behind(self) -> bool:
-        return not all(map(self._hub.is_settled, self._watchers.values()))
+        return self._hub.owes(self._watchers.values())
 
     def _answer_progress(self) -> None:
         if self._progress_asked and not self._is_behind():
@@ -164,11 +179,15 @@ class WatchStream:
             self.push(WatchResponse(ALL_WATCHES, self._hub.published))
 
     def _notify_progress(self) -> None:
+        """Tell idle watches how far they are, if it is time to."""
+        now = asyncio.get_running_loop().time()
+        if now < self._progress_at:
+            return
         for watch_id, idle in self._progress_notify.items():
             if idle and self._hub.is_synced(self._watchers[watch_id]):
                 self.push(WatchResponse(watch_id, self._hub.published))
             self._progress_notify[watch_id] = True
-        self._progress_at = asyncio.get_running_loop().time() + self._progress_interval
+        self._progress_at = now + self._progress_interval
 
     def _refusal(self, request: WatchCreateRequest) -> str:
         if self._closed:

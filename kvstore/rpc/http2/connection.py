@@ -326,6 +326,16 @@ class Connection(asyncio.Protocol):
         self._write(frames.unary(stream.id, body))
         self._forget(stream)
 
+    def send(self, stream: Stream, messages: bytes) -> None:
+        size = len(messages)
+        if not stream.started or stream.out or size > min(MAX_FRAME, self._window, stream.window):
+            stream.out += messages
+            self.pump(stream)
+            return
+        self._window -= size
+        stream.window -= size
+        self._write(frames.data(stream.id, messages))
+
     def pump(self, stream: Stream) -> None:
         out = stream.out
         if out and not stream.started:

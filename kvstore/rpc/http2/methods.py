@@ -12,7 +12,7 @@ from kvstore.rpc.http2.codes import Code, Status
 
 
 class Method(NamedTuple):
-    """`function(request, call)` answers with a message, or is an iterator of messages or of their bytes.
+    """`function(request, call)` answers with a message, or is an iterator of messages or of lists of their bytes.
 
     With `client_stream` it is given an iterator of requests.
     """

@@ -40,6 +40,9 @@ class Owner(Protocol):
     def answer(self, stream: Stream, body: bytes) -> None:
         """Send the only response and the end."""
 
+    def send(self, stream: Stream, messages: bytes) -> None:
+        """Send the next framed messages, or let them wait in `out`."""
+
     def pump(self, stream: Stream) -> None:
         """Send what waits in `out`, and the end if the stream is `done`."""
 
@@ -186,8 +189,7 @@ class Stream:
         try:
             async with aclosing(self._method.function(given, self._call)) as responses:
                 async for response in responses:
-                    self.out += framed(response if type(response) is bytes else response.SerializeToString())
-                    self._owner.pump(self)
+                    self._owner.send(self, _framed(response))
                     if len(self.out) > HIGH_WATER:
                         await self._room()
         except asyncio.CancelledError:
@@ -225,6 +227,13 @@ class Stream:
             self.deadline = None
         if self.task is not None and self.task is not asyncio.current_task():
             self.task.cancel()
+
+
+def _framed(response: Any) -> bytes:
+    """A message, or several that are encoded already."""
+    if type(response) is list:
+        return b"".join(map(framed, response))
+    return framed(response.SerializeToString())
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:
