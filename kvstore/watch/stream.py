@@ -173,8 +173,16 @@ class WatchStream:
     def _is_behind(self) -> bool:
         return self._hub.owes(self._watchers.values())
 
+    def _has_begun(self, watcher: Watcher) -> bool:
+        return watcher.next_revision <= self._hub.published + 1
+
     def _answer_progress(self) -> None:
-        if self._progress_asked and not self._is_behind():
+        """Once nothing is owed, and no watch begins with a revision that is yet to come (etcd-io/etcd#20221)."""
+        if (
+            self._progress_asked
+            and not self._is_behind()
+            and all(map(self._has_begun, self._watchers.values()))
+        ):
             self._progress_asked = False
             self.push(WatchResponse(ALL_WATCHES, self._hub.published))
 
@@ -184,7 +192,8 @@ class WatchStream:
         if now < self._progress_at:
             return
         for watch_id, idle in self._progress_notify.items():
-            if idle and self._hub.is_synced(self._watchers[watch_id]):
+            watcher = self._watchers[watch_id]
+            if idle and self._hub.is_synced(watcher) and self._has_begun(watcher):
                 self.push(WatchResponse(watch_id, self._hub.published))
             self._progress_notify[watch_id] = True
         self._progress_at = now + self._progress_interval

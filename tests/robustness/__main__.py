@@ -25,7 +25,9 @@ def main() -> int:
     only = tuple(filter(None, options.faults.split(",")))
     failed = 0
     for seed in range(first, first + options.runs):
-        outcome = run(Plan(seed, options.seconds, only, program, options.keep, options.keep_all))
+        outcome = run(
+            Plan(seed, options.seconds, only, program, keep=options.keep, keep_all=options.keep_all)
+        )
         print(outcome.line(), flush=True)
         failed += not outcome.passed
         if not outcome.passed:

@@ -13,7 +13,7 @@ from tests.support.tools import require_tool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-SECONDS = float(os.environ.get("KUBERAFT_ROBUSTNESS_SECONDS", "2.5"))
+SECONDS = float(os.environ.get("KUBERAFT_ROBUSTNESS_SECONDS", "2"))
 KEEP = Path(os.environ.get("KUBERAFT_ROBUSTNESS_KEEP", "/tmp/kvstore-robustness-failed"))
 
 
@@ -38,4 +38,4 @@ def test_no_fault_is_seen_by_clients(seed: int, only: tuple[str, ...]) -> None:
 def test_a_real_etcd_passes_the_same_judgement() -> None:
     """Tests the tests: a checker that finds fault with etcd, or with its own recording, is wrong."""
     etcd = require_tool("etcd")
-    assert_passed(run(Plan(4, 1.0, ("kill-leader", "isolate"), (etcd,), KEEP)))
+    assert_passed(run(Plan(4, 1.0, ("kill-leader", "isolate"), (etcd,), keep=KEEP)))

@@ -60,7 +60,17 @@ class MemberProcess:
 
 
 class Cluster:
-    def __init__(self, directory: Path, program: Sequence[str] = OURS, *, flags: Sequence[str] = ()) -> None:
+    """`proxied`: connections between members go through `network`, which needs the event loop to run."""
+
+    def __init__(
+        self,
+        directory: Path,
+        program: Sequence[str] = OURS,
+        *,
+        flags: Sequence[str] = (),
+        proxied: bool = True,
+    ) -> None:
+        self._proxied = proxied
         self.directory = directory
         self.program = tuple(program)
         self.flags = tuple(flags)
@@ -73,15 +83,17 @@ class Cluster:
     def pids(self) -> dict[int, str]:
         return {m.process.pid: m.name for m in self.members if m.process is not None and m.running}
 
-    async def create(self, disks: Sequence[Disk] = (), environments: Sequence[dict[str, str]] = ()) -> None:
-        """The three members of a new cluster; `start` each of them."""
-        for number in range(3):
+    async def create(
+        self, disks: Sequence[Disk] = (), environments: Sequence[dict[str, str]] = (), *, count: int = 3
+    ) -> None:
+        """The members of a new cluster; `start` each of them."""
+        for number in range(count):
             await self.add(disks[number] if disks else None, environments[number] if environments else None)
 
     async def add(self, disk: Disk | None = None, environment: dict[str, str] | None = None) -> MemberProcess:
         name = f"m{len(self.members) + 1}"
         peer, client = free_port(), free_port()
-        advertised = await self.network.proxy(name, ("127.0.0.1", peer))
+        advertised = await self.network.proxy(name, ("127.0.0.1", peer)) if self._proxied else peer
         member = MemberProcess(
             name, client, peer, advertised, self.directory, disk, environment=environment or {}
         )

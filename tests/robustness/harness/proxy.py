@@ -133,9 +133,9 @@ def owner(port: int, pids: dict[int, str]) -> str | None:
     wanted = f"socket:[{inode}]"
     for pid, name in pids.items():
         with contextlib.suppress(OSError):
-            for entry in os.scandir(f"/proc/{pid}/fd"):
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(OSError):
-                    if os.readlink(entry.path) == wanted:
+                    if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
                         return name
     return None
 

@@ -59,6 +59,9 @@ class Plan:
     seconds: float = 5.0
     only: tuple[str, ...] = ()
     program: Sequence[str] = OURS
+    members: int = 3
+    pause: float = PAUSE_SECONDS
+    """How long a client waits between two calls, on average."""
     keep: Path | None = None
     """Where a failed run leaves its history, its page and its logs."""
     keep_all: bool = False
@@ -183,12 +186,12 @@ class _Run:
     async def _start(self, chosen: list[Fault]) -> None:
         with_disks = any(fault.needs_disk for fault in chosen)
         with_clock = any(isinstance(fault, disk_faults.ClockJump) for fault in chosen)
-        names = [f"m{number}" for number in (1, 2, 3)]
+        names = [f"m{number + 1}" for number in range(self._plan.members)]
         made = [Disk(self._directory, name) for name in names] if with_disks else []
         clocks = (
             [disk_faults.clock_environment(self._directory, name) for name in names] if with_clock else []
         )
-        await self._cluster.create(made, clocks)
+        await self._cluster.create(made, clocks, count=self._plan.members)
         for member in self._cluster.members:
             self._cluster.start(member)
         await self._cluster.ready()
@@ -216,7 +219,7 @@ class _Run:
         async with asyncio.TaskGroup() as group:
             for client in clients:
                 rng = random.Random(self._rng.random())
-                group.create_task(traffic.Traffic(client, self._recorder, rng, PAUSE_SECONDS).run(stop))
+                group.create_task(traffic.Traffic(client, self._recorder, rng, self._plan.pause).run(stop))
             await self._inject(chosen, area)
             stop.set()
 
