@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator, Callable
 
 from kvstore.auth.types import Credentials
 from kvstore.errors import AuthOldRevision, InvalidAuthToken, PermissionDenied, Stopped, StoreError, UserEmpty
@@ -115,6 +115,14 @@ class WatchStream:
             if self._closed:
                 raise StopAsyncIteration
             await self._fill()
+        return self._take()
+
+    def ready(self) -> Iterator[WatchResponse]:
+        """What can be had without waiting."""
+        while self._buffer:
+            yield self._take()
+
+    def _take(self) -> WatchResponse:
         response, weight = self._buffer.popleft()
         self._weight -= weight
         if self._is_full and self._weight <= self._buffer_bytes // 2:
