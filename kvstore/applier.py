@@ -38,6 +38,7 @@ from kvstore.errors import (
     NoSpace,
 )
 from kvstore.lease import Lessor
+from kvstore.membership import Members
 from kvstore.mvcc.store import Mvcc
 from kvstore.txn import Executor, needs_space
 from kvstore.types import (
@@ -59,6 +60,8 @@ from kvstore.types import (
     LeaseKeepAliveResponse,
     LeaseRevokeRequest,
     LeaseRevokeResponse,
+    MemberChange,
+    MemberChangeRequest,
     PutRequest,
     TxnRequest,
 )
@@ -83,6 +86,7 @@ class Applier:
         lessor: Lessor,
         auth: AuthStore,
         tokens: Tokens,
+        members: Members,
         alarms: set[AlarmMember],
         own_alarms: set[AlarmMember],
         max_txn_ops: int,
@@ -96,6 +100,7 @@ class Applier:
         self._lessor = lessor
         self._auth = auth
         self._tokens = tokens
+        self._members = members
 
     def run(self, command: Command, index: int, now: float) -> msgspec.Struct:
         """The response, without a header unless the request has a revision of its own. Raises `StoreError`;
@@ -132,6 +137,9 @@ class Applier:
                 return HashCheckResponse()
             case AuthenticateRequest():
                 return self._authenticate(request, index, now)
+            case _ if isinstance(request, MemberChangeRequest):
+                member = self._members.apply(request)
+                return MemberChange(member=member, members=self._members.all())
             case _ if isinstance(request, AuthCommand):
                 return self._change_auth(request)
             case _:

@@ -34,6 +34,7 @@ import lmdb
 import msgspec
 
 from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull, Stopped, StoreError
+from kvstore.types import MemberInfo
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "kvstore.lock"
@@ -59,6 +60,8 @@ class StoredState(msgspec.Struct, frozen=True, array_like=True):
     compacted: int = 0
     alarms: tuple[tuple[int, int], ...] = ()
     own_alarms: tuple[tuple[int, int], ...] = ()
+    members: tuple[MemberInfo, ...] = ()
+    removed_members: tuple[int, ...] = ()
 
 
 class LmdbTable:

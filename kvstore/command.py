@@ -26,6 +26,7 @@ from kvstore.types import (
     LeaseGrantRequest,
     LeaseKeepAliveRequest,
     LeaseRevokeRequest,
+    MemberChangeRequest,
     PutRequest,
     TxnRequest,
 )
@@ -44,6 +45,7 @@ Request = (
     | HashReportRequest
     | AuthenticateRequest
     | AuthCommand
+    | MemberChangeRequest
 )
 
 

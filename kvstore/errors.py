@@ -2,6 +2,7 @@
 
     StoreError                      .code (name of the gRPC status), str(error) is etcd's message
     ├── InvalidArgument             the request is wrong in itself
+    │   ├── MemberBadURLs
     │   ├── EmptyKey  KeyNotFound  ValueProvided  LeaseProvided  InvalidSortOption
     │   ├── TooManyOps  DuplicateKey  RequestTooLarge
     │   ├── UserEmpty  RoleEmpty  AuthFailed  AuthOldRevision  PermissionNotGiven  InvalidAuthManagement
@@ -14,6 +15,9 @@
     ├── NotFound
     │   └── LeaseNotFound  MemberNotFound
     ├── FailedPrecondition
+    │   ├── MemberExists  PeerURLExists  MemberNotEnoughStarted  MemberNotLearner  LearnerNotReady
+    │   ├── TooManyLearners  NotSupportedForLearner
+    │   ├── RemovedFromCluster      (ours) this member is none any more
     │   ├── LeaseExists  NotLeader  BadLeaderTransferee  ClusterIDMismatch
     │   ├── RootUserNotExist  RootRoleNotExist  UserAlreadyExists  UserNotFound  RoleAlreadyExists
     │   └── RoleNotFound  RoleNotGranted  PermissionNotGranted  AuthNotEnabled  NoInflightDowngrade
@@ -23,7 +27,7 @@
     ├── ResourceExhausted
     │   └── NoSpace  TooManyRequests
     ├── Unavailable                 try again; a write may or may not have happened where it says so
-    │   ├── NoLeader  Stopped       nothing was done
+    │   ├── NoLeader  Unhealthy  Stopped     nothing was done
     │   └── LeaderChanged  RequestTimeout      outcome unknown
     ├── Unsupported                 (ours) etcd's API has it, this version has not
     ├── Canceled
@@ -133,6 +137,10 @@ class InvalidDowngradeTargetVersion(InvalidArgument):
     message = "etcdserver: invalid downgrade target version"
 
 
+class MemberBadURLs(InvalidArgument):
+    message = "etcdserver: given member URLs are invalid"
+
+
 class OutOfRange(StoreError):
     code = "OUT_OF_RANGE"
 
@@ -240,6 +248,38 @@ class NoInflightDowngrade(FailedPrecondition):
     message = "etcdserver: no inflight downgrade job"
 
 
+class MemberExists(FailedPrecondition):
+    message = "etcdserver: member ID already exist"
+
+
+class PeerURLExists(FailedPrecondition):
+    message = "etcdserver: Peer URLs already exists"
+
+
+class MemberNotEnoughStarted(FailedPrecondition):
+    message = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class MemberNotLearner(FailedPrecondition):
+    message = "etcdserver: can only promote a learner member"
+
+
+class LearnerNotReady(FailedPrecondition):
+    message = "etcdserver: can only promote a learner member which is in sync with leader"
+
+
+class TooManyLearners(FailedPrecondition):
+    message = "etcdserver: too many learner members in cluster"
+
+
+class NotSupportedForLearner(FailedPrecondition):
+    message = "etcdserver: rpc not supported for learner"
+
+
+class RemovedFromCluster(FailedPrecondition):
+    """(ours) this member is none any more: its process ends. Its data directory may be deleted."""
+
+
 class ResourceExhausted(StoreError):
     code = "RESOURCE_EXHAUSTED"
 
@@ -258,6 +298,10 @@ class Unavailable(StoreError):
 
 class NoLeader(Unavailable):
     message = "etcdserver: no leader"
+
+
+class Unhealthy(Unavailable):
+    message = "etcdserver: unhealthy cluster"
 
 
 class LeaderChanged(Unavailable):

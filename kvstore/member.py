@@ -26,6 +26,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from kvstore.auth.types import Credentials
 from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
@@ -33,10 +35,12 @@ from kvstore.bolt.stream import stream as stream_file
 from kvstore.calls import Calls
 from kvstore.errors import NoLeader, RequestTimeout, Stopped, StoreError
 from kvstore.inspector import Inspector
-from kvstore.raft import identity
+from kvstore.membership import address
+from kvstore.raft import identity, join
 from kvstore.raft.config import Peer, RaftConfig, TlsFiles
 from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
+from kvstore.reconfiguration import Reconfiguration
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
 from kvstore.txn import MAX_OPS
 from kvstore.types import HashKVResponse, MemberInfo, ResponseHeader, StatusResponse, WatchCreateRequest
@@ -55,6 +59,10 @@ class MemberConfig:
 
     `corrupt_check_time`: how often the leader has the members' data compared; 0 is never.
     `cluster_token` tells clusters with the same member names apart; every incarnation needs its own.
+    `joins`: at its first start the member asks the others who it is (it was added with `member_add`).
+    `follows_state`: as etcd, what a data directory knows of the members and their addresses comes before
+    `initial_cluster`, which then only counts at the first start; without it, `initial_cluster` has the present
+    addresses of the members that it names.
     """
 
     name: str
@@ -71,6 +79,9 @@ class MemberConfig:
     snapshot_count: int = 5000
     corrupt_check_time: float = 0.0
     max_txn_ops: int = MAX_OPS
+    client_urls: tuple[str, ...] = ()
+    joins: bool = False
+    follows_state: bool = False
 
     @property
     def request_timeout(self) -> float:
@@ -89,7 +100,7 @@ class Progress:
     lag: int
 
 
-class Member(Calls):
+class Member(Calls, Reconfiguration):
     def __init__(self, config: MemberConfig, *, rng: random.Random | None = None) -> None:
         if config.name not in config.initial_cluster:
             known = ", ".join(sorted(config.initial_cluster))
@@ -98,8 +109,8 @@ class Member(Calls):
         self._rng = rng or random.Random()
         names = config.initial_cluster
         token = bound_token(config.data_dir, config.cluster_token)
-        self._names = {identity.member_id(name, token): name for name in names}
-        self._wanted = identity.identity(config.name, names, token)
+        self._founders = {identity.member_id(name, token): name for name in names}
+        self._mine = identity.identity(config.name, names, token)
         self._machine: KVStateMachine | None = None
         self._engine: Engine | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,7 +123,8 @@ class Member(Calls):
         """Returns when the member takes part; `wait_leader` for a working cluster. Raises `DataLoss` errors,
         `ClusterIDMismatch`, and OSError if the peer address cannot be bound."""
         config = self.config
-        mine = identity.claim(config.data_dir, self._wanted)
+        told = await self._find_identity()
+        mine = self._mine
         machine = KVStateMachine(
             config.data_dir / "member" / "db",
             cluster_id=mine.cluster_id,
@@ -120,8 +132,15 @@ class Member(Calls):
             quota_bytes=config.quota_bytes,
             min_lease_ttl=math.ceil(1.5 * config.election_timeout),
             max_txn_ops=config.max_txn_ops,
+            addresses={} if config.follows_state else self._given_addresses(),
         )
-        engine = Engine(self._raft_config(mine), machine, rng=self._rng)
+        if not told and config.joins and machine.applied()[0] == 0:
+            told = (await self._ask_the_others()).members  # it joined, and has got nothing yet
+        if not told:
+            machine.begin_with(self._founding_members())
+        engine = Engine(
+            self._raft_config(told or machine.members.all(), blank=bool(told)), machine, rng=self._rng
+        )
         engine.on_leader_change(self._leader_changed)
         try:
             await engine.start()
@@ -140,6 +159,7 @@ class Member(Calls):
         self._tasks = [
             loop.create_task(self._keep_house(), name="housekeeping"),
             loop.create_task(Inspector(self, config.corrupt_check_time).run(), name="inspector"),
+            loop.create_task(self._publish(), name="publish"),
         ]
 
     async def stop(self) -> None:
@@ -188,11 +208,17 @@ class Member(Calls):
 
     @property
     def id(self) -> int:
-        return self._wanted.member_id
+        """Of a member that joins: known once it has started."""
+        return self._mine.member_id
 
     @property
     def cluster_id(self) -> int:
-        return self._wanted.cluster_id
+        return self._mine.cluster_id
+
+    @property
+    def is_learner(self) -> bool:
+        mine = self._machine.members.get(self.id) if self._machine is not None else None
+        return mine is not None and mine.is_learner
 
     @property
     def leader_id(self) -> int | None:
@@ -204,7 +230,8 @@ class Member(Calls):
 
     def member_name(self, member: int | None) -> str:
         """Empty for none and for ids that are no member's."""
-        return self._names.get(member or 0, "")
+        found = self._state().members.get(member or 0)
+        return found.name if found else ""
 
     def header(self, revision: int = 0) -> ResponseHeader:
         """Of an answer of this member, at the revision applied here unless another is given."""
@@ -216,19 +243,24 @@ class Member(Calls):
             raise NoLeader
 
     def member_list(self) -> list[MemberInfo]:
-        scheme = "https" if self.config.tls else "http"
-        found = []
-        for id_, name in sorted(self._names.items()):
-            host, port = self.config.initial_cluster[name]
-            found.append(MemberInfo(id_, name, (f"{scheme}://{host}:{port}",)))
-        return found
+        """As applied here, with the addresses in use."""
+        state = self._state()
+        peers = state.peers()
+        return [
+            member
+            if self.config.follows_state or member.id not in self._founders
+            else msgspec.structs.replace(
+                member, peer_urls=(self._url(peers[member.id].host, peers[member.id].port),)
+            )
+            for member in state.members.all()
+        ]
 
     def progress(self) -> list[Progress]:
         """Of every member, as this one sees it: a leader knows, others only know themselves."""
         engine = self._running()
         connected = engine.connected()
         found = []
-        for id_, name in sorted(self._names.items()):
+        for id_, name in ((member.id, member.name) for member in self._state().members.all()):
             own = id_ == self.id
             match = engine.last_index if own else engine.match_index(id_)
             lag = max(0, engine.last_index - match) if own or match else 0
@@ -250,6 +282,7 @@ class Member(Calls):
             raft_applied_index=engine.applied_index,
             errors=errors,
             db_size_in_use=state.size_in_use(),
+            is_learner=self.is_learner,
             storage_version="3.6.0",
             db_size_quota=state.quota(),
         )
@@ -285,7 +318,7 @@ class Member(Calls):
         return self._state()
 
     def voters(self) -> Collection[int]:
-        return self._names.keys()
+        return [member.id for member in self._state().members.all() if not member.is_learner]
 
     async def propose(self, command: bytes) -> object:
         return await self._running().propose(command, self.config.request_timeout)
@@ -312,9 +345,57 @@ class Member(Calls):
         for callback in self._callbacks:
             callback(leader)
 
-    def _raft_config(self, mine: identity.Identity) -> RaftConfig:
+    async def _find_identity(self) -> tuple[MemberInfo, ...]:
+        """Settle who this is; the members, if it had to ask the others."""
         config = self.config
-        peers = {id_: Peer(name, *config.initial_cluster[name]) for id_, name in self._names.items()}
+        known = (
+            identity.stored(config.data_dir, config.name) if config.follows_state or config.joins else None
+        )
+        if known is not None:
+            self._mine = known
+            return ()
+        if not config.joins:
+            self._mine = identity.claim(config.data_dir, self._mine)
+            return ()
+        place = await self._ask_the_others()
+        self._mine = identity.claim(
+            config.data_dir, identity.Identity(config.name, place.member_id, place.cluster_id)
+        )
+        return place.members
+
+    async def _ask_the_others(self) -> join.Place:
+        config = self.config
+        own = config.initial_cluster[config.name]
+        others = [where for where in config.initial_cluster.values() if where != own]
+        return await join.ask(others, (self._url(*own),), config.tls, config.request_timeout)
+
+    def _founding_members(self) -> list[MemberInfo]:
+        cluster = self.config.initial_cluster
+        return [MemberInfo(id_, name, (self._url(*cluster[name]),)) for id_, name in self._founders.items()]
+
+    def _given_addresses(self) -> dict[int, tuple[str, int]]:
+        return {id_: self.config.initial_cluster[name] for id_, name in self._founders.items()}
+
+    def _url(self, host: str, port: int) -> str:
+        return f"{'https' if self.config.tls else 'http'}://{host}:{port}"
+
+    async def _publish(self) -> None:
+        """A member may be added without a name; clients want to know where it is."""
+        while True:
+            try:
+                if self._state().members.get(self.id) is not None:
+                    await self.publish(self.config.name, self.config.client_urls)
+                    return
+            except Stopped:
+                return
+            except StoreError as error:
+                log.info("publishing this member's addresses will be tried again: %s", error)
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    def _raft_config(self, members: Collection[MemberInfo], *, blank: bool) -> RaftConfig:
+        config, mine = self.config, self._mine
+        given = {} if config.follows_state else self._given_addresses()
+        peers = {m.id: Peer(m.name, *(given.get(m.id) or address(m.peer_urls[0]))) for m in members}
         return RaftConfig(
             member_id=mine.member_id,
             name=config.name,
@@ -329,10 +410,19 @@ class Member(Calls):
             max_request_bytes=config.max_request_bytes,
             snapshot_count=config.snapshot_count,
             first_start=mine.first_start,
+            learners=frozenset(m.id for m in members if m.is_learner),
+            blank=blank,
+            listen_alone=config.follows_state,
         )
 
     def _limits(self) -> MemberConfig:
         return self.config
+
+    def _raft(self) -> Engine:
+        return self._running()
+
+    def _patience(self) -> float:
+        return self.config.request_timeout
 
     def _running(self) -> Engine:
         if self._engine is None:

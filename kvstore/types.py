@@ -306,12 +306,52 @@ class WatchResponse(Value, frozen=True, gc=False):
     fragment: bool = False
 
 
+class MemberAddRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=50):
+    id: int
+    peer_urls: tuple[str, ...]
+    is_learner: bool = False
+
+
+class MemberRemoveRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=51):
+    id: int
+
+
+class MemberUpdateRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=52):
+    id: int
+    peer_urls: tuple[str, ...]
+
+
+class MemberPromoteRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=53):
+    id: int
+
+
+class MemberPublishRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=54):
+    """What a member says of itself when it has started."""
+
+    id: int
+    name: str
+    client_urls: tuple[str, ...] = ()
+
+
+MemberChangeRequest = (
+    MemberAddRequest | MemberRemoveRequest | MemberUpdateRequest | MemberPromoteRequest | MemberPublishRequest
+)
+
+
 class MemberInfo(Value, frozen=True, gc=False):
     id: int
     name: str
     peer_urls: tuple[str, ...] = ()
     client_urls: tuple[str, ...] = ()
     is_learner: bool = False
+
+
+class MemberChange(Value, frozen=True, gc=False):
+    """The member that was added, changed or removed, and all members afterwards."""
+
+    header: ResponseHeader = NO_HEADER
+    member: MemberInfo | None = None
+    members: tuple[MemberInfo, ...] = ()
 
 
 class StatusResponse(Value, frozen=True, gc=False):

@@ -26,12 +26,14 @@ from kvstore.raft.messages import (
     APPEND,
     APPEND_REPLY,
     CHANGE,
+    COMMIT,
     FORWARD,
     FORWARD_CHANGE,
     FORWARD_REFUSED,
     NEWER_TERM,
     NO_OP,
     TIMEOUT_NOW,
+    VOTE,
     Message,
     fault,
 )
@@ -105,6 +107,7 @@ class Core:
             clock=clock,
             pre_vote=pre_vote,
         )
+        self._learn_commit()
         if voting.voters == {member_id}:
             self.node.campaign_at(0.0)
 
@@ -135,9 +138,29 @@ class Core:
                 self.election.on_reply(peer, message)
             case "newer_term":
                 self.node.adopt_term(message["term"])
+            case "commit":
+                self._on_commit(peer, message)
+            case "alive":
+                if message["term"] == self.node.term:
+                    self.node.heard_from(peer, self._clock())
             case _:
                 return False
         return True
+
+    def _on_commit(self, peer: int, message: Message) -> None:
+        """Entries of one index and term are the same, and so is all before them."""
+        term = message["term"]
+        if term == self.node.term and peer == self.node.leader_id:
+            if self.journal.term_at(message["index"]) == term:
+                self.node.committed(message["index"])
+
+    def _learn_commit(self) -> None:
+        """A change of members is proposed only when the one before it is applied: so that one is committed.
+
+        A member that does not know that (it was started again) would count the wrong majority.
+        """
+        if len(self.journal.changes) > 1:
+            self.node.committed(self.journal.changes[-2])
 
     def _library(self, peer: int, message: Message) -> None:
         if message["type"] == APPEND:
@@ -147,6 +170,8 @@ class Core:
             self.election.heard_leader()
         elif message["type"] == TIMEOUT_NOW and peer == self.node.leader_id:
             self.election.forced = True
+        elif message["type"] == VOTE and self._disturbs(message):
+            return
         allowed = self._guard.incoming(peer, message)
         if allowed is None:
             return
@@ -158,6 +183,12 @@ class Core:
             # Answered so that the leader does not count this member as silent while it gets a snapshot.
             self.send(peer, {"type": "next_node_idx", "next_node_idx": 0, "reset": False, "success": False})
         self._guard.delivered()
+        self._learn_commit()
+
+    def _disturbs(self, message: Message) -> bool:
+        """Whether a vote is asked for although there is a leader: by a member that slept since its pre-vote."""
+        asked = message.get("forced") is not True and message["term"] > self.node.term
+        return asked and self.election.pre_vote and self.election.leader_lives
 
     def tick(self) -> None:
         self._outbox_heartbeats.clear()
@@ -183,6 +214,13 @@ class Core:
     def take_held(self) -> list[tuple[int, Message]]:
         held, self._held = self._held, []
         return held
+
+    def signs_of_life(self) -> list[tuple[int, Message]]:
+        """What a leader says while its disk is slow; nothing that depends on what is on its way there."""
+        if not self.node.is_leader:
+            return []
+        message = {"type": APPEND, "term": self.node.term, "commit_index": 0}
+        return [(peer, message) for peer in sorted(self.node.others & self.node.connected)]
 
     def hold(self, peer: int, message: Message) -> None:
         """Send when this round's changes are on disk."""
@@ -256,6 +294,8 @@ class Core:
         allowed = self._guard.outgoing(peer, message)
         if allowed is None:
             return
+        if allowed["type"] == VOTE and self.election.forced:
+            allowed = {**allowed, "forced": True}
         if allowed["type"] != APPEND:
             self._held.append((peer, allowed))
             return
@@ -277,7 +317,15 @@ class Core:
             if self._clock() > stop_at:
                 break
         # With commands waiting, the next entry carries the commit index to the others anyway.
-        return not (self.node.is_leader and self.proposals.queued)
+        if self.node.is_leader and not self.proposals.queued:
+            self._tell_commit()
+        return False
+
+    def _tell_commit(self) -> None:
+        """In few bytes, and without the answer that an append has."""
+        message = {"type": COMMIT, "term": self.node.term, "index": self.node.commit_index}
+        for peer in sorted(self.node.others & self.node.connected - self.snapshotting):
+            self._early.append((peer, message))
 
     def next_entry(self) -> bytes | None:
         return self.proposals.next_entry(self.node.term) if self.has_room else None

@@ -58,7 +58,7 @@ class Election:
     ) -> None:
         self._id, self._state, self._journal, self._hold = member_id, state, journal, hold
         self._heartbeat, self._timeout, self._rng, self._clock = heartbeat, election, rng, clock
-        self._pre_vote = pre_vote
+        self.pre_vote = pre_vote
         self._heard_at = float("-inf")
         self._round = 0
         self._asked_in: tuple[int, int] | None = None  # (term, last index) of the round that runs
@@ -88,7 +88,7 @@ class Election:
 
     def may_campaign(self) -> bool:
         """Asked at every tick since the deadline has passed; starts (or repeats) a pre-vote if there is need."""
-        if self.forced or not self._pre_vote or len(self._state.voting.voters) == 1:
+        if self.forced or not self.pre_vote or len(self._state.voting.voters) == 1:
             return True
         position = (self._state.term, self._journal.last.index)
         now = self._clock()

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from kvstore.errors import (
     BadLeaderTransferee,
+    NoLeader,
     NotLeader,
     RemovedFromCluster,
     RequestTimeout,
@@ -29,7 +30,9 @@ from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import (
+    ASK_MATCH,
     IN_ROUNDS,
+    MATCH,
     SNAP_ACK,
     SNAP_CHUNK,
     SNAP_OFFER,
@@ -75,6 +78,8 @@ class Engine:
         self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._leaving: asyncio.TimerHandle | None = None
+        self._questions = 0
+        self._asked: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._core: Core | None = None
         self._steps: list[Callable[[Core], None]] = []
         self.failure: asyncio.Future[BaseException] | None = None
@@ -186,6 +191,38 @@ class Engine:
             core.paused = False
             self._wake.set()
 
+    async def replication(self, member: int, timeout: float) -> tuple[int, int]:
+        """(last index that member is known to hold, last index of the leader), as the leader knows it."""
+        core = self._running_core()
+        if core.node.is_leader:
+            return core.node.match_index(member), self.last_index
+        leader = core.node.leader_id
+        if leader is None:
+            raise NoLeader
+        self._questions += 1
+        number = self._questions
+        answer: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            self._transport.send([(leader, {"type": ASK_MATCH, "round": number, "member": member})])
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError:
+            raise RequestTimeout from None
+        finally:
+            del self._asked[number]
+
+    def _on_match(self, peer: int, message: Message) -> None:
+        if message["type"] == ASK_MATCH:
+            if self.is_leader:
+                match = self.match_index(message["member"])
+                answer = {"type": MATCH, "round": message["round"], "match": match, "last": self.last_index}
+                self._transport.send([(peer, answer)])
+            return
+        waiting = self._asked.get(message["round"])
+        if waiting is not None and not waiting.done():
+            waiting.set_result((message["match"], message["last"]))
+
     # State.
 
     @property
@@ -261,6 +298,8 @@ class Engine:
         if kind in IN_ROUNDS:
             self._inbox.append((peer, message))
             self._wake.set()
+        elif kind in (ASK_MATCH, MATCH):
+            self._on_match(peer, message)
         elif kind in (SNAP_OFFER, SNAP_CHUNK, SNAP_ACK):
             self._snapshots.received(peer, message)
         else:
@@ -314,6 +353,8 @@ class Engine:
     def _members_changed(self, core: Core) -> None:
         core.members_changed = False
         peers = self.machine.peers()
+        if not peers:
+            return
         others = {id_: peer for id_, peer in peers.items() if id_ != self.config.member_id}
         log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
         if not core.is_removed:
@@ -325,6 +366,10 @@ class Engine:
 
     def _leave(self) -> None:
         self._fatal(RemovedFromCluster(f"member {self.config.name} was removed from the cluster"))
+
+    def about_members(self) -> object:
+        """Called by the transport."""
+        return self.machine.about_members()
 
     def removed(self, by: int) -> None:
         """Called by the transport."""

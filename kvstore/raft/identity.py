@@ -43,6 +43,20 @@ def identity(name: str, names: Iterable[str], token: str) -> Identity:
     return Identity(name, member_id(name, token), cluster_id(names, token))
 
 
+def stored(data_dir: Path, name: str) -> Identity | None:
+    """The directory's identity, if it has one. Raises `ClusterIDMismatch` if it is another member's."""
+    path = data_dir / "member" / FILE
+    try:
+        found = _read(path) if path.exists() else None
+    except OSError as error:
+        raise DataDirUnusable(
+            f"{path}: {error.strerror}; make the directory readable or choose another"
+        ) from error
+    if found is not None and found.name != name:
+        raise ClusterIDMismatch(f"{path}: belongs to member {found.name}, not to {name}: use that name")
+    return found
+
+
 def claim(data_dir: Path, wanted: Identity) -> Identity:
     """The directory's identity, written if there is none. Raises `ClusterIDMismatch` if it is another's."""
     directory = data_dir / "member"

@@ -47,6 +47,9 @@ class StateMachine(Protocol):
     def voting(self) -> Voting | None:
         """The members after what is applied; None where they are not known. Asked after each change."""
 
+    def about_members(self) -> object:
+        """What a joining member is told, as plain values."""
+
     def peers(self) -> dict[int, Peer]:
         """Where to reach them, this one included; empty where they are not known."""
 

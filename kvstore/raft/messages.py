@@ -19,6 +19,7 @@ TIMEOUT_NOW = "timeout_now"
 PRE_VOTE = "pre_vote"
 PRE_VOTE_REPLY = "pre_vote_reply"
 NEWER_TERM = "newer_term"
+COMMIT = "commit"
 READ = "ri_req"
 READ_ACK = "ri_ack"
 ASK_INDEX = "ri_ask"
@@ -45,6 +46,7 @@ IN_ROUNDS = frozenset(
         PRE_VOTE,
         PRE_VOTE_REPLY,
         NEWER_TERM,
+        COMMIT,
         FORWARD,
         FORWARD_CHANGE,
         FORWARD_REFUSED,
@@ -61,6 +63,7 @@ SHAPES: dict[str, dict[str, type]] = {
     PRE_VOTE: {"term": int, "round": int, "last_log_index": int, "last_log_term": int},
     PRE_VOTE_REPLY: {"term": int, "round": int, "granted": bool},
     NEWER_TERM: {"term": int},
+    COMMIT: {"term": int, "index": int},
     READ: {"term": int, "round": int},
     READ_ACK: {"term": int, "round": int},
     ASK_INDEX: {"round": int},

@@ -234,7 +234,8 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
 
     def heard_from(self, peer: int, now: float) -> None:
         """A sign of life that is no reply to an append: a snapshot's acknowledgement."""
-        self._take("lastResponseTime")[self._peers[peer]] = now
+        if self.replicates_to(peer):
+            self._take("lastResponseTime")[self._peers[peer]] = now
 
     def campaign_at(self, when: float) -> None:
         """Bring the election deadline forward to `when` (never put it off)."""

@@ -29,6 +29,7 @@ GREETING_SECONDS = 5.0
 BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2)
 BUFFER_LIMIT = 32 << 20
 PING = cbor2.dumps(None)
+JOIN = "join"
 REMOVED_CONTENT = "removed"
 REMOVED = cbor2.dumps(REMOVED_CONTENT)
 
@@ -37,6 +38,9 @@ class Handler(Protocol):
     def peer_connected(self, peer: int) -> None: ...
     def peer_disconnected(self, peer: int) -> None: ...
     def peer_message(self, peer: int, message: Message) -> None: ...
+    def about_members(self) -> object:
+        """What a joining member is told (`kvstore.raft.join.Answer`)."""
+
     def removed(self, by: int) -> None:
         """A member says that this one is none any more."""
 
@@ -233,6 +237,10 @@ class PeerTransport:
 
     def check_greeting(self, connection: Connection, content: object) -> str | None:
         """Accept the connection, or say what is wrong with the greeting."""
+        if content == [FORMAT, JOIN]:
+            connection.write(cbor2.dumps(self._handler.about_members()))
+            connection.close()
+            return None
         if not (isinstance(content, list) and len(content) == 5 and content[0] == FORMAT):
             return "no greeting of a member"
         _, cluster, sender, receiver, _ = content

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import IN_ROUNDS, Message, fault
@@ -70,6 +71,9 @@ class Machine:
         self.state = ((index, term), had + tuple(commands))
         return [index] * len(commands)
 
+    def voting(self) -> Voting | None:
+        return None
+
     def save(self) -> None:
         self._saved = self.state
 
@@ -96,11 +100,10 @@ class Member:
         self.wal = Wal(self.files, cluster_id=1, member_id=self.number, segment_bytes=600)
         self.journal = WalJournal(self.wal)
         self.journal.open(self.machine.applied())
-        others = tuple(n for n in self.world.members if n != self.number)
         self.proposals = Proposals(self.number, rng.getrandbits(31), 1 << 20)
         self.core = Core(
             self.number,
-            others,
+            Voting(frozenset(self.world.members)),
             self.journal,
             self.machine,
             self.proposals,
@@ -110,7 +113,7 @@ class Member:
             rng=rng,
             on_snapshot_needed=self._snapshot_needed,
         )
-        self.reads = ReadIndex(self.core, self._send, others, rng.getrandbits(31))
+        self.reads = ReadIndex(self.core, self._send, rng.getrandbits(31))
         self.leader: tuple[int | None, int] = (None, 0)
         self.world.connect_all(self.number)
         self._later(TICK * rng.random(), self._tick)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cbor2
 
 from kvstore.errors import SnapshotCorrupt
+from kvstore.raft.config import Peer, Voting
 from kvstore.raft.interface import SnapshotMeta
 
 
@@ -38,6 +39,16 @@ class ListMachine:
             results.append(len(self.commands))
         self._applied = (index, term)
         return results
+
+    def voting(self) -> Voting | None:
+        """The members never change."""
+        return None
+
+    def peers(self) -> dict[int, Peer]:
+        return {}
+
+    def about_members(self) -> object:
+        return {}
 
     def flush(self) -> None:
         """Nothing to publish."""

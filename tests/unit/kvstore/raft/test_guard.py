@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kvstore.raft.config import Voting
 from kvstore.raft.files import OsFiles
 from kvstore.raft.guard import Guard
 from kvstore.raft.journal import WalJournal
@@ -20,6 +21,10 @@ class State:
     term: int = 5
     commit_index: int = 3
     applied_index: int = 3
+    voting: Voting = Voting(frozenset({1, 2, 3}))
+
+    def replicates_to(self, peer: int) -> bool:
+        return peer in (2, 3)
 
 
 class Bench:
@@ -190,7 +195,7 @@ def test_s3_a_missing_snapshot_becomes_one_heartbeat(bench: Bench) -> None:
             "commit_index": 0,
             "prevLogIdx": 1,
             "prevLogTerm": 1,
-            "entries": [[b"\x02pickled", 2, 1]],
+            "entries": [[b"\x03pickled", 2, 1]],
         },
     ],
 )
