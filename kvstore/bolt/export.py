@@ -17,8 +17,8 @@ Source of the schema: etcd's server/storage/schema.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import IO, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, NamedTuple, Protocol
 
 from kvstore.backend import StoredState
 from kvstore.bolt import users
@@ -39,16 +39,27 @@ class Source(Protocol):
     @property
     def state(self) -> StoredState: ...
 
-    def table(self, name: str) -> Items:
-        """All items in key order; nothing for a table that is not there."""
+    def table(self, name: str, start: bytes = b"", end: bytes = b"") -> Items:
+        """Items of [start, end) in key order; nothing for a table that is not there; `end` b"" is no bound."""
 
 
-def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo]) -> int:
+class Share(NamedTuple):
+    """Records from `start` on are somebody else's work: `pages()` waits for the leaf pages of them."""
+
+    start: bytes
+    pages: Callable[[], IO[bytes]]
+
+
+def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share: Share | None = None) -> int:
     """Write the database into an empty file; its size, which is a multiple of 4096."""
     state = source.state
     everyone = sorted(members, key=lambda member: member.id)
     out = FileWriter(file)
-    out.bucket_of_cells(b"key", key_cells(source.table("history"), state.revision))
+    if share:
+        first = source.table("history", end=share.start)
+        out.bucket_of_cells(b"key", key_cells(first, 0), share.pages)
+    else:
+        out.bucket_of_cells(b"key", key_cells(source.table("history"), state.revision))
     out.bucket(b"lease", _leases(source.table("leases")))
     out.bucket(b"meta", _meta(state, everyone))
     out.bucket(b"alarm", sorted((integers((1, member), (2, kind)), b"") for member, kind in state.alarms))

@@ -203,6 +203,31 @@ def test_any_history_comes_back(
     assert loaded(directory / "file", directory / "new")[1] == before
 
 
+@pytest.mark.parametrize("change", [some, many])
+def test_two_processes_write_what_one_does(tmp_path: Path, change: Change) -> None:
+    """Also records of many pages on either side of the middle."""
+
+    def large(mvcc: Mvcc, lessor: Lessor) -> None:
+        change(mvcc, lessor)
+        for size in (1_500_000, 10, 4000, 2_500_000, 0, 70_000):
+            mvcc.put(b"large", b"x" * size, 0)
+            mvcc.end()
+
+    make(tmp_path / "old", large)
+    export(tmp_path / "old", tmp_path / "one")
+    with open(tmp_path / "two", "wb") as out:
+        worker.write_together(tmp_path / "old", out, MEMBERS)
+    alone, together = (status(tmp_path / name)[:3] for name in ("one", "two"))
+    assert together == alone
+
+
+def test_two_processes_find_nothing_to_divide(tmp_path: Path) -> None:
+    make(tmp_path / "old", lambda mvcc, lessor: None)
+    with open(tmp_path / "two", "wb") as out:
+        worker.write_together(tmp_path / "old", out, MEMBERS)
+    assert status(tmp_path / "two").revision == 0
+
+
 def test_the_stream_ends_with_the_checksum_of_a_database(tmp_path: Path) -> None:
     make(tmp_path / "old", many)
 
