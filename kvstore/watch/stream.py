@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from kvstore.auth.types import Credentials
 from kvstore.errors import AuthOldRevision, InvalidAuthToken, PermissionDenied, Stopped, StoreError, UserEmpty
@@ -74,7 +74,7 @@ class WatchStream:
         self._watchers[watch_id] = self._hub.add(request, watch_id, self)
         if request.progress_notify:
             self._progress_notify[watch_id] = True
-        self._wake()
+        self.wake()
         return watch_id
 
     def cancel(self, watch_id: int) -> None:
@@ -96,7 +96,7 @@ class WatchStream:
             self._hub.remove(watcher)
         self._watchers.clear()
         self._closed = True
-        self._wake()
+        self.wake()
 
     def stop(self) -> None:
         """The member stops: as `close`, but the reader is told so."""
@@ -147,9 +147,9 @@ class WatchStream:
     def _append(self, response: WatchResponse, weight: int) -> None:
         self._buffer.append((response, weight))
         self._weight += weight
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -170,7 +170,7 @@ class WatchStream:
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        timer = loop.call_at(self._progress_at, self._wake) if self._progress_notify else None
+        timer = loop.call_at(self._progress_at, self.wake) if self._progress_notify else None
         try:
             await self._waiter
         finally:
