@@ -51,6 +51,9 @@ class Sink(Protocol):
     def push(self, response: WatchResponse) -> None:
         """Take a response that must not be lost and is not events."""
 
+    def wake(self) -> None:
+        """A watch of the stream is owed history: its reader has to ask for it (`WatchHub.sync`)."""
+
 
 class Interest:
     """What a set of watchers has in common: they get the very same events."""
@@ -155,6 +158,7 @@ class WatchHub:
         self.published = source.revision
         for watcher in watchers:
             self._place(watcher)
+            watcher.sink.wake()
 
     def revive(self, watchers: Iterable[Watcher]) -> None:
         """Their stream has room again."""

@@ -197,6 +197,21 @@ async def test_a_new_state_is_caught_up_with_from_its_history() -> None:
 
 
 @virtual
+async def test_a_reader_that_waits_hears_of_a_new_state() -> None:
+    """It was told nothing as long as no other watch of its stream was."""
+    store, later = Store(), Store()
+    stream = WatchStream(store.hub)
+    stream.create(WatchCreateRequest(key=b"a"))
+    await anext(stream)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    later.put(b"a")
+    store.hub.reset(later.mvcc)
+    async with asyncio.timeout(1):
+        assert [event.kv.key for event in (await waiting).events] == [b"a"]
+
+
+@virtual
 async def test_a_closed_stream_ends_and_leaves_nothing_behind() -> None:
     store = Store()
     stream = WatchStream(store.hub)
