@@ -166,7 +166,8 @@ class App:
         """A leader that leaves names its successor: the others need not wait for an election."""
         if not self.member.is_leader:
             return
-        others = [p for p in self.member.progress() if p.connected and p.id != self.member.id]
+        voters = set(self.member.voters()) - {self.member.id}
+        others = [p for p in self.member.progress() if p.connected and p.id in voters]
         if others:
             await self.member.move_leader(max(others, key=lambda p: p.match_index).id)
 
@@ -190,4 +191,7 @@ def member_config(settings: Settings) -> MemberConfig:
         snapshot_count=values.number("snapshot-count"),
         corrupt_check_time=values.seconds("corrupt-check-time"),
         max_txn_ops=values.number("max-txn-ops"),
+        client_urls=tuple(str(url) for url in settings.advertise_client),
+        joins=settings.existing,
+        follows_state=True,
     )
