@@ -76,7 +76,7 @@ async def watch(client: aetcd.Client) -> None:
     await client.delete(b"aio/w1")
     found = []
     async for event in watched:
-        found.append((event.kv.key, event.kind.value))
+        found.append((event.kv.key, str(getattr(event.kind, "value", event.kind))))
         if len(found) == 3:
             await watched.cancel()
             break
