@@ -113,8 +113,12 @@ class LmdbTable:
             return found
 
     def get_many(self, keys: list[bytes]) -> list[bytes]:
-        with self._txn.cursor(self.db) as cursor:
-            return [value for _, value in cursor.getmulti(keys)]
+        # Faster than a cursor's getmulti unless the keys are in order, which those of a range seldom are.
+        get, db = self._txn.get, self.db
+        found = [get(key, None, db) for key in keys]
+        if None in found:
+            raise LookupError(f"{found.count(None)} of {len(keys)} keys are not there")
+        return found
 
     def pages(self) -> int:
         stat = self._txn.stat(self.db)

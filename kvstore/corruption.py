@@ -21,7 +21,7 @@ UNKNOWN = 0
 class Point(NamedTuple):
     """Where members are compared: the Raft index of the check, the store's revision and compaction there."""
 
-    index: int
+    at: int
     revision: int
     compact_revision: int
 
@@ -44,7 +44,7 @@ class Comparison:
         self._reports = {}
 
     def report(self, request: HashReportRequest) -> None:
-        if self.point is not None and request.index == self.point.index:
+        if self.point is not None and request.index == self.point.at:
             self._reports[request.member_id] = request.hash
 
     def odd_ones(self, members: Collection[int]) -> set[int]:

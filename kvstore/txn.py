@@ -60,6 +60,10 @@ class Executor:
 
         Raises `StoreError`; then nothing was changed.
         """
+        if isinstance(request, PutRequest):  # by far the most frequent
+            _check_put(request)
+            self._check_put(request)
+            return self._put(request)
         check(request, self._max_ops)
         branches: list[bool] = []
         self._prepare(request, branches)

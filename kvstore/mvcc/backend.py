@@ -29,7 +29,7 @@ class Table(Protocol):
         """All of `scan` at once."""
 
     def get_many(self, keys: list[bytes], /) -> list[bytes]:
-        """The values of keys that are all there, in their order."""
+        """The values of the keys, in their order. Raises `LookupError` if one is not there."""
 
 
 class Backend(Protocol):

@@ -19,9 +19,6 @@ from kvstore.mvcc.keyindex import KeyIndex
 from kvstore.mvcc.ranges import bounds, finish, needs_all
 from kvstore.types import Event, EventType, KeyValue, RangeRequest, RangeResponse, ResponseHeader
 
-_FEW = 4
-"""Below it, single look-ups are faster than one for many."""
-
 
 class Mvcc:
     """The data of one member.
@@ -173,11 +170,7 @@ class Mvcc:
         return None if data is None or record.is_tombstone(data) else revision
 
     def _read(self, found: list[tuple[bytes, bytes]]) -> list[KeyValue]:
-        if len(found) < _FEW:
-            return [self._record(revision).kv for _, revision in found]
         records = self._history.get_many([revision for _, revision in found])
-        if len(records) != len(found):
-            raise LookupError("the key index names revisions that history lacks")
         return [record.value_of(item[1], data) for item, data in zip(found, records, strict=True)]
 
     def _record(self, revision: bytes) -> record.Record:

@@ -112,7 +112,7 @@ def test_commits_come_with_time_or_number_and_durability_one_commit_later(store:
     assert store.machine.durable_index() == 0, (
         "the page that makes a commit current is synced by the next one"
     )
-    store(*[PutRequest(b"a")] * 500)
+    store(*[PutRequest(b"a")] * 2000)
     assert store.machine.durable_index() == 2
 
 
