@@ -87,6 +87,9 @@ class Limits(Protocol):
     @property
     def request_timeout(self) -> float: ...
 
+    @property
+    def bcrypt_cost(self) -> int: ...
+
 
 class Calls:
     """Mixed into `Member`, which says how to reach the log and the state. All raise the store's errors."""
@@ -194,7 +197,7 @@ class Calls:
         elif isinstance(request, AuthUserAddRequest | AuthUserChangePasswordRequest):
             await self.read_index()
             self._state().access.check(request, who)  # before the expensive part
-            hash_ = await passwords.hashed(request.password)
+            hash_ = await passwords.hashed(request.password, self._limits().bcrypt_cost)
             request = msgspec.structs.replace(request, password="", hashed_password=hash_)
         return await self._write(request, AuthResponse, who)
 

@@ -28,6 +28,8 @@ from pathlib import Path
 
 import msgspec
 
+from kvstore.auth.passwords import COST
+from kvstore.auth.tokens import TTL
 from kvstore.auth.types import Credentials
 from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
@@ -44,7 +46,7 @@ from kvstore.reconfiguration import Reconfiguration
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
 from kvstore.txn import MAX_OPS
 from kvstore.types import HashKVResponse, MemberInfo, ResponseHeader, StatusResponse, WatchCreateRequest
-from kvstore.watch.stream import WatchStream
+from kvstore.watch.stream import PROGRESS_INTERVAL, WatchStream
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,9 @@ class MemberConfig:
     corrupt_check_time: float = 0.0
     max_txn_ops: int = MAX_OPS
     client_urls: tuple[str, ...] = ()
+    auth_token_ttl: float = TTL
+    bcrypt_cost: int = COST
+    watch_progress_interval: float = PROGRESS_INTERVAL
     joins: bool = False
     follows_state: bool = False
 
@@ -132,6 +137,7 @@ class Member(Calls, Reconfiguration):
             quota_bytes=config.quota_bytes,
             min_lease_ttl=math.ceil(1.5 * config.election_timeout),
             max_txn_ops=config.max_txn_ops,
+            token_ttl=config.auth_token_ttl,
             addresses={} if config.follows_state else self._given_addresses(),
         )
         if not told and config.joins and machine.applied()[0] == 0:
@@ -200,7 +206,11 @@ class Member(Calls, Reconfiguration):
         self._callbacks.append(callback)
 
     def watch(self) -> WatchStream:
-        stream = WatchStream(self._state().hub, permitted=self._watch_permitted)
+        stream = WatchStream(
+            self._state().hub,
+            permitted=self._watch_permitted,
+            progress_interval=self.config.watch_progress_interval,
+        )
         self._streams.add(stream)
         return stream
 

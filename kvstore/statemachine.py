@@ -23,7 +23,7 @@ from kvstore import backup
 from kvstore.applier import Applier
 from kvstore.auth.access import Access
 from kvstore.auth.store import AuthStore
-from kvstore.auth.tokens import Tokens
+from kvstore.auth.tokens import TTL, Tokens
 from kvstore.auth.types import AuthAnswer, AuthQuery, Credentials
 from kvstore.backend import LmdbBackend, StoredState
 from kvstore.command import Command, decode, encode
@@ -92,6 +92,7 @@ class KVStateMachine:
         quota_bytes: int = DEFAULT_QUOTA,
         min_lease_ttl: int = 2,
         max_txn_ops: int = MAX_OPS,
+        token_ttl: float = TTL,
         clock: Callable[[], float] = time.monotonic,
         addresses: Mapping[int, tuple[str, int]] | None = None,
     ) -> None:
@@ -102,6 +103,7 @@ class KVStateMachine:
         self._quota = quota_bytes or DEFAULT_QUOTA
         self._min_lease_ttl = min_lease_ttl
         self._max_txn_ops = max_txn_ops
+        self._token_ttl = token_ttl
         self._clock = clock
         self._load()
         self.hub = WatchHub(self._mvcc)
@@ -116,7 +118,7 @@ class KVStateMachine:
         self._compactor = Compactor(self._backend, self._mvcc.deleted, state.compacted)
         self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
         self._auth = AuthStore(self._backend.auth)
-        self._tokens = Tokens()
+        self._tokens = Tokens(self._token_ttl)
         self.members = Members(state.members, state.removed_members)
         self._applier = Applier(
             self._mvcc,
