@@ -114,12 +114,12 @@ Do = Callable[[Callable[[Living], Awaitable[None]]], None]
 
 
 def test_13766_crashes_under_high_load_leave_members_equal() -> None:
-    assert_passed(run(Plan(13766, 2.0, ("kill-all", "kill-follower"), pause=0.001, keep=KEEP)))
+    assert_passed(run(Plan(13766, 1.0, ("kill-all", "kill-follower"), pause=0.003, keep=KEEP)))
 
 
 def test_14370_a_cluster_of_one_loses_no_write_when_it_crashes(tmp_path: Path) -> None:
     fault = "power-loss" if disks.available(tmp_path) else "kill-all"
-    assert_passed(run(Plan(14370, 2.0, (fault,), members=1, keep=KEEP)))
+    assert_passed(run(Plan(14370, 1.5, (fault,), members=1, keep=KEEP)))
 
 
 def test_14571_enabling_authentication_leaves_members_equal(do: Do) -> None:
@@ -218,7 +218,7 @@ def test_15220_progress_is_told_after_the_events_it_covers(do: Do) -> None:
 
 
 def test_15271_no_watch_travels_back_in_time_after_a_partition() -> None:
-    assert_passed(run(Plan(15271, 3.0, ("fall-behind", "isolate"), keep=KEEP)))
+    assert_passed(run(Plan(15271, 2.0, ("fall-behind", "isolate"), keep=KEEP)))
 
 
 def test_17247_a_refused_transaction_is_seen_by_no_watch(do: Do) -> None:
