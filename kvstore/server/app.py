@@ -192,6 +192,9 @@ def member_config(settings: Settings) -> MemberConfig:
         corrupt_check_time=values.seconds("corrupt-check-time"),
         max_txn_ops=values.number("max-txn-ops"),
         client_urls=tuple(str(url) for url in settings.advertise_client),
+        auth_token_ttl=values.number("auth-token-ttl"),
+        bcrypt_cost=values.number("bcrypt-cost"),
+        watch_progress_interval=settings.progress_interval,
         joins=settings.existing,
         follows_state=True,
     )

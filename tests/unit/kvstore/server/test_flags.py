@@ -125,7 +125,7 @@ name: m1
 listen-client-urls: http://127.0.0.1:2379,http://127.0.0.1:2479
 quota-backend-bytes: 1000000
 corrupt-check-time: 4000000000
-strict-reconfig-check: false
+enable-grpc-gateway: false
 proxy: 'off'
 discovery:
 what-is-this: 5
@@ -145,7 +145,7 @@ def test_a_configuration_file() -> None:
         "listen-client-urls": (parse_url("http://127.0.0.1:2379"), parse_url("http://127.0.0.1:2479")),
         "quota-backend-bytes": 1000000,
         "corrupt-check-time": 4.0,
-        "strict-reconfig-check": False,
+        "enable-grpc-gateway": False,
         "cert-file": "c.pem",
         "client-cert-auth": True,
         "peer-trusted-ca-file": "ca.pem",
