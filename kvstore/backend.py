@@ -33,6 +33,7 @@ import cbor2
 import lmdb
 import msgspec
 
+from kvstore import telemetry
 from kvstore.errors import DataCorrupt, DataDirLocked, DataDirUnusable, DiskFull, Stopped, StoreError
 from kvstore.types import MemberInfo
 
@@ -62,6 +63,7 @@ class StoredState(msgspec.Struct, frozen=True, array_like=True):
     own_alarms: tuple[tuple[int, int], ...] = ()
     members: tuple[MemberInfo, ...] = ()
     removed_members: tuple[int, ...] = ()
+    cluster_id: int = 0
 
 
 class LmdbTable:
@@ -229,7 +231,9 @@ class LmdbBackend:
         """Make all writes so far, and `state`, current on disk in one step."""
         with translated(self.path):
             self.meta.put(STATE_KEY, cbor2.dumps(msgspec.to_builtins(state)))
+            started = time.perf_counter()
             self._txn.commit()
+            telemetry.BACKEND_COMMIT.observe(time.perf_counter() - started)
             self.durable, self.state = self.state, state
             self._begin()
 

@@ -44,6 +44,7 @@ from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.reconfiguration import Reconfiguration
 from kvstore.statemachine import DEFAULT_QUOTA, KVStateMachine
+from kvstore.telemetry import Figures
 from kvstore.txn import MAX_OPS
 from kvstore.types import HashKVResponse, MemberInfo, ResponseHeader, StatusResponse, WatchCreateRequest
 from kvstore.watch.stream import PROGRESS_INTERVAL, WatchStream
@@ -204,6 +205,10 @@ class Member(Calls, Reconfiguration):
     def on_leader_change(self, callback: Callable[[int | None], None]) -> None:
         """`callback(leader id or None)`."""
         self._callbacks.append(callback)
+
+    def figures(self) -> Figures:
+        """Of what is applied here, for metrics."""
+        return self._state().figures()
 
     def watch(self) -> WatchStream:
         stream = WatchStream(

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import msgspec
 
-from kvstore import backup
+from kvstore import backup, telemetry
 from kvstore.applier import Applier
 from kvstore.auth.access import Access
 from kvstore.auth.store import AuthStore
@@ -360,6 +360,9 @@ class KVStateMachine:
 
     def size_in_use(self) -> int:
         return self._backend.size_in_use()
+
+    def figures(self) -> telemetry.Figures:
+        return telemetry.Figures(len(self._mvcc.live), *self.hub.counts())
 
     def quota(self) -> int:
         return self._quota

@@ -7,6 +7,7 @@ cost of a dictionary look-up. What can be asked for (sizes, revisions, roles) is
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import NamedTuple
 
 
 class Counter:
@@ -37,6 +38,14 @@ class Histogram:
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
+
+
+class Figures(NamedTuple):
+    """What a member's state holds now. `slow_watchers` are those that are owed revisions."""
+
+    keys: int
+    watchers: int
+    slow_watchers: int
 
 
 def doubling(start: float, count: int) -> tuple[float, ...]:

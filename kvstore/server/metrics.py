@@ -75,7 +75,7 @@ class Metrics:
     async def _asked(self) -> list[Family]:
         member = self._member
         status = await member.status()
-        leader = status.leader
+        leader, figures = status.leader, member.figures()
         one = {"server_id": f"{member.id:x}"}
         return [
             _gauge(
@@ -149,6 +149,13 @@ class Metrics:
             _gauge("os_fd_used", "The number of used file descriptors.", len(os.listdir("/proc/self/fd"))),
             _gauge(
                 "os_fd_limit", "The file descriptor limit.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            ),
+            _gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", figures.keys),
+            _gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", figures.watchers),
+            _gauge(
+                "etcd_debugging_mvcc_slow_watcher_total",
+                "Total number of unsynced slow watchers.",
+                figures.slow_watchers,
             ),
             self._peers(),
         ]

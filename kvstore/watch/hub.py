@@ -115,6 +115,11 @@ class WatchHub:
         elif watcher in watcher.interest.watchers:
             self._unlist(watcher)
 
+    def counts(self) -> tuple[int, int]:
+        """(all watchers, those that are owed revisions)"""
+        slow = len(self._unsynced) + len(self._victims)
+        return slow + sum(len(interest.watchers) for interest in self._synced.values()), slow
+
     def is_synced(self, watcher: Watcher) -> bool:
         return watcher in watcher.interest.watchers
 

@@ -66,6 +66,9 @@ class FakeMember:
     def compact_revision(self) -> int:
         return 3
 
+    def figures(self) -> telemetry.Figures:
+        return telemetry.Figures(5, 2, 1)
+
     def progress(self) -> list[Progress]:
         return [Progress(0xAB, "a", True, 1, 0), Progress(0xCD, "b", False, 0, 0)]
 
@@ -286,6 +289,7 @@ def test_metrics() -> None:
             "# TYPE etcd_server_has_leader gauge",
             "etcd_mvcc_db_total_size_in_bytes 4096",
             "etcd_debugging_mvcc_current_revision 7",
+            "etcd_debugging_mvcc_keys_total 5",
             "# TYPE etcd_server_health_success counter",
             'etcd_network_active_peers{Local="ab",Remote="cd"} 0',
             f"etcd_server_leader_changes_seen_total {changes + 2:.0f}",
