@@ -20,21 +20,18 @@ from typing import TypeVar
 import msgspec
 
 from kvstore import backup, telemetry
-from kvstore.applier import Applier
 from kvstore.auth.access import Access
 from kvstore.auth.store import AuthStore
-from kvstore.auth.tokens import TTL, Tokens
+from kvstore.auth.tokens import TTL
 from kvstore.auth.types import AuthAnswer, AuthQuery, Credentials
-from kvstore.backend import LmdbBackend, StoredState
+from kvstore.backend import LmdbBackend
 from kvstore.command import Command, decode, encode
 from kvstore.command import Request as CommandRequest
 from kvstore.corruption import Comparison
 from kvstore.errors import InvalidArgument, StoreError
-from kvstore.lease import Lessor
-from kvstore.membership import Members, address
-from kvstore.mvcc.compaction import Compactor
+from kvstore.membership import address
 from kvstore.mvcc.hashing import hash_kv
-from kvstore.mvcc.store import Mvcc
+from kvstore.parts import Parts
 from kvstore.raft.config import Peer, Voting
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.txn import MAX_OPS, check, is_read_only
@@ -110,30 +107,29 @@ class KVStateMachine:
 
     def _load(self) -> None:
         self._backend = LmdbBackend(self._path, self._quota)
-        state = self._backend.state
-        self._index, self._term = state.index, state.term
-        self._alarms = _alarms(state.alarms)
-        own_alarms = _alarms(state.own_alarms)
-        self._mvcc = Mvcc(self._backend, state.revision, state.compact_revision)
-        self._compactor = Compactor(self._backend, self._mvcc.deleted, state.compacted)
-        self._lessor = Lessor(self._backend, self._clock(), self._min_lease_ttl)
-        self._auth = AuthStore(self._backend.auth)
-        self._tokens = Tokens(self._token_ttl)
-        self.members = Members(state.members, state.removed_members)
-        self._applier = Applier(
-            self._mvcc,
-            self._lessor,
-            self._auth,
-            self._tokens,
-            self.members,
-            self._alarms,
-            own_alarms,
-            self._max_txn_ops,
-        )
+        try:
+            self._parts = self._read_parts()
+        except BaseException:
+            self._backend.close()
+            raise
+        self._index, self._term = self._backend.state.index, self._backend.state.term
+        self._mvcc, self._applier = self._parts.mvcc, self._parts.applier
+        self._compactor, self._lessor = self._parts.compactor, self._parts.lessor
+        self.members = self._parts.members
         self._events: list[Event] = []
         self._used = self._backend.size_in_use()
         self._uncommitted = 0
         self._committed_at = self._flushed_at = self._clock()
+
+    def _read_parts(self) -> Parts:
+        return Parts(
+            self._backend,
+            cluster_id=self._cluster_id,
+            now=self._clock(),
+            min_lease_ttl=self._min_lease_ttl,
+            token_ttl=self._token_ttl,
+            max_txn_ops=self._max_txn_ops,
+        )
 
     # The engine's side.
 
@@ -198,19 +194,7 @@ class KVStateMachine:
 
     def commit(self) -> None:
         """Bring all that is applied to disk now; a `write_snapshot` that follows has it."""
-        mvcc, applier = self._mvcc, self._applier
-        state = StoredState(
-            self._index,
-            self._term,
-            mvcc.revision,
-            mvcc.compact_revision,
-            self._compactor.done,
-            _packed(applier.alarms),
-            _packed(applier.own_alarms),
-            self.members.all(),
-            tuple(sorted(self.members.removed)),
-        )
-        self._backend.commit(state)
+        self._backend.commit(self._parts.stored(self._index, self._term))
         self._used = self._backend.size_in_use()
         self._uncommitted = 0
         self._committed_at = self._clock()
@@ -277,7 +261,7 @@ class KVStateMachine:
         """Raise what would be refused anyway, so that it need not be proposed."""
         if isinstance(request, PutRequest | DeleteRangeRequest | TxnRequest):
             check(request, self._max_txn_ops)
-        if self._alarms:
+        if self._applier.alarms:
             self._applier.check_alarms(request)
         if self._used > self._quota:  # the alarm is on its way
             self._applier.check_space(request)
@@ -298,7 +282,7 @@ class KVStateMachine:
 
     def alarms(self, type_: AlarmType = AlarmType.NONE) -> AlarmResponse:
         """The active alarms, of one type or of all."""
-        wanted = (alarm for alarm in self._alarms if type_ in (AlarmType.NONE, alarm.alarm))
+        wanted = (alarm for alarm in self._applier.alarms if type_ in (AlarmType.NONE, alarm.alarm))
         return AlarmResponse(self.header(), tuple(sorted(wanted, key=lambda a: (a.member_id, a.alarm))))
 
     @property
@@ -308,15 +292,15 @@ class KVStateMachine:
 
     @property
     def auth(self) -> AuthStore:
-        return self._auth
+        return self._parts.auth
 
     def auth_query(self, request: AuthQuery, who: Credentials | None = None) -> AuthAnswer:
         self._applier.access.check(request, who)
-        return self._with_header(self._auth.answer(request))
+        return self._with_header(self._parts.auth.answer(request))
 
     def token_user(self, token: str) -> str | None:
         """The user whom this member knows by the token."""
-        return self._tokens.user(token, self._clock())
+        return self._parts.tokens.user(token, self._clock())
 
     def hash_kv(self, revision: int = 0) -> Callable[[], HashKVResponse]:
         """For a thread: the hash is the same on every member that has applied `revision` (0: the latest)
@@ -392,7 +376,7 @@ class KVStateMachine:
         """As the quota says. An alarm that somebody else raised is not this member's to end."""
         alarm = AlarmMember(self._member_id, AlarmType.NOSPACE)
         used = self._used = self._backend.size_in_use()
-        if alarm not in self._alarms and used > self._quota:
+        if alarm not in self._applier.alarms and used > self._quota:
             log.warning("%s: %d bytes used of a quota of %d: no more writes", self._path, used, self._quota)
             return [AlarmRequest(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE, own=True)]
         if alarm in self._applier.own_alarms and used < self._quota * _SPACE_IS_BACK:
@@ -406,11 +390,3 @@ class KVStateMachine:
         if isinstance(result, PutResponse):  # by far the most frequent
             return PutResponse(self.header(header.revision), result.prev_kv)  # type: ignore[return-value]
         return msgspec.structs.replace(result, header=self.header(header.revision))
-
-
-def _alarms(stored: tuple[tuple[int, int], ...]) -> set[AlarmMember]:
-    return {AlarmMember(member, AlarmType(alarm)) for member, alarm in stored}
-
-
-def _packed(alarms: set[AlarmMember]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted((alarm.member_id, int(alarm.alarm)) for alarm in alarms))

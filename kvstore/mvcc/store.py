@@ -32,7 +32,7 @@ class Mvcc:
         self.revision = revision
         self.compact_revision = compact_revision
         self._history = backend.history
-        self.live, self.deleted = _index(backend.history)
+        self.live, self.deleted, self.last_recorded = _index(backend.history)
         self._events: list[Event] = []
 
     # Writing: any number of put and delete_range, then end().
@@ -197,11 +197,12 @@ class Mvcc:
         return record.decode(previous, data).kv
 
 
-def _index(history: Table) -> tuple[KeyIndex, KeyIndex]:
-    """The keys that exist and those that did, from all records in order."""
+def _index(history: Table) -> tuple[KeyIndex, KeyIndex, int]:
+    """The keys that exist and those that did, from all records in order, and the last record's revision."""
     live: dict[bytes, bytes] = {}
     deleted: dict[bytes, bytes] = {}
     head = record.HEAD_SIZE
+    revision = record.NONE
     for revision, data in history.scan(b"", b""):
         key = data[head : head + int.from_bytes(data[36:40], "little")]
         if data[8:16] == record.TOMBSTONE:
@@ -211,4 +212,4 @@ def _index(history: Table) -> tuple[KeyIndex, KeyIndex]:
         live[key] = revision
         if deleted:
             deleted.pop(key, None)
-    return KeyIndex(live), KeyIndex(deleted)
+    return KeyIndex(live), KeyIndex(deleted), record.main_of(revision)

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kvstore import backup
+from kvstore.backend import LmdbBackend
 from kvstore.command import Command, Request, encode
 from kvstore.errors import (
     ClusterIDMismatch,
@@ -165,6 +167,22 @@ def test_a_full_quota_refuses_growth_until_space_is_back(tmp_path: Path) -> None
     store.settle()
     assert store(PutRequest(b"x"))[0].header.revision
     store.machine.close()
+
+
+def test_a_database_that_cannot_be_this_members_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    store = Driver(tmp_path / "db")
+    store(PutRequest(b"a"))
+    store.machine.close()
+    with pytest.raises(
+        DataCorrupt, match=r"cluster 1, this member belongs to 9: put .* back, or delete .* rejoin"
+    ):
+        KVStateMachine(tmp_path / "db", cluster_id=9, member_id=2)
+    backend = LmdbBackend(tmp_path / "db", 0)
+    backend.commit(msgspec.structs.replace(backend.state, revision=1))
+    backend.close()
+    with pytest.raises(DataCorrupt, match=r"up to revision 2, but says that it ends at 1: delete"):
+        KVStateMachine(tmp_path / "db", cluster_id=1, member_id=2)
+    LmdbBackend(tmp_path / "db", 0).close()  # it was not left locked
 
 
 NOSPACE = AlarmMember(2, AlarmType.NOSPACE)
