@@ -5,7 +5,8 @@
     leases: id -> ttl                        lease: id -> leasepb.Lease
     state: index, term, compaction, alarms   meta, alarm
     auth: users and roles                    auth, authUsers, authRoles (kvstore.bolt.users)
-    members, told by the caller              members, members_removed, cluster, and confState in meta
+    members, as told by the caller           members, and confState in meta
+    state: members that were removed         members_removed
 
 Runs in a process of its own beside the member (`kvstore.bolt.stream`), which it must not hold up: a read
 transaction sees the last commit, whatever is written meanwhile. What compaction has not reclaimed yet goes
@@ -65,7 +66,7 @@ def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share:
     out.bucket(b"alarm", sorted((integers((1, member), (2, kind)), b"") for member, kind in state.alarms))
     out.bucket(b"members", sorted((b"%x" % member.id, _member(member)) for member in everyone))
     out.bucket(b"cluster", [(b"clusterVersion", CLUSTER_VERSION)])
-    out.bucket(b"members_removed", [])
+    out.bucket(b"members_removed", sorted((b"%x" % id_, b"removed") for id_ in state.removed_members))
     for name, bucket in users.buckets_of(source.table("auth")).items():
         out.bucket(name, bucket)
     return out.finish()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kvstore_cluster import KVSTORE, Cluster
+from tests.support.kvstore_cluster import KVSTORE, Cluster, free_ports
 from tests.support.local_cluster import eventually
 from tests.support.tools import require_tool
 
@@ -200,6 +200,57 @@ def test_preview_names_what_would_change(tmp_path: Path, etcd: Cluster, ours: Cl
     assert "another cluster" in kvstore(*preview, ours.endpoints[0], check=False).stderr
 
 
+def test_the_leader_is_replaced_and_a_failed_try_leaves_no_trace(tmp_path: Path) -> None:
+    with Cluster(KVSTORE, tmp_path, flags=("--unsafe-no-fsync",)) as cluster:
+        etcdctl(cluster, "put", "a", "1")
+        everyone = ("--endpoints", ",".join(cluster.endpoints))
+        rows = json.loads(kvstore_status(cluster, everyone))
+        leader = next(
+            n for n, row in enumerate(rows) if row["Status"]["leader"] == row["Status"]["header"]["member_id"]
+        )
+        client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+        command = ("replace", cluster.names[leader], "--peer-urls", peer, *everyone)
+        done = kvstore(*command, "--timeout", "1s", check=False)
+        assert "did not start and catch up within 1 s" in done.stderr
+        members = etcdctl(cluster, "member", "list").stdout
+        assert len(members.splitlines()) == 3
+
+        process = subprocess.Popen([*KVSTORE, *command], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        flags = [process.stdout.readline(), process.stdout.readline()][1].split()
+        new = start_new(tmp_path, flags[-1].replace("NAME=", "new="), client, peer)
+        try:
+            said, _ = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, said
+            assert "moved leadership" in said
+            cluster.kill(leader)
+            with_new = Cluster(KVSTORE, tmp_path, size=0)
+            with_new.endpoints = [client]
+            members = etcdctl(with_new, "member", "list").stdout
+            assert cluster.names[leader] + "," not in members
+            assert "started, new," in members
+            assert etcdctl(with_new, "get", "a", "--print-value-only").stdout == "1\n"
+        finally:
+            new.kill()
+            new.wait(SECONDS)
+
+
+def kvstore_status(cluster: Cluster, everyone: tuple[str, str]) -> str:
+    return run([require_tool("etcdctl"), *everyone, "endpoint", "status", "-w", "json"], check=True).stdout
+
+
+def start_new(directory: Path, initial_cluster: str, client: str, peer: str) -> subprocess.Popen[bytes]:
+    flags = ["--name=new", f"--data-dir={directory / 'new'}", "--initial-cluster-state=existing"]
+    flags += [f"--initial-cluster={initial_cluster}", f"--initial-advertise-peer-urls={peer}"]
+    flags += [
+        f"--listen-peer-urls={peer}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+    ]
+    with open(directory / "new.log", "wb") as log:
+        return subprocess.Popen([*KVSTORE, *flags, "--unsafe-no-fsync"], stdout=log, stderr=log)
+
+
 def test_a_mirror_follows_both_ways_and_resumes(tmp_path: Path, ours: Cluster, etcd: Cluster) -> None:
     for number, (source, target) in enumerate(((ours, etcd), (etcd, ours))):
         prefix, state = f"/m{number}/", str(tmp_path / f"state{number}")
@@ -231,8 +282,10 @@ def follow(command: list[str], target: Cluster, prefix: str, wanted: dict[str, s
         return lines == [text for key, value in wanted.items() for text in (f"/copy{prefix}{key}", value)]
 
     try:
-        eventually(is_there, "the destination has the source's keys", SECONDS)
+        eventually(lambda: process.poll() is not None or is_there(), "the destination has the source's keys")
     finally:
         process.send_signal(signal.SIGTERM)
         _, words = process.communicate(timeout=SECONDS)
+        print(words)
     assert process.returncode == 0, words
+    assert is_there(), words
