@@ -34,9 +34,12 @@ async def receive(
     part = path.with_name(path.name + ".part")
     try:
         with translated(path):
-            with open(part, "wb") as file:  # noqa: ASYNC230
-                await _write(file, chunks, origin, progress)
+            file = open(part, "wb")  # noqa: ASYNC230, SIM115
+        with file:
+            await _write(file, chunks, origin, progress)
+            with translated(path):
                 await asyncio.to_thread(_sync, file)
+        with translated(path):
             os.replace(part, path)
             fsync_directory(path.parent)
     except BaseException:
@@ -52,7 +55,8 @@ async def _write(
     held = b""
     size = 0
     async for data, remaining in chunks:
-        file.write(data)
+        with translated(Path(file.name)):
+            file.write(data)
         size += len(data)
         held += data
         digest.update(held[:-_TAIL])

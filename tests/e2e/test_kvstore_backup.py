@@ -204,10 +204,7 @@ def test_the_leader_is_replaced_and_a_failed_try_leaves_no_trace(tmp_path: Path)
     with Cluster(KVSTORE, tmp_path, flags=("--unsafe-no-fsync",)) as cluster:
         etcdctl(cluster, "put", "a", "1")
         everyone = ("--endpoints", ",".join(cluster.endpoints))
-        rows = json.loads(kvstore_status(cluster, everyone))
-        leader = next(
-            n for n, row in enumerate(rows) if row["Status"]["leader"] == row["Status"]["header"]["member_id"]
-        )
+        leader = leader_of(cluster)
         client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
         command = ("replace", cluster.names[leader], "--peer-urls", peer, *everyone)
         done = kvstore(*command, "--timeout", "1s", check=False)
@@ -235,8 +232,11 @@ def test_the_leader_is_replaced_and_a_failed_try_leaves_no_trace(tmp_path: Path)
             new.wait(SECONDS)
 
 
-def kvstore_status(cluster: Cluster, everyone: tuple[str, str]) -> str:
-    return run([require_tool("etcdctl"), *everyone, "endpoint", "status", "-w", "json"], check=True).stdout
+def leader_of(cluster: Cluster) -> int:
+    everyone = ("--endpoints", ",".join(cluster.endpoints))
+    rows = json.loads(etcdctl(None, *everyone, "endpoint", "status", "-w", "json").stdout)
+    statuses = [row["Status"] for row in rows]
+    return next(n for n, each in enumerate(statuses) if each["leader"] == each["header"]["member_id"])
 
 
 def start_new(directory: Path, initial_cluster: str, client: str, peer: str) -> subprocess.Popen[bytes]:
