@@ -80,6 +80,11 @@ class Cluster:
         self.ended: list[str] = []
         """Members that ended without being killed, and with a disk that works."""
 
+    @property
+    def present(self) -> list[MemberProcess]:
+        """Those that were not removed."""
+        return [m for m in self.members if not m.removed]
+
     def pids(self) -> dict[int, str]:
         return {m.process.pid: m.name for m in self.members if m.process is not None and m.running}
 
@@ -113,7 +118,7 @@ class Cluster:
 
     def _flags(self, member: MemberProcess, state: str) -> list[str]:
         client = f"http://127.0.0.1:{member.client_port}"
-        initial = ",".join(f"{m.name}={url(m)}" for m in self.members if not m.removed)
+        initial = ",".join(f"{m.name}={url(m)}" for m in self.present)
         values = {
             "name": member.name,
             "data-dir": str(member.data),
@@ -149,9 +154,7 @@ class Cluster:
 
     def ensure_running(self) -> None:
         """Whatever was killed or paused works again."""
-        for member in self.members:
-            if member.removed:
-                continue
+        for member in self.present:
             if member.paused:
                 self.resume(member)
             if not member.running:
@@ -174,7 +177,7 @@ class Cluster:
     async def leader(self) -> MemberProcess | None:
         """The member that says it leads at the highest term."""
         best: tuple[int, MemberProcess] | None = None
-        for member in self.members:
+        for member in self.present:
             if not member.running or member.paused:
                 continue
             with contextlib.suppress(grpc.aio.AioRpcError):
@@ -187,7 +190,7 @@ class Cluster:
     async def ready(self, seconds: float = READY_SECONDS) -> None:
         """Returns when every member answers a linearizable read. Raises `AssertionError`."""
         deadline = asyncio.get_running_loop().time() + seconds
-        waiting = [m for m in self.members if not m.removed]
+        waiting = self.present
         while waiting:
             member = waiting[0]
             self.ensure_running()

@@ -34,7 +34,7 @@ class Field:
     async def victim(self, *, leader: bool) -> MemberProcess:
         """The leader, or somebody else; anybody if nobody leads."""
         found = await self.cluster.leader()
-        alive = [m for m in self.cluster.members if m.running and not m.removed] or self.cluster.members
+        alive = [m for m in self.cluster.present if m.running] or self.cluster.present
         if leader and found is not None:
             return found
         return self.rng.choice([m for m in alive if m is not found] or alive)
@@ -78,7 +78,7 @@ class KillAll(Fault):
     name = "kill-all"
 
     async def inject(self, field: Field) -> None:
-        members = list(field.cluster.members)
+        members = field.cluster.present
         field.rng.shuffle(members)
         for member in members:
             field.cluster.kill(member)
@@ -131,7 +131,7 @@ class OneLink(Fault):
     name = "one-link"
 
     async def inject(self, field: Field) -> None:
-        first, second = field.rng.sample([m.name for m in field.cluster.members], 2)
+        first, second = field.rng.sample([m.name for m in field.cluster.present], 2)
         field.cluster.network.cut((first, second), (second, first))
         await field.wait(0.3, 2.0)
         field.cluster.network.heal()
@@ -153,7 +153,7 @@ class Delay(Fault):
     name = "delay"
 
     async def inject(self, field: Field) -> None:
-        links = [link for m in field.cluster.members for link in both_ways(field.cluster, m)]
+        links = [link for m in field.cluster.present for link in both_ways(field.cluster, m)]
         chosen = field.rng.sample(links, field.rng.randrange(1, len(links)))
         for link in chosen:
             field.cluster.network.slow(field.rng.uniform(0.005, 0.3), link)
@@ -182,7 +182,7 @@ class MoveLeader(Fault):
         leader = await field.cluster.leader()
         if leader is None:
             return
-        others = [m for m in field.cluster.members if m is not leader and m.running and not m.removed]
+        others = [m for m in field.cluster.present if m is not leader and m.running]
         with contextlib.suppress(grpc.aio.AioRpcError):
             target = (await field.cluster.status(field.rng.choice(others))).header.member_id
             endpoint = field.cluster.endpoints[field.cluster.members.index(leader)]

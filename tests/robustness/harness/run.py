@@ -21,7 +21,7 @@ from kvstore.check.html import page
 from kvstore.check.report import report
 from kvstore.check.verdict import Verdict, check
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness import disk_faults, disks, faults, traffic
+from tests.robustness.harness import disk_faults, disks, faults, member_faults, traffic
 from tests.robustness.harness.cluster import OURS, Cluster
 from tests.robustness.harness.disks import Disk
 from tests.robustness.harness.faults import Fault, Field
@@ -44,6 +44,7 @@ FAULTS: tuple[type[Fault], ...] = (
     faults.Compaction,
     faults.MoveLeader,
     faults.FallBehind,
+    member_faults.ReplaceMember,
     disk_faults.FullDisk,
     disk_faults.DiskErrors,
     disk_faults.PowerLoss,
@@ -243,7 +244,7 @@ class _Run:
         healed = time.monotonic()
         await self._cluster.ready()
         self._outcome.recovery = time.monotonic() - healed
-        members = [m for m in self._cluster.members if not m.removed]
+        members = self._cluster.present
         last = Client(60, self._cluster.endpoints, self._recorder)
         for member in members:
             last.pin(self._cluster.members.index(member))
@@ -256,9 +257,10 @@ class _Run:
     async def _same_hash(self) -> None:
         revision, hashes = self._recorder.revision, {}
         request = rpc_pb2.HashKVRequest(revision=revision)
+        endpoints = [self._cluster.endpoints[self._cluster.members.index(m)] for m in self._cluster.present]
         deadline = asyncio.get_running_loop().time() + CATCH_UP_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            hashes = {e.address: await self._hash(e, request) for e in self._cluster.endpoints}
+            hashes = {e.address: await self._hash(e, request) for e in endpoints}
             if len(set(hashes.values())) == 1 and None not in hashes.values():
                 return
             await asyncio.sleep(0.2)
