@@ -15,6 +15,7 @@ DOCUMENTS = (
     "docs/flow.md",
     "docs/bugs.md",
     "docs/topology.md",
+    "docs/backup.md",
 )
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")
 NAMED = re.compile(r"`([\w/]+\.py)`\s+`(\w+)`")
