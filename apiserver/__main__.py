@@ -1,22 +1,25 @@
-"""``python -m apiserver``: one API server with kube-apiserver's flags over an embedded single-member store."""
+"""``python -m apiserver``: one API server with kube-apiserver's flags, over a store of its own or an etcd cluster."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.storage.interface import StorageError
 
 if TYPE_CHECKING:
     from apiserver.storage.interface import Storage
-    from kvstore.member import Member
 
 _NAME = "default"
+Close = Callable[[], Awaitable[None]]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,7 +89,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
     )
-    p.add_argument("--etcd-servers", metavar="URLS", help="not supported yet: the embedded store is used")
+    etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
+    etcd.add_argument(
+        "--etcd-servers", type=_words, default=(), metavar="URLS", help="kvstore or etcd; separated by commas"
+    )
+    etcd.add_argument("--etcd-cafile", type=Path, metavar="FILE", help="CA of the store's servers")
+    etcd.add_argument("--etcd-certfile", type=Path, metavar="FILE", help="shown to the store's servers")
+    etcd.add_argument("--etcd-keyfile", type=Path, metavar="FILE", help="its key")
+    etcd.add_argument("--etcd-prefix", default="/registry", metavar="KEY", help="only /registry")
     return p
 
 
@@ -109,10 +119,7 @@ def _port_range(text: str) -> tuple[int, int]:
 
 def config_of(args: argparse.Namespace) -> ApiServerConfig:
     """Raises ConfigError."""
-    if args.etcd_servers:
-        raise ConfigError(
-            "--etcd-servers: an external etcd is not supported yet; use --data-dir for the embedded store"
-        )
+    _check_etcd(args)
     fields = {key: value for key, value in vars(args).items() if key in ApiServerConfig.__dataclass_fields__}
     fields["authorization_mode"] = _words(args.authorization_mode)
     fields["service_account_key_file"] = tuple(args.service_account_key_file or ())
@@ -124,12 +131,51 @@ def config_of(args: argparse.Namespace) -> ApiServerConfig:
     return config
 
 
-async def _open_storage(args: argparse.Namespace) -> tuple[Storage, Member | None]:
+def _check_etcd(args: argparse.Namespace) -> None:
+    """Raises ConfigError."""
+    if args.etcd_servers and args.data_dir is not None:
+        raise ConfigError("--etcd-servers and --data-dir: give one of them, the store is there or here")
+    if args.etcd_prefix != "/registry":
+        raise ConfigError(f"--etcd-prefix {args.etcd_prefix}: only /registry is supported")
+    if (args.etcd_certfile is None) != (args.etcd_keyfile is None):
+        raise ConfigError("--etcd-certfile and --etcd-keyfile: give both or none")
+    for name in ("etcd_cafile", "etcd_certfile", "etcd_keyfile"):
+        path = getattr(args, name)
+        if path is not None and not os.access(path, os.R_OK):
+            raise ConfigError(f"--{name.replace('_', '-')} {path}: cannot be read; name a PEM file")
+
+
+async def _open_etcd(args: argparse.Namespace) -> tuple[Storage, Close]:
+    """Raises ConfigError."""
+    from apiserver.storage.etcd import EtcdStorage
+    from kvstore.client import Client, ClientTls
+
+    files = (args.etcd_cafile, args.etcd_certfile, args.etcd_keyfile)
+    try:
+        client = Client(args.etcd_servers, tls=ClientTls(*files) if any(files) else None)
+    except ValueError as exc:
+        raise ConfigError(f"--etcd-servers: {exc}") from exc
+    storage = EtcdStorage(client)
+    try:
+        await storage.current_revision()
+    except StorageError as exc:
+        await client.close()
+        raise ConfigError(f"--etcd-servers {','.join(args.etcd_servers)}: {exc}; are they running?") from exc
+    return storage, client.close
+
+
+async def _nothing() -> None:
+    """There is nothing to close."""
+
+
+async def _open_storage(args: argparse.Namespace) -> tuple[Storage, Close]:
+    if args.etcd_servers:
+        return await _open_etcd(args)
     if args.data_dir is None:
         from apiserver.storage.memory import MemoryStorage
 
         logging.getLogger(__name__).warning("no --data-dir: everything is lost when this process ends")
-        return MemoryStorage(), None
+        return MemoryStorage(), _nothing
     from apiserver.storage.embedded import EmbeddedStorage
     from kvstore.member import Member, MemberConfig
 
@@ -145,7 +191,7 @@ async def _open_storage(args: argparse.Namespace) -> tuple[Storage, Member | Non
     )
     await member.start()
     await member.wait_leader(10.0)
-    return EmbeddedStorage(member), member
+    return EmbeddedStorage(member), member.stop
 
 
 async def serve(args: argparse.Namespace) -> None:
@@ -156,7 +202,7 @@ async def serve(args: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    storage, member = await _open_storage(args)
+    storage, close = await _open_storage(args)
     try:
         server = ApiServer(config, storage)
         try:
@@ -166,8 +212,7 @@ async def serve(args: argparse.Namespace) -> None:
         finally:
             await server.stop()
     finally:
-        if member is not None:
-            await member.stop()
+        await close()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
-from kvstore.member import Member
-from kvstore.types import LeaseGrantRequest
+from kvstore.types import LeaseGrantRequest, LeaseGrantResponse
 
 MAX_REUSE_SECONDS = 60.0
 REUSE_SHARE = 0.05
@@ -24,11 +24,15 @@ class _Lease:
     objects: int = 0
 
 
+class Granter(Protocol):
+    async def lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse: ...
+
+
 class LeasePool:
     """One current lease for each time to live."""
 
-    def __init__(self, member: Member) -> None:
-        self._member = member
+    def __init__(self, store: Granter) -> None:
+        self._store = store
         self._current: dict[int, _Lease] = {}
         self._locks: dict[int, asyncio.Lock] = {}
 
@@ -44,5 +48,5 @@ class LeasePool:
 
     async def _grant(self, ttl: int, now: float) -> _Lease:
         reuse = min(MAX_REUSE_SECONDS, ttl * REUSE_SHARE)
-        granted = await self._member.lease_grant(LeaseGrantRequest(ttl + int(reuse + 0.999)))
+        granted = await self._store.lease_grant(LeaseGrantRequest(ttl + int(reuse + 0.999)))
         return _Lease(granted.id, now + reuse)

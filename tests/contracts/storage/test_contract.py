@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from apiserver.storage.embedded import EmbeddedStorage
+from apiserver.storage.etcd import EtcdStorage
 from apiserver.storage.interface import (
     Compacted,
     FutureRevision,
@@ -20,14 +21,32 @@ from apiserver.storage.interface import (
     WatchBatch,
 )
 from apiserver.storage.memory import MemoryStorage
+from kvstore.client import Client
 from kvstore.member import Member, MemberConfig
+from kvstore.types import DeleteRangeRequest
+from tests.support.kvstore_cluster import KVSTORE, Cluster
+from tests.support.tools import require_tool
 
 LIMIT = 10
 Test = Callable[[Storage], Awaitable[None]]
 Opener = Callable[[], AbstractAsyncContextManager[Storage]]
 
 
-@pytest.fixture(params=["memory", "embedded"])
+@pytest.fixture(scope="module")
+def kvstore_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Three members of ours, in processes of their own."""
+    with Cluster(KVSTORE, tmp_path_factory.mktemp("kvstore"), flags=("--unsafe-no-fsync",)) as cluster:
+        yield cluster.endpoints
+
+
+@pytest.fixture(scope="module")
+def etcd_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Three members of the real etcd."""
+    with Cluster((require_tool("etcd"),), tmp_path_factory.mktemp("etcd")) as cluster:
+        yield cluster.endpoints
+
+
+@pytest.fixture(params=["memory", "embedded", "kvstore", "etcd"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     @asynccontextmanager
     async def memory() -> AsyncIterator[Storage]:
@@ -43,6 +62,18 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
         finally:
             await member.stop()
 
+    @asynccontextmanager
+    async def remote() -> AsyncIterator[Storage]:
+        client = Client(request.getfixturevalue(f"{request.param}_endpoints"))
+        try:
+            await client.delete_range(DeleteRangeRequest(b"\0", b"\0"))
+            yield EtcdStorage(client)
+        finally:
+            await client.close()
+
+    if request.param in ("kvstore", "etcd"):
+        request.getfixturevalue(f"{request.param}_endpoints")  # started here, not inside the event loop
+        return remote
     return memory if request.param == "memory" else embedded
 
 
