@@ -20,6 +20,7 @@ from kvstore.rpc.auth import Auth
 from kvstore.rpc.cluster import Cluster
 from kvstore.rpc.election import Election
 from kvstore.rpc.health import Health
+from kvstore.rpc.http2.limits import Limits
 from kvstore.rpc.http2.methods import Methods
 from kvstore.rpc.http2.server import Http2Server
 from kvstore.rpc.kv import KV
@@ -40,7 +41,7 @@ REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 class RpcServer:
     """One member's API. `services()` are the objects behind it, for callers in this process."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, limits: Limits | None = None) -> None:
         self._services: dict[str, object] = {
             "etcdserverpb.KV": KV(member),
             "etcdserverpb.Watch": Watch(member),
@@ -54,8 +55,8 @@ class RpcServer:
         names = (*self._services, HEALTH, REFLECTION)
         self._health = Health(names)
         offered = {**self._services, HEALTH: self._health, REFLECTION: Reflection(names)}
-        max_message = member.config.max_request_bytes + MESSAGE_SLACK
-        self._http2 = Http2Server(Methods(_files(), offered), max_message)
+        limits = limits or Limits(member.config.max_request_bytes + MESSAGE_SLACK)
+        self._http2 = Http2Server(Methods(_files(), offered), limits)
 
     def services(self) -> Mapping[str, object]:
         """Full name of a service -> object with its methods."""

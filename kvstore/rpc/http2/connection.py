@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 from typing import cast
 
 from kvstore.errors import Stopped
 from kvstore.rpc.http2 import frames
+from kvstore.rpc.http2.caller import common_name, peer_name, seconds
 from kvstore.rpc.http2.codes import Status, status_of
 from kvstore.rpc.http2.frames import (
     ACK,
@@ -26,37 +26,31 @@ from kvstore.rpc.http2.frames import (
     PADDED,
     PREFACE,
     PRIORITISED,
+    Broken,
+    unpadded,
 )
 from kvstore.rpc.http2.hpack import BadHeaders, Decoder, Headers
+from kvstore.rpc.http2.keepalive import Keepalive
+from kvstore.rpc.http2.limits import Limits
 from kvstore.rpc.http2.methods import Methods
 from kvstore.rpc.http2.stream import Stream
 
 log = logging.getLogger(__name__)
 
-MAX_STREAMS = 10_000
 STREAM_WINDOW = 4 << 20
 """Bytes a client may send on a stream before they are read: more than a unary call's request may have."""
 CONNECTION_WINDOW = 16 << 20
 _BLOCK_BYTES = 64 << 10
-_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
-_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-
-
-class Broken(Exception):
-    """The client breaks the rules of HTTP/2: the connection ends."""
-
-    def __init__(self, error: int, text: str) -> None:
-        super().__init__(text)
-        self.error = error
 
 
 class Connection(asyncio.Protocol):
     """`closed(connection)` is called once, when it is lost."""
 
     def __init__(
-        self, methods: Methods, max_message: int, closed: Callable[[Connection], None] = lambda _: None
+        self, methods: Methods, limits: Limits, closed: Callable[[Connection], None] = lambda _: None
     ) -> None:
-        self.max_message = max_message
+        self.max_message = limits.max_message
+        self._limits = limits
         self.peer = ""
         self.common_name: str | None = None
         self.streams: dict[int, Stream] = {}
@@ -70,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._block: tuple[int, int, bytearray] | None = None
         self._window = self._initial_window = frames.WINDOW
         self._unreported = 0
+        self._keepalive = Keepalive(limits, self._ping_client, self.abort)
         self._blocked: dict[int, Stream] = {}
         self._out: list[bytes] = []
         self._readers = (
@@ -89,21 +84,23 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.peer = _peer(transport.get_extra_info("peername"))
+        self.peer = peer_name(transport.get_extra_info("peername"))
         secure = transport.get_extra_info("ssl_object")
-        self.common_name = _common_name(secure.getpeercert()) if secure is not None else None
+        self.common_name = common_name(secure.getpeercert()) if secure is not None else None
         self._write(
             frames.settings(
                 {
-                    frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+                    frames.MAX_CONCURRENT_STREAMS: self._limits.max_streams,
                     frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
                     frames.MAX_HEADER_LIST_SIZE: _BLOCK_BYTES,
                 }
             )
             + frames.window_update(0, CONNECTION_WINDOW - frames.WINDOW)
         )
+        self._keepalive.start()
 
     def data_received(self, data: bytes) -> None:
+        self._keepalive.heard()
         if self._rest:
             data = self._rest + data
         try:
@@ -123,6 +120,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._keepalive.stop()
         self._out.clear()
         streams, self.streams = self.streams, {}
         self._blocked.clear()
@@ -198,12 +196,12 @@ class Connection(asyncio.Protocol):
         if stream.half_closed:
             raise Broken(frames.STREAM_CLOSED, f"data on stream {stream_id} after its end")
         if flags & PADDED:
-            payload = _unpadded(payload)
+            payload = unpadded(payload)
         stream.receive(payload, end=bool(flags & END_STREAM))
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         if flags & PADDED:
-            payload = _unpadded(payload)
+            payload = unpadded(payload)
         if flags & PRIORITISED:
             payload = payload[5:]
         if flags & END_HEADERS:
@@ -223,15 +221,18 @@ class Connection(asyncio.Protocol):
             self._open(stream_id, self._decoder.decode(bytes(block)), first)
 
     def _open(self, stream_id: int, headers: Headers, flags: int) -> None:
-        if stream_id in self.streams:
-            self._trailers(self.streams[stream_id], flags)
+        open_stream = self.streams.get(stream_id)
+        if open_stream is not None:  # the client's trailers, of which gRPC has none
+            if not flags & END_STREAM or open_stream.half_closed:
+                raise Broken(frames.PROTOCOL_ERROR, f"headers in the middle of stream {stream_id}")
+            open_stream.receive(b"", end=True)
             return
         if stream_id <= self._last:
             return  # of a stream that has ended here meanwhile
         if stream_id % 2 == 0:
             raise Broken(frames.PROTOCOL_ERROR, f"stream {stream_id} is not a client's")
         self._last = stream_id
-        if self._draining or len(self.streams) >= MAX_STREAMS:
+        if self._draining or len(self.streams) >= self._limits.max_streams:
             self._write(frames.reset(stream_id, frames.REFUSED_STREAM))
             return
         if not headers.get("content-type", "").startswith("application/grpc"):
@@ -251,21 +252,15 @@ class Connection(asyncio.Protocol):
         if flags & END_STREAM:
             stream.receive(b"", end=True)
 
-    def _trailers(self, stream: Stream, flags: int) -> None:
-        if not flags & END_STREAM or stream.half_closed:
-            raise Broken(frames.PROTOCOL_ERROR, f"headers in the middle of stream {stream.id}")
-        stream.receive(b"", end=True)
-
     def _refuse(self, stream_id: int, status: Status, flags: int) -> None:
         self._write(frames.trailers(stream_id, status, alone=True))
         if not flags & END_STREAM:
             self._write(frames.reset(stream_id, frames.NO_ERROR))
 
     def _set_deadline(self, stream: Stream, timeout: str) -> None:
-        given = _TIMEOUT.fullmatch(timeout)
-        if given is not None:
-            seconds = int(given[1]) * _SECONDS[given[2]]
-            stream.deadline = self._loop.call_later(seconds, stream.expire)
+        after = seconds(timeout)
+        if after is not None:
+            stream.deadline = self._loop.call_later(after, stream.expire)
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         stream = self.streams.get(stream_id)
@@ -293,6 +288,9 @@ class Connection(asyncio.Protocol):
         if not flags & ACK:
             self._write(frames.frame(frames.PING, ACK, 0, payload))
 
+    def _ping_client(self) -> None:
+        self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
+
     def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
         more = int.from_bytes(payload, "big") & MAX_WINDOW
         if len(payload) != 4:
@@ -312,7 +310,7 @@ class Connection(asyncio.Protocol):
         raise Broken(frames.PROTOCOL_ERROR, "clients do not push")
 
     def _ignore(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Priorities; and a client that says it goes away needs no answer: its open calls go on."""
+        """Priorities; a client that goes away, whose open calls go on."""
 
     # What streams call (`kvstore.rpc.http2.stream.Owner`).
 
@@ -398,22 +396,3 @@ class Connection(asyncio.Protocol):
         log.info("client %s: %s", self.peer, error)
         self._write(frames.goaway(self._last, error.error, str(error)))
         self._close()
-
-
-def _unpadded(payload: bytes) -> bytes:
-    length = payload[0] if payload else 0
-    if length + 1 > len(payload):
-        raise Broken(frames.PROTOCOL_ERROR, "more padding than payload")
-    return payload[1 : len(payload) - length]
-
-
-def _peer(name: object) -> str:
-    return f"ipv4:{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix:"
-
-
-def _common_name(certificate: object) -> str | None:
-    """Of a client's certificate as `ssl` shows it; it was verified."""
-    if not isinstance(certificate, dict):
-        return None
-    pairs = (pair for group in certificate.get("subject", ()) for pair in group)
-    return next((value for key, value in pairs if key == "commonName"), None)

@@ -32,6 +32,22 @@ _LONG = struct.Struct(">I")
 _SETTING = struct.Struct(">HI")
 
 
+class Broken(Exception):
+    """The client breaks the rules of HTTP/2: the connection ends with this error."""
+
+    def __init__(self, error: int, text: str) -> None:
+        super().__init__(text)
+        self.error = error
+
+
+def unpadded(payload: bytes) -> bytes:
+    """Of a frame with the flag PADDED. Raises `Broken`."""
+    length = payload[0] if payload else 0
+    if length + 1 > len(payload):
+        raise Broken(PROTOCOL_ERROR, "more padding than payload")
+    return payload[1 : len(payload) - length]
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     length = len(payload)
     return _HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream) + payload

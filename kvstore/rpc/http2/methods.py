@@ -21,6 +21,8 @@ class Method(NamedTuple):
     function: Callable[[Any, Any], Any]
     client_stream: bool
     server_stream: bool
+    labels: tuple[str, str, str] = ("unary", "", "")
+    """Type, service and method, as metrics name them."""
 
 
 class Methods:
@@ -52,4 +54,14 @@ def _method(method: MethodDescriptor, service: object) -> Method:
     if method.client_streaming:
         function = getattr(service, "frames", function)
     parse = GetMessageClass(method.input_type).FromString
-    return Method(parse, function, method.client_streaming, method.server_streaming)
+    kind = _KINDS[method.client_streaming, method.server_streaming]
+    labels = (kind, method.containing_service.full_name, method.name)
+    return Method(parse, function, method.client_streaming, method.server_streaming, labels)
+
+
+_KINDS = {
+    (False, False): "unary",
+    (True, False): "client_stream",
+    (False, True): "server_stream",
+    (True, True): "bidi_stream",
+}

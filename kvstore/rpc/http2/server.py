@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 
 from kvstore.rpc.http2.connection import Connection
+from kvstore.rpc.http2.limits import Limits
 from kvstore.rpc.http2.methods import Methods
 
 BACKLOG = 1024
@@ -16,14 +17,14 @@ _CLOSE_SECONDS = 1.0
 class Http2Server:
     """`make_connection` is for connections that someone else has accepted."""
 
-    def __init__(self, methods: Methods, max_message: int) -> None:
-        self._methods, self._max_message = methods, max_message
+    def __init__(self, methods: Methods, limits: Limits) -> None:
+        self._methods, self._limits = methods, limits
         self._connections: set[Connection] = set()
         self._idle = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     def make_connection(self) -> Connection:
-        connection = Connection(self._methods, self._max_message, self._closed)
+        connection = Connection(self._methods, self._limits, self._closed)
         self._connections.add(connection)
         return connection
 

@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 HIGH_WATER = 256 << 10
 """Bytes of a stream that wait to be sent; its method rests until they are fewer."""
-INBOX = 128
-"""Messages of a stream that wait to be read; the client may send no more until they are fewer."""
 _PREFIX = 5
 
 
@@ -106,6 +104,7 @@ class Stream:
 
     def begin(self) -> None:
         """The head is read."""
+        telemetry.GRPC_STARTED.inc(*self._method.labels)
         if self._method.client_stream:
             self._run(self._respond(self._requests()))
 
@@ -212,6 +211,7 @@ class Stream:
         """The call is over; the client learns how once all responses are sent."""
         if not self.done:
             self.done, self.status = True, status
+            self._count(status.code if status is not None else Code.OK)
             self._owner.pump(self)
 
     def expire(self) -> None:
@@ -221,12 +221,17 @@ class Stream:
 
     def close(self) -> None:
         """Nothing more will be sent."""
+        if not self.done:
+            self._count(Code.CANCELLED)
         self.done = True
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
         if self.task is not None and self.task is not asyncio.current_task():
             self.task.cancel()
+
+    def _count(self, code: int) -> None:
+        telemetry.GRPC_HANDLED.inc(*self._method.labels, GO_NAMES[code])
 
 
 def _framed(response: Any) -> bytes:
