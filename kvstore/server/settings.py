@@ -261,6 +261,12 @@ def _backups(values: Values) -> Backups:
         raise _refuse("--backup-dir and --backup-schedule belong together")
     if values.number("backup-keep") < 1:
         raise _refuse("--backup-keep must be >0")
+    from kvstore.commands import schedule as schedules
+
+    try:
+        schedules.parse(schedule)
+    except ValueError as error:
+        raise _refuse(str(error)) from error
     return Backups(directory, schedule, values.number("backup-keep"))
 
 
