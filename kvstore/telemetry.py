@@ -82,21 +82,10 @@ LEASES_RENEWED = Counter(
     "etcd_debugging_lease_renewed_total", "The number of renewed leases seen by the leader."
 )
 LEASES_EXPIRED = Counter("etcd_debugging_server_lease_expired_total", "The total number of expired leases.")
-PROPOSALS_FAILED = Counter("etcd_server_proposals_failed_total", "The total number of failed proposals seen.")
-SLOW_APPLIES = Counter(
-    "etcd_server_slow_apply_total",
-    "The total number of slow apply requests (likely overloaded from slow disk).",
-)
 _CALL = ("grpc_type", "grpc_service", "grpc_method")
 GRPC_STARTED = Counter("grpc_server_started_total", "Total number of RPCs started on the server.", _CALL)
 GRPC_HANDLED = Counter(
     "grpc_server_handled_total",
     "Total number of RPCs completed on the server, regardless of success or failure.",
     (*_CALL, "grpc_code"),
-)
-GRPC_RECEIVED = Counter(
-    "grpc_server_msg_received_total", "Total number of RPC stream messages received on the server.", _CALL
-)
-GRPC_SENT = Counter(
-    "grpc_server_msg_sent_total", "Total number of gRPC stream messages sent by the server.", _CALL
 )

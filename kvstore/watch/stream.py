@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from kvstore import telemetry
 from kvstore.auth.types import Credentials
 from kvstore.errors import AuthOldRevision, InvalidAuthToken, PermissionDenied, Stopped, StoreError, UserEmpty
 from kvstore.types import WatchCreateRequest, WatchResponse
@@ -139,6 +140,7 @@ class WatchStream:
         if response.watch_id in self._progress_notify:
             self._progress_notify[response.watch_id] = False
         self._append(response, weight)
+        telemetry.EVENTS.inc(by=len(response.events))
         return True
 
     def push(self, response: WatchResponse) -> None:

@@ -28,9 +28,10 @@ class Code(enum.IntEnum):
     UNAUTHENTICATED = 16
 
 
-GO_NAMES = {
-    int(code): "".join(part.capitalize() for part in code.name.split("_")) for code in Code
-} | {Code.OK: "OK", Code.CANCELLED: "Canceled"}
+GO_NAMES = {int(code): "".join(part.capitalize() for part in code.name.split("_")) for code in Code} | {
+    Code.OK: "OK",
+    Code.CANCELLED: "Canceled",
+}
 """As metrics name them."""
 
 
