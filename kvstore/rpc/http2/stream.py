@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError
 
+from kvstore import telemetry
 from kvstore.errors import StoreError
-from kvstore.rpc.http2.codes import Code, Status, status_of
+from kvstore.rpc.http2.codes import GO_NAMES, Code, Status, status_of
 from kvstore.rpc.http2.frames import message as framed
 from kvstore.rpc.http2.hpack import Headers
 from kvstore.rpc.http2.methods import Method
