@@ -14,7 +14,7 @@ from kvstore.errors import DataCorrupt
 from kvstore.lease import Lessor
 from kvstore.membership import Members
 from kvstore.mvcc.compaction import Compactor
-from kvstore.mvcc.store import Mvcc
+from kvstore.mvcc.store import Keys, Mvcc
 from kvstore.types import AlarmMember, AlarmType
 
 
@@ -30,11 +30,12 @@ class Parts:
         min_lease_ttl: int,
         token_ttl: float,
         max_txn_ops: int,
+        keys: Keys | None = None,
     ) -> None:
         state = backend.state
         self._cluster_id = cluster_id
         _require_cluster(backend, cluster_id)
-        self.mvcc = Mvcc(backend, state.revision, state.compact_revision)
+        self.mvcc = Mvcc(backend, state.revision, state.compact_revision, keys)
         _require_whole(backend, self.mvcc)
         self.compactor = Compactor(backend, self.mvcc.deleted, state.compacted)
         self.lessor = Lessor(backend, now, min_lease_ttl)

@@ -29,8 +29,10 @@ from kvstore.command import Command, decode, encode
 from kvstore.command import Request as CommandRequest
 from kvstore.corruption import Comparison
 from kvstore.errors import InvalidArgument, StoreError
+from kvstore.install import Prepared, prepare
 from kvstore.membership import address
 from kvstore.mvcc.hashing import hash_kv
+from kvstore.mvcc.store import Keys
 from kvstore.parts import Parts
 from kvstore.raft.config import Peer, Voting
 from kvstore.raft.interface import SnapshotMeta
@@ -105,10 +107,10 @@ class KVStateMachine:
         self._load()
         self.hub = WatchHub(self._mvcc)
 
-    def _load(self) -> None:
+    def _load(self, keys: Keys | None = None) -> None:
         self._backend = LmdbBackend(self._path, self._quota)
         try:
-            self._parts = self._read_parts()
+            self._parts = self._read_parts(keys)
         except BaseException:
             self._backend.close()
             raise
@@ -121,7 +123,7 @@ class KVStateMachine:
         self._uncommitted = 0
         self._committed_at = self._flushed_at = self._clock()
 
-    def _read_parts(self) -> Parts:
+    def _read_parts(self, keys: Keys | None) -> Parts:
         return Parts(
             self._backend,
             cluster_id=self._cluster_id,
@@ -129,6 +131,7 @@ class KVStateMachine:
             min_lease_ttl=self._min_lease_ttl,
             token_ttl=self._token_ttl,
             max_txn_ops=self._max_txn_ops,
+            keys=keys,
         )
 
     # The engine's side.
@@ -203,13 +206,15 @@ class KVStateMachine:
         """Copy the state of the last commit into a snapshot file. In a thread, beside everything else."""
         return backup.write(path, self._backend.copy, self._cluster_id)
 
-    def install_snapshot(self, path: Path) -> None:
-        """Replace the state by a verified snapshot of this cluster; watches go on from the new history."""
-        with backup.unpacked(path, self._path) as (data, meta):
-            backup.require_cluster(path, meta, self._cluster_id)
-            self._backend.close()
-            backup.put_in_place(data, self._path)
-        self._load()
+    def prepare_snapshot(self, path: Path) -> Prepared:
+        """In a thread. Raises `SnapshotCorrupt`, `ClusterIDMismatch`."""
+        return prepare(path, self._path, self._cluster_id, self._replace)
+
+    def _replace(self, data: Path, keys: Keys) -> None:
+        """Watches go on from the new history."""
+        self._backend.close()
+        backup.put_in_place(data, self._path)
+        self._load(keys)
         self.hub.reset(self._mvcc)
 
     def close(self) -> None:

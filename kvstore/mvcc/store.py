@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from kvstore.errors import Compacted, FutureRevision
 from kvstore.mvcc import record
@@ -18,6 +19,14 @@ from kvstore.mvcc.backend import Backend, Table
 from kvstore.mvcc.keyindex import KeyIndex
 from kvstore.mvcc.ranges import bounds, finish, needs_all
 from kvstore.types import Event, EventType, KeyValue, RangeRequest, RangeResponse, ResponseHeader
+
+
+class Keys(NamedTuple):
+    """The latest revision of each key that exists, and that existed and is not forgotten; of the last record."""
+
+    live: KeyIndex
+    deleted: KeyIndex
+    last_recorded: int
 
 
 class Mvcc:
@@ -28,11 +37,14 @@ class Mvcc:
     `revision`; every key is in `live` or in `deleted` or in neither, never in both.
     """
 
-    def __init__(self, backend: Backend, revision: int = 1, compact_revision: int = 0) -> None:
+    def __init__(
+        self, backend: Backend, revision: int = 1, compact_revision: int = 0, keys: Keys | None = None
+    ) -> None:
+        """`keys`: of `read_keys`, if they were read before."""
         self.revision = revision
         self.compact_revision = compact_revision
         self._history = backend.history
-        self.live, self.deleted, self.last_recorded = _index(backend.history)
+        self.live, self.deleted, self.last_recorded = keys or read_keys(backend.history)
         self._events: list[Event] = []
 
     # Writing: any number of put and delete_range, then end().
@@ -197,8 +209,8 @@ class Mvcc:
         return record.decode(previous, data).kv
 
 
-def _index(history: Table) -> tuple[KeyIndex, KeyIndex, int]:
-    """The keys that exist and those that did, from all records in order, and the last record's revision."""
+def read_keys(history: Table) -> Keys:
+    """What `Mvcc` keeps in memory, from all records in order."""
     live: dict[bytes, bytes] = {}
     deleted: dict[bytes, bytes] = {}
     head = record.HEAD_SIZE
@@ -212,4 +224,4 @@ def _index(history: Table) -> tuple[KeyIndex, KeyIndex, int]:
         live[key] = revision
         if deleted:
             deleted.pop(key, None)
-    return KeyIndex(live), KeyIndex(deleted), record.main_of(revision)
+    return Keys(KeyIndex(live), KeyIndex(deleted), record.main_of(revision))

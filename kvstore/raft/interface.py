@@ -27,8 +27,18 @@ class SnapshotMeta:
     sha256: str
 
 
+class PreparedSnapshot(Protocol):
+    """Either is called once, on the event loop's thread."""
+
+    def install(self) -> None:
+        """Replace the whole state by the snapshot."""
+
+    def discard(self) -> None:
+        """It is not wanted any more."""
+
+
 class StateMachine(Protocol):
-    """The applied state. All calls but `write_snapshot` come from one thread, the event loop's.
+    """The applied state. All calls but `write_snapshot` and `prepare_snapshot` come from one thread, the event loop's.
 
     Invariants: entries arrive in index order without gaps; after a restart they resume at `applied()[0] + 1`;
     an entry at or below `applied()[0]` is ignored. Bad commands are answered with error *values*: raising
@@ -59,8 +69,9 @@ class StateMachine(Protocol):
     def write_snapshot(self, path: Path) -> SnapshotMeta:
         """Write a consistent copy of the applied state. Runs in a thread beside `apply`."""
 
-    def install_snapshot(self, path: Path) -> None:
-        """Verify the file, then replace the whole state by it. Raises `SnapshotCorrupt`, changing nothing."""
+    def prepare_snapshot(self, path: Path) -> PreparedSnapshot:
+        """Verify the file and do all that takes long. Runs in a thread beside `apply`. Raises `SnapshotCorrupt`
+        and the like, changing nothing."""
 
     def close(self) -> None:
         """Commit what is pending and release the files."""

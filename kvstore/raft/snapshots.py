@@ -2,8 +2,8 @@
 
 Leader: `need(peer)` (from the guard) -> a hot copy of the applied state -> offer -> chunks, a few in flight,
 each with offset and CRC -> the member's "done" -> appends go on behind the snapshot. Meanwhile that member
-gets bare heartbeats. Member: file in `member/snap` -> checksum -> between two rounds, and only if it still
-leads beyond what is held here: install, align the log, sync, acknowledge.
+gets bare heartbeats. Member: file in `member/snap` -> checksum -> prepared in a thread -> between two rounds,
+and only if it still leads beyond what is held here: install, align the log, sync, acknowledge.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from kvstore.errors import SnapshotCorrupt, StoreError
+from kvstore.errors import StoreError
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
-from kvstore.raft.interface import SnapshotMeta, StateMachine
+from kvstore.raft.interface import PreparedSnapshot, SnapshotMeta, StateMachine
 from kvstore.raft.messages import SNAP_ACK, SNAP_CHUNK, SNAP_OFFER, Message
 from kvstore.raft.node import library_clock
 
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 256 * 1024
 IN_FLIGHT = 8 * CHUNK_BYTES
 PATIENCE_SECONDS = 10.0
+SIGN_OF_LIFE_SECONDS = 2.0
 GO, HAVE, DONE, FAILED = "go", "have", "done", "failed"
 
 Send = Callable[[Iterable[tuple[int, Message]]], None]
@@ -69,6 +70,8 @@ class Snapshots:
         self._directory = owner.config.data_dir / "member" / "snap"
         self._outgoing: dict[int, Outgoing] = {}
         self._incoming: Incoming | None = None
+        self._preparing: set[asyncio.Task[None]] = set()
+        self._stopped = False
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._directory.glob("*.tmp"):
             left.unlink()
@@ -94,8 +97,9 @@ class Snapshots:
         tasks = [out.task for out in self._outgoing.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._stopped = True
         self._drop_incoming()
+        await asyncio.gather(*tasks, *self._preparing, return_exceptions=True)
 
     def received(self, peer: int, message: Message) -> None:
         if message["term"] != self._core.node.term:
@@ -207,20 +211,41 @@ class Snapshots:
             self._give_up(incoming, "a wrong checksum")
         else:
             incoming.file.close()
-            self._owner.in_round(lambda core: self._install(core, incoming))
+            task = asyncio.get_running_loop().create_task(
+                self._prepare(incoming), name="snapshot preparation"
+            )
+            self._preparing.add(task)
+            task.add_done_callback(self._preparing.discard)
 
-    def _install(self, core: Core, incoming: Incoming) -> None:
+    async def _prepare(self, incoming: Incoming) -> None:
+        """Not cut short by `_drop_incoming`, only made useless: a thread cannot be stopped."""
+        path = self._directory / "incoming.tmp"
+        work = asyncio.ensure_future(asyncio.to_thread(self._owner.machine.prepare_snapshot, path))
+        while not (await asyncio.wait([work], timeout=SIGN_OF_LIFE_SECONDS))[0]:
+            if incoming is self._incoming:
+                self._send([(incoming.peer, self._ack(incoming.offer, GO, incoming.received))])
+        try:
+            prepared = work.result()
+        except StoreError as error:
+            if incoming is self._incoming:
+                self._give_up(incoming, str(error))
+            return
+        if incoming is not self._incoming or self._stopped:
+            prepared.discard()
+            return
+        self._owner.in_round(lambda core: self._install(core, incoming, prepared))
+
+    def _install(self, core: Core, incoming: Incoming, prepared: PreparedSnapshot) -> None:
         if incoming is not self._incoming:
+            prepared.discard()
             return
         offer = incoming.offer
         if offer["index"] > core.node.commit_index:
-            try:
-                self._owner.machine.install_snapshot(self._directory / "incoming.tmp")
-            except SnapshotCorrupt as error:
-                self._give_up(incoming, str(error))
-                return
+            prepared.install()
             core.snapshot_installed(offer["index"], offer["entry_term"])
             log.info("installed a snapshot at index %d", offer["index"])
+        else:
+            prepared.discard()
         core.hold(incoming.peer, self._ack(offer, DONE, incoming.received))
         self._drop_incoming()
 

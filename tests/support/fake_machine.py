@@ -22,7 +22,7 @@ class ListMachine:
         self._applied = (0, 0)
         self._durable = 0
         if path is not None and path.exists():
-            self._load(path.read_bytes())
+            self._applied, self.commands = _decode(path.read_bytes())
             self._durable = self._applied[0]
 
     def applied(self) -> tuple[int, int]:
@@ -64,8 +64,11 @@ class ListMachine:
         digest = hashlib.sha256(data).hexdigest()
         return SnapshotMeta(0, *self._applied, len(self.commands), 0, len(data), digest)
 
-    def install_snapshot(self, path: Path) -> None:
-        self._load(path.read_bytes())
+    def prepare_snapshot(self, path: Path) -> FakePrepared:
+        return FakePrepared(self, *_decode(path.read_bytes()))
+
+    def replace(self, applied: tuple[int, int], commands: list[tuple[int, bytes]]) -> None:
+        self._applied, self.commands = applied, commands
         self.save()
 
     def close(self) -> None:
@@ -77,10 +80,23 @@ class ListMachine:
     def _dump(self) -> bytes:
         return cbor2.dumps([self._applied, self.commands])
 
-    def _load(self, data: bytes) -> None:
-        try:
-            applied, commands = cbor2.loads(data)
-        except cbor2.CBORError as error:
-            raise SnapshotCorrupt(str(error)) from error
-        self._applied = (applied[0], applied[1])
-        self.commands = [(index, command) for index, command in commands]
+
+class FakePrepared:
+    def __init__(
+        self, machine: ListMachine, applied: tuple[int, int], commands: list[tuple[int, bytes]]
+    ) -> None:
+        self._machine, self._applied, self._commands = machine, applied, commands
+
+    def install(self) -> None:
+        self._machine.replace(self._applied, self._commands)
+
+    def discard(self) -> None:
+        """Nothing to clean up."""
+
+
+def _decode(data: bytes) -> tuple[tuple[int, int], list[tuple[int, bytes]]]:
+    try:
+        applied, commands = cbor2.loads(data)
+    except cbor2.CBORError as error:
+        raise SnapshotCorrupt(str(error)) from error
+    return (applied[0], applied[1]), [(index, command) for index, command in commands]

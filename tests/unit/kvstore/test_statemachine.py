@@ -348,7 +348,7 @@ def test_a_restored_store_starts_a_new_history(snapshot: Path, tmp_path: Path) -
 def test_a_follower_takes_over_a_snapshot_whole(snapshot: Path, store: Driver, tmp_path: Path) -> None:
     follower = Driver(tmp_path / "follower")
     follower(PutRequest(b"mine"))
-    follower.machine.install_snapshot(snapshot)
+    follower.machine.prepare_snapshot(snapshot).install()
     assert follower.machine.applied() == (1, 1)
     assert follower.machine.hash_kv()().hash == store.machine.hash_kv()().hash
     assert follower.get(b"mine") is None
@@ -358,9 +358,17 @@ def test_a_follower_takes_over_a_snapshot_whole(snapshot: Path, store: Driver, t
 def test_a_snapshot_of_another_cluster_changes_nothing(snapshot: Path, tmp_path: Path) -> None:
     other = KVStateMachine(tmp_path / "other", cluster_id=9, member_id=2)
     with pytest.raises(ClusterIDMismatch):
-        other.install_snapshot(snapshot)
+        other.prepare_snapshot(snapshot)
     assert other.revision() == 1
+    assert not list((tmp_path / "other").glob(".snapshot*"))
     other.close()
+
+
+def test_a_snapshot_that_is_not_wanted_any_more_leaves_nothing(snapshot: Path, store: Driver) -> None:
+    before = store.machine.hash_kv()()
+    store.machine.prepare_snapshot(snapshot).discard()
+    assert store.machine.hash_kv()() == before
+    assert not list((snapshot.parent / "db").glob(".snapshot*"))
 
 
 def test_compaction_of_much_history_goes_in_slices(store: Driver) -> None:

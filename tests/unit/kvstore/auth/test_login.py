@@ -223,7 +223,7 @@ def test_users_travel_in_snapshots(tmp_path: Path) -> None:
             await one.prepare()
             one.machine.commit()
             one.machine.write_snapshot(tmp_path / "file")
-            two.machine.install_snapshot(tmp_path / "file")
+            two.machine.prepare_snapshot(tmp_path / "file").install()
             assert two.machine.auth.enabled
             assert two.machine.auth.revision == one.machine.auth.revision
             assert (await two.identify(await two.authenticate("u", "pw"))).user == "u"
