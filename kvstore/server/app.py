@@ -18,14 +18,16 @@ from aiohttp import web
 from kvstore.errors import Stopped, StoreError
 from kvstore.member import VERSION, Member, MemberConfig
 from kvstore.raft.config import TlsFiles
-from kvstore.rpc.server import RpcServer
+from kvstore.rpc.http2.frames import MAX_WINDOW
+from kvstore.rpc.http2.limits import Limits
+from kvstore.rpc.server import MESSAGE_SLACK, RpcServer
 from kvstore.server import autocompact, gateway
-from kvstore.server.certificates import Certificates, Files, self_signed
+from kvstore.server.certificates import Certificates, Files
 from kvstore.server.front import ALPN, Factory, Front
 from kvstore.server.health import Health
 from kvstore.server.metrics import Metrics
 from kvstore.server.port import Port
-from kvstore.server.settings import Settings
+from kvstore.server.settings import Settings, Values
 from kvstore.server.urls import Url
 from kvstore.server.web import Access, Pages, WebServer, application
 
@@ -72,7 +74,7 @@ class App:
 
     async def _start(self) -> None:
         """The ports are bound first, so that one that is taken leaves no trace in the data directory."""
-        rpc = RpcServer(self.member)
+        rpc = RpcServer(self.member, _limits(self.settings.values))
         client, metrics = (WebServer(app) for app in self._applications(rpc))
         self._open_ports(rpc, client, metrics)
         for server in (client, metrics):
@@ -128,6 +130,8 @@ class App:
         if tls.auto:
             hosts = sorted({url.host for url in urls} | {"localhost", "127.0.0.1"})
             years = settings.values.number("self-signed-cert-validity")
+            from kvstore.server.selfsigned import self_signed  # slow to import, rarely wanted
+
             files = self_signed(settings.data_dir / "fixtures" / "client", hosts, years)
         else:
             files = Files(Path(tls.cert), Path(tls.key), Path(tls.ca) if tls.ca else None)
@@ -170,6 +174,15 @@ class App:
         others = [p for p in self.member.progress() if p.connected and p.id in voters]
         if others:
             await self.member.move_leader(max(others, key=lambda p: p.match_index).id)
+
+
+def _limits(values: Values) -> Limits:
+    return Limits(
+        values.number("max-request-bytes") + MESSAGE_SLACK,
+        min(values.number("max-concurrent-streams"), MAX_WINDOW),
+        values.seconds("grpc-keepalive-interval"),
+        values.seconds("grpc-keepalive-timeout"),
+    )
 
 
 def member_config(settings: Settings) -> MemberConfig:

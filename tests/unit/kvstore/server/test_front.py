@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvstore.server import front as front_module
-from kvstore.server.certificates import Certificates, Files, self_signed
+from kvstore.server.certificates import Certificates, Files
 from kvstore.server.front import ALPN, Front
 from kvstore.server.port import Port
+from kvstore.server.selfsigned import self_signed
 from kvstore.server.sniff import MAX_HEAD, PREFACE, Protocol, sniff
 from kvstore.server.urls import parse_url
 

@@ -151,6 +151,9 @@ def test_subcommands_are_modules_with_a_main() -> None:
 
 def test_a_member_starts_without_what_only_commands_need() -> None:
     """Start-up time: a tool's libraries are not the server's."""
-    code = "import sys, kvstore.server.app; print(sorted({'typer', 'rich', 'croniter', 'grpc'} & set(sys.modules)))"
+    code = (
+        "import sys, kvstore.server.app;"
+        "print(sorted({'typer', 'rich', 'croniter', 'grpc'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS)
     assert done.stdout.strip() == "[]", done.stderr
