@@ -26,7 +26,15 @@ def main() -> int:
     failed = 0
     for seed in range(first, first + options.runs):
         outcome = run(
-            Plan(seed, options.seconds, only, program, keep=options.keep, keep_all=options.keep_all)
+            Plan(
+                seed,
+                options.seconds,
+                only,
+                program,
+                flags=options.flag,
+                keep=options.keep,
+                keep_all=options.keep_all,
+            )
         )
         print(outcome.line(), flush=True)
         failed += not outcome.passed
@@ -58,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5.0, help="how long faults go on in a run")
     parser.add_argument("--seed", type=int, default=0, help="of the first run; random if left out")
     parser.add_argument("--faults", default="", help="only these: " + ",".join(kind.name for kind in FAULTS))
+    parser.add_argument(
+        "--flag", action="append", default=[], help="for every member, as --flag=--unsafe-no-fsync"
+    )
     parser.add_argument("--etcd", action="store_true", help="against a real etcd, to test the tests")
     parser.add_argument("--keep", type=Path, help="where failed runs leave history, page and logs")
     parser.add_argument("--keep-all", action="store_true", help="keep that of runs that passed, too")

@@ -117,8 +117,8 @@ def test_13766_crashes_under_high_load_leave_members_equal() -> None:
     assert_passed(run(Plan(13766, 1.0, ("kill-all", "kill-follower"), pause=0.003, keep=KEEP)))
 
 
-def test_14370_a_cluster_of_one_loses_no_write_when_it_crashes(tmp_path: Path) -> None:
-    fault = "power-loss" if disks.available(tmp_path) else "kill-all"
+def test_14370_a_cluster_of_one_loses_no_write_when_it_crashes() -> None:
+    fault = "power-loss" if disks.available() else "kill-all"
     assert_passed(run(Plan(14370, 1.5, (fault,), members=1, keep=KEEP)))
 
 

@@ -12,6 +12,8 @@ import fcntl
 import os
 import struct
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -27,15 +29,7 @@ class Disk:
         self.mount.mkdir()
         with self._image.open("wb") as image:
             image.truncate(megabytes << 20)
-        _run(
-            "mkfs.ext4",
-            "-q",
-            "-m",
-            "0",
-            "-O",
-            "^has_journal" if megabytes < 8 else "has_journal",
-            str(self._image),
-        )
+        _run("mkfs.ext4", "-q", "-m", "0", str(self._image))
         self._attach()
 
     def _attach(self) -> None:
@@ -66,17 +60,21 @@ class Disk:
     def close(self) -> None:
         subprocess.run(["umount", "-l", str(self.mount)], capture_output=True, check=False)
         self._image.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.mount.rmdir()
 
 
-def available(directory: Path) -> bool:
+@cache
+def available() -> bool:
     """True if disks can be made here."""
     if os.geteuid() != 0:
         return False
-    try:
-        disk = Disk(directory, "probe", 16)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    disk.close()
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            disk = Disk(Path(directory), "probe", 16)
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        disk.close()
     return True
 
 

@@ -63,6 +63,8 @@ class Plan:
     members: int = 3
     pause: float = PAUSE_SECONDS
     """How long a client waits between two calls, on average."""
+    flags: Sequence[str] = ()
+    """For every member, besides those it needs."""
     keep: Path | None = None
     """Where a failed run leaves its history, its page and its logs."""
     keep_all: bool = False
@@ -150,7 +152,9 @@ class _Run:
         self._rng = random.Random(plan.seed)
         self._ours = tuple(plan.program) == OURS
         snapshot_count = self._rng.choice((50, 500, 10_000))
-        self._cluster = Cluster(directory, plan.program, flags=[f"--snapshot-count={snapshot_count}"])
+        self._cluster = Cluster(
+            directory, plan.program, flags=[f"--snapshot-count={snapshot_count}", *plan.flags]
+        )
         self._watchers: list[Watcher] = []
 
     async def run(self) -> None:
@@ -182,7 +186,7 @@ class _Run:
             return False
         if kind is disk_faults.ClockJump:
             return bool(disk_faults.clock_environment(self._directory, "probe"))
-        return not kind.needs_disk or disks.available(self._directory)
+        return not kind.needs_disk or disks.available()
 
     async def _start(self, chosen: list[Fault]) -> None:
         with_disks = any(fault.needs_disk for fault in chosen)
