@@ -35,7 +35,7 @@ from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
 from kvstore.calls import Calls
-from kvstore.errors import NoLeader, RequestTimeout, Stopped, StoreError
+from kvstore.errors import NoLeader, RemovedFromCluster, RequestTimeout, Stopped, StoreError
 from kvstore.inspector import Inspector
 from kvstore.membership import address
 from kvstore.raft import identity, join
@@ -141,13 +141,19 @@ class Member(Calls, Reconfiguration):
             token_ttl=config.auth_token_ttl,
             addresses={} if config.follows_state else self._given_addresses(),
         )
+        if mine.member_id in machine.members.removed:
+            machine.close()
+            raise RemovedFromCluster(
+                f"{config.data_dir}: member {config.name} ({mine.member_id:x}) was removed from the cluster; "
+                "to let it in again, delete this directory and add it as a new member"
+            )
         if not told and config.joins and machine.applied()[0] == 0:
             told = (await self._ask_the_others()).members  # it joined, and has got nothing yet
         if not told:
             machine.begin_with(self._founding_members())
-        engine = Engine(
-            self._raft_config(told or machine.members.all(), blank=bool(told)), machine, rng=self._rng
-        )
+        removed = frozenset(machine.members.removed)
+        raft_config = self._raft_config(told or machine.members.all(), removed, blank=bool(told))
+        engine = Engine(raft_config, machine, rng=self._rng)
         engine.on_leader_change(self._leader_changed)
         try:
             await engine.start()
@@ -407,7 +413,9 @@ class Member(Calls, Reconfiguration):
                 log.info("publishing this member's addresses will be tried again: %s", error)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
-    def _raft_config(self, members: Collection[MemberInfo], *, blank: bool) -> RaftConfig:
+    def _raft_config(
+        self, members: Collection[MemberInfo], removed: frozenset[int], *, blank: bool
+    ) -> RaftConfig:
         config, mine = self.config, self._mine
         given = {} if config.follows_state else self._given_addresses()
         peers = {m.id: Peer(m.name, *(given.get(m.id) or address(m.peer_urls[0]))) for m in members}
@@ -428,6 +436,7 @@ class Member(Calls, Reconfiguration):
             learners=frozenset(m.id for m in members if m.is_learner),
             blank=blank,
             listen_alone=config.follows_state,
+            removed=removed,
         )
 
     def _limits(self) -> MemberConfig:

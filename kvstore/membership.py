@@ -105,14 +105,16 @@ class Members:
         return changed
 
 
-def may_add(members: Iterable[MemberInfo]) -> None:
-    """Raise unless a majority would be there even if the new voter never started."""
+def may_add(members: Iterable[MemberInfo], reachable: Collection[int]) -> None:
+    """Raise unless a majority would be there even if the new voter never started, and all others are well."""
     voters = [member for member in members if not member.is_learner]
     started = sum(bool(member.name) for member in voters)
     if started == 1 and len(voters) == 1:
         return  # else a cluster of one could never grow
     if started < (len(voters) + 1) // 2 + 1:
         raise MemberNotEnoughStarted
+    if any(member.id not in reachable for member in voters):
+        raise Unhealthy
 
 
 def may_remove(members: Collection[MemberInfo], id_: int, reachable: Collection[int]) -> None:

@@ -66,7 +66,7 @@ class Reconfiguration:
         urls = checked_urls(peer_urls)
         await self.read_index()
         if not is_learner:
-            may_add(self._members())
+            may_add(self._members(), self._reachable())
         return await self._change(MemberAddRequest(self._rng.getrandbits(64) or 1, urls, is_learner))
 
     async def member_remove(self, id_: int) -> MemberChange:

@@ -56,6 +56,7 @@ class RaftConfig:
     blank: bool = False
     pre_vote: bool = True
     listen_alone: bool = False
+    removed: frozenset[int] = frozenset()
 
     @property
     def other_ids(self) -> tuple[int, ...]:

@@ -119,8 +119,6 @@ class Core:
         if what is not None:
             log.warning("dropped a message from member %x: %s", peer, what)
             return
-        if peer not in self.node.others:
-            return  # a member no longer, or not yet as far as this one knows
         if not self._own(peer, message):
             self._library(peer, message)
 
@@ -150,9 +148,9 @@ class Core:
     def _on_commit(self, peer: int, message: Message) -> None:
         """Entries of one index and term are the same, and so is all before them."""
         term = message["term"]
-        if term == self.node.term and peer == self.node.leader_id:
-            if self.journal.term_at(message["index"]) == term:
-                self.node.committed(message["index"])
+        is_current = term == self.node.term and peer == self.node.leader_id
+        if is_current and self.journal.term_at(message["index"]) == term:
+            self.node.committed(message["index"])
 
     def _learn_commit(self) -> None:
         """A change of members is proposed only when the one before it is applied: so that one is committed.
@@ -281,8 +279,8 @@ class Core:
 
     def _forward(self) -> None:
         leader, term = self.node.leader_id, self.node.term
-        if self.node.is_leader or leader is None or leader not in self.node.connected:
-            return
+        if self.node.is_leader or leader is None or leader not in self.node.connected or self.blank:
+            return  # what is sent before a snapshot replaces the state could not be followed
         while commands := self.proposals.take_for(term):
             self._early.append((leader, {"type": FORWARD, "term": term, "commands": commands}))
         while commands := self.proposals.take_for(term, change=True):

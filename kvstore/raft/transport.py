@@ -1,8 +1,8 @@
 """Connections between members: asyncio, mutual TLS, length-prefixed cbor2 frames. Nothing is unpickled.
 
-For each pair of members the one with the smaller id dials. The first frame each way is the greeting: format,
-cluster id, sender, receiver, sender's term. A peer that greets with another cluster id, or that is not a
-member, is refused. A new connection of a peer replaces its old one; what still arrives on the old one is
+For each pair of members the one with the smaller id dials (see `_dial`). The first frame each way is the
+greeting: format, cluster id, sender, receiver, sender's term. A peer that greets with another cluster id, or that
+was removed, is refused. A new connection of a peer replaces its old one; what still arrives on the old one is
 ignored, so messages never overtake each other across a reconnect.
 """
 
@@ -27,6 +27,7 @@ LENGTH = struct.Struct(">I")
 FORMAT = "kuberaft-peer/1"
 GREETING_SECONDS = 5.0
 BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2)
+DIAL_PATIENCE = 1.0
 BUFFER_LIMIT = 32 << 20
 PING = cbor2.dumps(None)
 JOIN = "join"
@@ -146,7 +147,7 @@ class PeerTransport:
         self._all: set[Connection] = set()
         self._peers: dict[int, Connection] = {}
         self._known = {id_: peer for id_, peer in config.peers.items() if id_ != config.member_id}
-        self._former: set[int] = set()
+        self._former = set(config.removed)
         self._dialers: dict[int, asyncio.Task[None]] = {}
         self._refusals: set[str] = set()
         self._stopping = False
@@ -184,7 +185,7 @@ class PeerTransport:
     def _dial_all(self) -> None:
         loop = asyncio.get_running_loop()
         for peer in self._known:
-            if self._config.member_id < peer and peer not in self._dialers:
+            if peer not in self._dialers:
                 self._dialers[peer] = loop.create_task(self._dial(peer), name=f"dial {peer:x}")
 
     async def stop(self) -> None:
@@ -249,11 +250,12 @@ class PeerTransport:
             return f"cluster id {cluster!r:.40} instead of {own}: a member of another cluster"
         if sender in self._former:
             connection.write(REMOVED)
-        if sender not in self._known or connection.dialled not in (None, sender):
+            return f"member id {sender:x}, which was removed"
+        if type(sender) is not int or connection.dialled not in (None, sender):
             return f"member id {sender!r:.40}, which is not expected there"
         if receiver not in (0, self._config.member_id):
             return "a greeting for another member"
-        self._accept(connection, int(sender))
+        self._accept(connection, sender)  # known or not: it may have joined while this one was away
         return None
 
     def _accept(self, connection: Connection, peer: int) -> None:
@@ -288,11 +290,18 @@ class PeerTransport:
             self._handler.peer_disconnected(connection.peer)
 
     async def _dial(self, peer: int) -> None:
+        """The member with the smaller id dials. The other one does so as well if that takes long: the first may
+        not know of it, or not any more."""
         loop = asyncio.get_running_loop()
         _, host, port = self._known[peer]
         tls = self._config.tls
         attempt = 0
         while True:
+            if peer < self._config.member_id:
+                await asyncio.sleep(DIAL_PATIENCE)
+            if peer in self._peers:
+                await self._peers[peer].closed
+                continue
             with suppress(OSError, TimeoutError, ssl.SSLError):
                 context = client_context(tls) if tls else None  # anew: files may have been replaced
                 async with asyncio.timeout(GREETING_SECONDS):
