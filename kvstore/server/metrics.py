@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -19,6 +19,7 @@ from kvstore import telemetry
 
 if TYPE_CHECKING:
     from kvstore.member import Member
+    from kvstore.types import StatusResponse
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[str, dict[str, str], float]
@@ -32,6 +33,65 @@ class Family:
     kind: str
     help: str
     samples: Sequence[Sample]
+
+
+class Seen(NamedTuple):
+    """A member at the time of a scrape."""
+
+    member: Member
+    status: StatusResponse
+    figures: telemetry.Figures
+
+
+GAUGES: tuple[tuple[str, str, Callable[[Seen], float]], ...] = (
+    ("etcd_server_has_leader", "Whether or not a leader exists.", lambda s: bool(s.status.leader)),
+    ("etcd_server_is_leader", "Whether or not this member is a leader.", lambda s: s.member.is_leader),
+    ("etcd_server_is_learner", "Whether or not this member is a learner.", lambda s: s.status.is_learner),
+    (
+        "etcd_server_proposals_committed_total",
+        "The total number of consensus proposals committed.",
+        lambda s: s.status.raft_index,
+    ),
+    (
+        "etcd_server_proposals_applied_total",
+        "The total number of consensus proposals applied.",
+        lambda s: s.status.raft_applied_index,
+    ),
+    (
+        "etcd_server_quota_backend_bytes",
+        "Current backend storage quota size in bytes.",
+        lambda s: s.status.db_size_quota,
+    ),
+    (
+        "etcd_mvcc_db_total_size_in_bytes",
+        "Total size of the underlying database physically allocated in bytes.",
+        lambda s: s.status.db_size,
+    ),
+    (
+        "etcd_mvcc_db_total_size_in_use_in_bytes",
+        "Total size of the underlying database logically in use in bytes.",
+        lambda s: s.status.db_size_in_use,
+    ),
+    (
+        "etcd_debugging_mvcc_current_revision",
+        "The current revision of store.",
+        lambda s: s.status.header.revision,
+    ),
+    (
+        "etcd_debugging_mvcc_compact_revision",
+        "The revision of the last compaction in store.",
+        lambda s: s.member.compact_revision(),
+    ),
+    ("etcd_debugging_mvcc_keys_total", "Total number of keys.", lambda s: s.figures.keys),
+    ("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", lambda s: s.figures.watchers),
+    (
+        "etcd_debugging_mvcc_slow_watcher_total",
+        "Total number of unsynced slow watchers.",
+        lambda s: s.figures.slow_watchers,
+    ),
+    ("os_fd_used", "The number of used file descriptors.", lambda s: len(os.listdir("/proc/self/fd"))),
+    ("os_fd_limit", "The file descriptor limit.", lambda s: resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+)
 
 
 class Metrics:
@@ -74,89 +134,13 @@ class Metrics:
 
     async def _asked(self) -> list[Family]:
         member = self._member
-        status = await member.status()
-        leader, figures = status.leader, member.figures()
-        one = {"server_id": f"{member.id:x}"}
+        seen = Seen(member, await member.status(), member.figures())
+        version = self._version
         return [
-            _gauge(
-                "etcd_server_has_leader",
-                "Whether or not a leader exists. 1 is existence, 0 is not.",
-                bool(leader),
-            ),
-            _gauge(
-                "etcd_server_is_leader",
-                "Whether or not this member is a leader. 1 if is, 0 otherwise.",
-                member.is_leader,
-            ),
-            _gauge(
-                "etcd_server_is_learner",
-                "Whether or not this member is a learner. 1 if is, 0 otherwise.",
-                status.is_learner,
-            ),
-            _gauge(
-                "etcd_server_id",
-                "Server or member ID in hexadecimal format. 1 for 'server_id' label with current ID.",
-                1,
-                one,
-            ),
-            _gauge(
-                "etcd_server_version",
-                "Which version is running. 1 for 'server_version' label with current version.",
-                1,
-                {"server_version": self._version},
-            ),
-            _gauge(
-                "etcd_cluster_version",
-                "Which version is running. 1 for 'cluster_version' label with current cluster version",
-                1,
-                {"cluster_version": minor(self._version)},
-            ),
-            _gauge(
-                "etcd_server_proposals_committed_total",
-                "The total number of consensus proposals committed.",
-                status.raft_index,
-            ),
-            _gauge(
-                "etcd_server_proposals_applied_total",
-                "The total number of consensus proposals applied.",
-                status.raft_applied_index,
-            ),
-            _gauge(
-                "etcd_server_quota_backend_bytes",
-                "Current backend storage quota size in bytes.",
-                status.db_size_quota,
-            ),
-            _gauge(
-                "etcd_mvcc_db_total_size_in_bytes",
-                "Total size of the underlying database physically allocated in bytes.",
-                status.db_size,
-            ),
-            _gauge(
-                "etcd_mvcc_db_total_size_in_use_in_bytes",
-                "Total size of the underlying database logically in use in bytes.",
-                status.db_size_in_use,
-            ),
-            _gauge(
-                "etcd_debugging_mvcc_current_revision",
-                "The current revision of store.",
-                status.header.revision,
-            ),
-            _gauge(
-                "etcd_debugging_mvcc_compact_revision",
-                "The revision of the last compaction in store.",
-                member.compact_revision(),
-            ),
-            _gauge("os_fd_used", "The number of used file descriptors.", len(os.listdir("/proc/self/fd"))),
-            _gauge(
-                "os_fd_limit", "The file descriptor limit.", resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            ),
-            _gauge("etcd_debugging_mvcc_keys_total", "Total number of keys.", figures.keys),
-            _gauge("etcd_debugging_mvcc_watcher_total", "Total number of watchers.", figures.watchers),
-            _gauge(
-                "etcd_debugging_mvcc_slow_watcher_total",
-                "Total number of unsynced slow watchers.",
-                figures.slow_watchers,
-            ),
+            *(_gauge(name, help, value(seen)) for name, help, value in GAUGES),
+            _info("etcd_server_id", "Server or member ID in hexadecimal format.", server_id=f"{member.id:x}"),
+            _info("etcd_server_version", "Which version is running.", server_version=version),
+            _info("etcd_cluster_version", "Which version is running.", cluster_version=minor(version)),
             self._peers(),
         ]
 
@@ -177,8 +161,13 @@ def minor(version: str) -> str:
     return ".".join([*version.split(".")[:2], "0"])
 
 
-def _gauge(name: str, help: str, value: float, labels: dict[str, str] | None = None) -> Family:
-    return Family(name, "gauge", help, [("", labels or {}, float(value))])
+def _gauge(name: str, help: str, value: float) -> Family:
+    return Family(name, "gauge", help, [("", {}, float(value))])
+
+
+def _info(name: str, help: str, **label: str) -> Family:
+    """1 for what is in the label."""
+    return Family(name, "gauge", help, [("", label, 1.0)])
 
 
 def _buckets(histogram: telemetry.Histogram) -> Iterator[Sample]:
