@@ -29,6 +29,8 @@ TOMBSTONE = bytes(8)
 _REVISION = struct.Struct(">QI")
 HEAD = struct.Struct("<QQq12sI")
 HEAD_SIZE = HEAD.size
+VERSION_AND_LENGTH = struct.Struct("<8xQ20xI").unpack_from
+"""Of a record: its version, and how long its key is."""
 
 pack_revision = _REVISION.pack
 

@@ -213,11 +213,12 @@ def read_keys(history: Table) -> Keys:
     """What `Mvcc` keeps in memory, from all records in order."""
     live: dict[bytes, bytes] = {}
     deleted: dict[bytes, bytes] = {}
-    head = record.HEAD_SIZE
+    head, parse = record.HEAD_SIZE, record.VERSION_AND_LENGTH
     revision = record.NONE
     for revision, data in history.scan(b"", b""):
-        key = data[head : head + int.from_bytes(data[36:40], "little")]
-        if data[8:16] == record.TOMBSTONE:
+        version, length = parse(data)
+        key = data[head : head + length]
+        if not version:
             live.pop(key, None)
             deleted[key] = revision
             continue
