@@ -34,8 +34,16 @@ from kvstore.auth.types import Credentials
 from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
-from kvstore.calls import Calls
-from kvstore.errors import NoLeader, RemovedFromCluster, RequestTimeout, Stopped, StoreError
+from kvstore.calls import Calls, Response
+from kvstore.command import Request
+from kvstore.errors import (
+    NoLeader,
+    NotSupportedForLearner,
+    RemovedFromCluster,
+    RequestTimeout,
+    Stopped,
+    StoreError,
+)
 from kvstore.inspector import Inspector
 from kvstore.membership import address
 from kvstore.raft import identity, join
@@ -240,6 +248,19 @@ class Member(Calls, Reconfiguration):
     def is_learner(self) -> bool:
         mine = self._machine.members.get(self.id) if self._machine is not None else None
         return mine is not None and mine.is_learner
+
+    async def read_index(self) -> int:
+        self.require_voter()
+        return await super().read_index()
+
+    async def _write(self, request: Request, response: type[Response], who: Credentials | None) -> Response:
+        self.require_voter()
+        return await super()._write(request, response, who)
+
+    def require_voter(self) -> None:
+        """Raise what a learner answers to everything but its status and serializable reads."""
+        if self.is_learner:
+            raise NotSupportedForLearner
 
     @property
     def leader_id(self) -> int | None:

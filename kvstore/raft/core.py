@@ -198,6 +198,11 @@ class Core:
         self._forward()
 
     @property
+    def is_due(self) -> bool:
+        """Whether the clock alone asks for a tick; anything else wakes the engine when it happens."""
+        return self.backlog or self.node.is_due(self._clock())
+
+    @property
     def is_voter(self) -> bool:
         return self._member_id in self.node.voting.voters
 

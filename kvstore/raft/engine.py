@@ -12,7 +12,6 @@ import itertools
 import logging
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from kvstore.errors import (
     BadLeaderTransferee,
@@ -26,10 +25,13 @@ from kvstore.errors import (
 )
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
+from kvstore.raft.disk import Disk
 from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import (
+    ALIVE,
+    APPEND,
     ASK_MATCH,
     IN_ROUNDS,
     MATCH,
@@ -51,6 +53,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.025
 SWEEP_TICKS = 4
 WINDOW_BYTES = 64 << 20
+MAX_SYNC_TIMEOUTS = 10
+"""Election timeouts for which a leader holds its place while its disk hangs."""
 
 
 class Engine:
@@ -69,7 +73,9 @@ class Engine:
         self._transport = PeerTransport(config, self, lambda: self.term)
         self._inbox: list[tuple[int, Message]] = []
         self._wake = asyncio.Event()
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="wal")
+        self._disk = Disk()
+        self._syncing_since: float | None = None
+        self._said_alive_at = 0.0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
@@ -127,7 +133,7 @@ class Engine:
             await self._snapshots.stop()
             self._fail_waiting()
         await self._transport.stop()
-        self._disk.shutdown(wait=True)
+        self._disk.stop()
         self.wal.close()
 
     # Requests.
@@ -296,6 +302,8 @@ class Engine:
             return
         kind = message["type"]
         if kind in IN_ROUNDS:
+            if kind == APPEND and self._syncing_since is not None:
+                self._say_alive(peer, message)
             self._inbox.append((peer, message))
             self._wake.set()
         elif kind in (ASK_MATCH, MATCH):
@@ -341,7 +349,9 @@ class Engine:
         self._transport.send(core.take_early())
         batch = self.journal.take_batch()
         if batch is not None:
-            await asyncio.get_running_loop().run_in_executor(self._disk, self.wal.commit, batch)
+            self._syncing_since = asyncio.get_running_loop().time()
+            await self._disk.run(lambda: self.wal.commit(batch))
+            self._syncing_since = None
         self._transport.send(core.take_held())
         self._reads.pump()
         if core.backlog or (batch is not None and not core.node.others) or self._wants_round(core):
@@ -396,8 +406,11 @@ class Engine:
     def _on_timer(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK_SECONDS, self._on_timer)
-        self._wake.set()
         self._ticks += 1
+        if self._syncing_since is not None:
+            self._outlast_the_disk(loop.time(), self._syncing_since)
+        elif self._running_core().is_due:
+            self._wake.set()
         if self._ticks % SWEEP_TICKS:
             return
         self._proposals.expire(loop.time(), self.leader_id is not None)
@@ -406,6 +419,19 @@ class Engine:
         if self._ticks % (SWEEP_TICKS * 5) == 0:
             self._transport.check(max(2.0, 3 * self.config.election_timeout))
             self.in_round(self._trim)
+
+    def _outlast_the_disk(self, now: float, since: float) -> None:
+        """A slow sync must not cost the leadership; one that takes very long should."""
+        heartbeat, longest = self.config.heartbeat_interval, MAX_SYNC_TIMEOUTS * self.config.election_timeout
+        if heartbeat <= now - since < longest and now - self._said_alive_at >= heartbeat:
+            self._said_alive_at = now
+            self._transport.send(self._running_core().signs_of_life())
+
+    def _say_alive(self, peer: int, message: Message) -> None:
+        """The answer to an append waits for the disk; this one does not."""
+        core = self._running_core()
+        if message["term"] == core.node.term and peer == core.node.leader_id:
+            self._transport.send([(peer, {"type": ALIVE, "term": core.node.term})])
 
     def _trim(self, core: Core) -> None:
         """Keep `snapshot_count` applied entries (fewer if large) for members that lag, and what is volatile."""

@@ -20,6 +20,7 @@ PRE_VOTE = "pre_vote"
 PRE_VOTE_REPLY = "pre_vote_reply"
 NEWER_TERM = "newer_term"
 COMMIT = "commit"
+ALIVE = "alive"
 READ = "ri_req"
 READ_ACK = "ri_ack"
 ASK_INDEX = "ri_ask"
@@ -47,6 +48,7 @@ IN_ROUNDS = frozenset(
         PRE_VOTE_REPLY,
         NEWER_TERM,
         COMMIT,
+        ALIVE,
         FORWARD,
         FORWARD_CHANGE,
         FORWARD_REFUSED,
@@ -64,6 +66,7 @@ SHAPES: dict[str, dict[str, type]] = {
     PRE_VOTE_REPLY: {"term": int, "round": int, "granted": bool},
     NEWER_TERM: {"term": int},
     COMMIT: {"term": int, "index": int},
+    ALIVE: {"term": int},
     READ: {"term": int, "round": int},
     READ_ACK: {"term": int, "round": int},
     ASK_INDEX: {"round": int},

@@ -29,6 +29,7 @@ HOOKS = [
     "raftCommitIndex",
     "raftLastApplied",
     "raftElectionDeadline",
+    "newAppendEntriesTime",
     "raftState",
     "raftLeader",
     "connectedNodes",
@@ -236,6 +237,10 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
         """A sign of life that is no reply to an append: a snapshot's acknowledgement."""
         if self.replicates_to(peer):
             self._take("lastResponseTime")[self._peers[peer]] = now
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for a heartbeat or an election."""
+        return now > float(self._take("newAppendEntriesTime" if self.is_leader else "raftElectionDeadline"))
 
     def campaign_at(self, when: float) -> None:
         """Bring the election deadline forward to `when` (never put it off)."""

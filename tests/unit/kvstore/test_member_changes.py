@@ -16,6 +16,7 @@ from kvstore.errors import (
     MemberNotEnoughStarted,
     MemberNotFound,
     MemberNotLearner,
+    NotSupportedForLearner,
     PeerURLExists,
     RemovedFromCluster,
     RequestTimeout,
@@ -218,6 +219,10 @@ def test_a_learner_catches_up_is_promoted_and_then_counts(tmp_path: Path) -> Non
         await until(lambda: m4.revision() == m1.revision())
         await until(lambda: [m.name for m in m1.member_list() if m.id == m4.id] == ["m4"])
         assert m4.is_learner
+        for refused in (m4.put(PutRequest(b"a", b"2")), m4.range(RangeRequest(b"a"))):
+            with pytest.raises(NotSupportedForLearner):
+                await refused
+        assert (await m4.range(RangeRequest(b"a", serializable=True))).count == 1
         assert m1.member_list() == m4.member_list()
         await m1.member_promote(m4.id)
         await until(lambda: not m4.is_learner)
