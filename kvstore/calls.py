@@ -16,7 +16,7 @@ import msgspec
 
 from kvstore import telemetry
 from kvstore.auth import passwords
-from kvstore.auth.tokens import index_of, new_secret
+from kvstore.auth.tokens import index_of
 from kvstore.auth.types import (
     ANONYMOUS,
     AuthAnswer,
@@ -206,7 +206,7 @@ class Calls:
         await self.read_index()
         while True:
             revision = await self._check_password(name, password)
-            request = AuthenticateRequest(name, new_secret(), revision)
+            request = AuthenticateRequest(name, passwords.new_secret(), revision)
             try:
                 return (await self._write(request, AuthenticateResponse, None)).token
             except AuthOldRevision:

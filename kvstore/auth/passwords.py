@@ -1,11 +1,14 @@
-"""bcrypt, in threads: one hash takes tens of milliseconds on purpose.
+"""What must not be guessed: passwords, with bcrypt in threads (one hash takes tens of milliseconds on purpose),
+and the secret part of tokens.
 
-Used by `kvstore.member` before a request is proposed, so that a password is never in the log.
+Used by `kvstore.calls` before a request is proposed, so that a password is never in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import string
 
 import bcrypt
 
@@ -15,6 +18,13 @@ COST = 10
 """As etcd's default of --bcrypt-cost."""
 _MAX_BYTES = 72
 """bcrypt looks at no more; like etcd's, ours refuses what it would ignore."""
+
+_SECRET_LENGTH = 16
+
+
+def new_secret() -> str:
+    """The part of a token that nobody can guess."""
+    return "".join(random.SystemRandom().choices(string.ascii_letters, k=_SECRET_LENGTH))
 
 
 async def hashed(password: str, cost: int = COST) -> bytes:

@@ -8,13 +8,9 @@ as with etcd. Source: etcd `server/auth/simple_token.go`.
 
 from __future__ import annotations
 
-import random
-import string
-
 TTL = 300.0
 """Seconds without use, as etcd's default of --auth-token-ttl."""
 
-_LENGTH = 16
 _SWEEP_SECONDS = 1.0
 
 
@@ -61,11 +57,6 @@ class Tokens:
         self._swept_at = now
         for token in [token for token, deadline in self._deadlines.items() if deadline <= now]:
             self._drop(token)
-
-
-def new_secret() -> str:
-    """The part of a token that nobody can guess."""
-    return "".join(random.SystemRandom().choices(string.ascii_letters, k=_LENGTH))
 
 
 def token_of(secret: str, index: int) -> str:

@@ -58,7 +58,7 @@ class Mvcc:
             kv = KeyValue(key, value, main, main, 1, lease)
             previous = self._revive(key)
         else:
-            old = self._record(previous).kv
+            old = self._value(previous)
             kv = KeyValue(key, value, old.create_revision, main, old.version + 1, lease)
         revision = record.pack_revision(main, len(self._events))
         self._history.append(revision, record.encode(kv, previous))
@@ -79,7 +79,7 @@ class Mvcc:
         return events
 
     def _delete(self, key: bytes, previous: bytes) -> KeyValue:
-        old = self._record(previous).kv
+        old = self._value(previous)
         kv = KeyValue(key, mod_revision=self.revision + 1)
         revision = record.pack_revision(self.revision + 1, len(self._events))
         self._history.append(revision, record.encode(kv, previous))
@@ -105,7 +105,7 @@ class Mvcc:
     def get(self, key: bytes) -> KeyValue | None:
         """The latest value of one key."""
         revision = self.live.get(key)
-        return None if revision is None else self._record(revision).kv
+        return None if revision is None else self._value(revision)
 
     def latest(self, key: bytes, range_end: bytes) -> list[KeyValue]:
         """The latest values of a range."""
@@ -185,13 +185,13 @@ class Mvcc:
         records = self._history.get_many([revision for _, revision in found])
         return [record.value_of(item[1], data) for item, data in zip(found, records, strict=True)]
 
-    def _record(self, revision: bytes) -> record.Record:
+    def _value(self, revision: bytes) -> KeyValue:
         data = self._history.get(revision)
         if data is None:
             raise LookupError(
                 f"the key index names revision {record.unpack_revision(revision)}, history lacks it"
             )
-        return record.decode(revision, data)
+        return record.value_of(revision, data)
 
     def changes(self, start: int, end: int, *, prev_kv: bool) -> Iterator[Event]:
         """Events of the revisions [start, end) in order, from history; `start` must not be compacted."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kvstore.auth.tokens import Tokens, index_of, new_secret, token_of
+from kvstore.auth.passwords import new_secret
+from kvstore.auth.tokens import Tokens, index_of, token_of
 
 
 def test_use_renews_a_token_and_idleness_ends_it() -> None:
