@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
@@ -31,6 +33,9 @@ from components.scheduler.app import SchedulerOptions, run_scheduler
 from kvstore.errors import StoreError
 from kvstore.member import Member, MemberConfig
 from kvstore.raft.config import TlsFiles
+
+if TYPE_CHECKING:
+    from kvstore.server.embedded import ClientPort
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +67,44 @@ async def run(config: MasterConfig) -> None:
     socket = admin.server(Path(config.admin_socket))
     try:
         await socket.start()
-        async with asyncio.TaskGroup() as group:
+        async with _client_port(config, member), asyncio.TaskGroup() as group:
             group.create_task(stalls.run(), name="stalls")
             group.create_task(_fail_with(member), name="store")
             await _serve(config, member, admin)
     finally:
         await socket.stop()
         await member.stop()
+
+
+@asynccontextmanager
+async def _client_port(config: MasterConfig, member: Member) -> AsyncIterator[None]:
+    """For etcd's clients, if the topology asks for it: with the store's own authority on both sides."""
+    store = config.store
+    if not store.client_address:
+        yield
+        return
+    from kvstore.server.certificates import Files
+    from kvstore.server.embedded import ClientPort
+
+    files = Files(Path(store.tls.cert), Path(store.tls.key), Path(store.ca))
+    port = ClientPort(member, f"https://{store.client_address}", files)
+    try:
+        await _open(port)
+        yield
+    finally:
+        await port.stop()
+
+
+async def _open(port: ClientPort) -> None:
+    from kvstore.server.certificates import BadCertificate
+
+    try:
+        await port.start()
+    except (OSError, BadCertificate) as error:
+        raise ClusterError(
+            f"the store's client port cannot be opened: {error}",
+            "free the port, or leave out store.clientPort",
+        ) from error
 
 
 async def _serve(config: MasterConfig, member: Member, admin: Admin) -> None:
@@ -133,6 +169,7 @@ def member_config(config: MasterConfig) -> MemberConfig:
         heartbeat_interval=store.heartbeat_interval,
         election_timeout=store.election_timeout,
         unsafe_no_fsync=not store.fsync,
+        client_urls=(f"https://{store.client_address}",) if store.client_address else (),
     )
 
 

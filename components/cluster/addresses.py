@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 API_PORT = 6443
 PEER_PORT = 2380
+CLIENT_PORT = 2379
 KUBELET_PORT = 10250
 GUARD_PORT = 6440
 

@@ -36,6 +36,8 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     election_timeout: float
     fsync: bool
     quota_bytes: int
+    client_address: str = ""
+    """`host:port` for etcd's clients; empty: nobody but this process reaches the store."""
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

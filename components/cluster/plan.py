@@ -7,7 +7,7 @@ are the layout's. The supervisor writes the results and starts the processes.
 from __future__ import annotations
 
 from components.cluster import config
-from components.cluster.addresses import API_PORT, KUBELET_PORT, PEER_PORT, Addresses
+from components.cluster.addresses import API_PORT, CLIENT_PORT, KUBELET_PORT, PEER_PORT, Addresses
 from components.cluster.config import (
     ApiConfig,
     ElectionConfig,
@@ -46,6 +46,8 @@ def identities(topology: Topology, addresses: Addresses) -> list[Identity]:
         Identity("cluster/kube-controller-manager", "system:kube-controller-manager"),
         Identity("cluster/kube-proxy", "system:kube-proxy", "system:node-proxier"),
     ]
+    if topology.store.client_port:
+        found.append(Identity("store/etcdctl", "root"))
     for name in master_names(topology):
         address = addresses.master(index(name))
         found.append(Identity(f"store/{name}", name, hosts=(name, address), server=True))
@@ -135,12 +137,17 @@ def _store(topology: Topology, addresses: Addresses, layout: Layout, token: str,
         election_timeout=seconds(topology.masters.election_timeout),
         fsync=topology.store.fsync,
         quota_bytes=size_in_bytes(topology.store.quota),
+        client_address=client_address(addresses, name) if topology.store.client_port else "",
     )
 
 
 def initial_cluster(topology: Topology, addresses: Addresses) -> dict[str, str]:
     """Member name -> `host:port` of its store peer."""
     return {m: f"{addresses.master(index(m))}:{PEER_PORT}" for m in master_names(topology)}
+
+
+def client_address(addresses: Addresses, name: str) -> str:
+    return f"{addresses.master(index(name))}:{CLIENT_PORT}"
 
 
 def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str) -> ApiConfig:

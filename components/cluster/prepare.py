@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.cluster import interrupted, pki, plan, slots, state, topology_file
-from components.cluster.addresses import API_PORT, KUBELET_PORT, PEER_PORT, Addresses
+from components.cluster.addresses import API_PORT, CLIENT_PORT, KUBELET_PORT, PEER_PORT, Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_if_changed, write_private
 from components.cluster.kubeconfigs import render
@@ -133,11 +133,8 @@ def _slot(layout: Layout, topology: Topology, known: State | None) -> slots.Slot
 
 def _probe_ports(topology: Topology, addresses: Addresses) -> None:
     """Every port the processes will want, so that a taken one is told here and not in some log."""
-    wanted = [
-        (addresses.master(plan.index(m)), port)
-        for m in master_names(topology)
-        for port in (API_PORT, PEER_PORT)
-    ]
+    ports = (API_PORT, PEER_PORT, *([CLIENT_PORT] if topology.store.client_port else []))
+    wanted = [(addresses.master(plan.index(m)), port) for m in master_names(topology) for port in ports]
     wanted += [(addresses.node(plan.index(w)), KUBELET_PORT) for w in worker_names(topology)]
     for host, port in wanted:
         _listen(host, port).close()

@@ -103,6 +103,10 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
 
     fsync: Annotated[bool, Meta(description="false is fast and loses data with the power.")] = True
     quota: Annotated[Size, Meta(description="Size at which the store refuses writes.")] = "2Gi"
+    client_port: Annotated[
+        bool,
+        Meta(description="Opens port 2379 of every master for etcd's clients, with client certificates."),
+    ] = False
 
 
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):

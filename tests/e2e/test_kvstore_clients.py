@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.kvstore_cluster import KVSTORE, Cluster
-from tests.support.local_cluster import eventually
+from tests.support.local_cluster import LocalCluster, eventually
 from tests.support.pki import Pki
 from tests.support.tools import require_tool
 
@@ -85,6 +86,34 @@ def test_etcdctl(store: Cluster) -> None:
         for process in (watch, holder):
             process.kill()
             process.communicate()
+
+
+TOPOLOGY = """\
+name: open-store
+masters: {count: 1, apiPort: 0}
+workers: {count: 0}
+store: {clientPort: true}
+"""
+
+
+def test_etcdctl_on_a_cluster_that_opens_its_store(tmp_path: Path) -> None:
+    local = LocalCluster(tmp_path / "cluster")
+    try:
+        local.up(TOPOLOGY)
+        pki = local.dir / "pki" / "store"
+        address = yaml.safe_load((local.dir / "config" / "m1.yaml").read_text())["store"]["clientAddress"]
+        flags = (
+            f"--cacert={pki / 'ca.crt'}",
+            f"--cert={pki / 'etcdctl.crt'}",
+            f"--key={pki / 'etcdctl.key'}",
+        )
+        etcdctl = Etcdctl(f"https://{address}", *flags)
+        keys = etcdctl("get", "/registry/namespaces/", "--prefix", "--keys-only")
+        assert "/registry/namespaces/kube-system" in keys
+        assert f"https://{address}" in etcdctl("member", "list")
+        assert Etcdctl(f"https://{address}", flags[0]).refused("get", "a")
+    finally:
+        local.close()
 
 
 @pytest.fixture
