@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("cluster",)
+NAMES = ("cluster", "kv")
 
 
 def main() -> None:

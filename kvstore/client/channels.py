@@ -150,6 +150,23 @@ class Channels:
         finally:
             call.cancel()
 
+    async def answers(self, method: str, request: Message, reply: type[Reply]) -> AsyncIterator[Reply]:
+        """What the endpoint in use streams to one request. Raises the store's errors."""
+        await self._authenticate()
+        open_stream: Any = self._channel().unary_stream(
+            f"/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=reply.FromString,
+        )
+        call = open_stream(request, metadata=self._metadata())
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise translated(error) from error
+        finally:
+            call.cancel()
+
     def _metadata(self) -> list[tuple[str, str]]:
         return [("token", self._token)] if self._token else []
 
