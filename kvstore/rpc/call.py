@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -26,13 +27,30 @@ class Call(Protocol):
     def peer(self) -> str: ...
 
 
-async def credentials(member: Member, call: Call) -> Credentials:
-    """The caller as the member's users know it. Raises `InvalidAuthToken`.
+def wants_leader(call: Call) -> bool:
+    return call.metadata.get(HAS_LEADER) == "true"
+
+
+async def credentials(member: Member, call: Call, *, learner: bool = False) -> Credentials:
+    """The caller as the member's users know it. Raises `InvalidAuthToken`; `NotSupportedForLearner` on a learner,
+    unless `learner` says that one may answer; `NoLeader` to those who want to be told.
 
     As in etcd a token comes before a certificate.
     """
+    if not learner:
+        member.require_voter()
+    if HAS_LEADER in call.metadata and wants_leader(call):
+        member.require_leader()
     token = call.token
     if token:
         return await member.identify(token)
     name = call.common_name
     return member.identify_name(name) if name else ANONYMOUS
+
+
+async def leader_lost(member: Member) -> None:
+    """Returns when the member has been without a leader for three election timeouts."""
+    missing = 0
+    while missing < 3:
+        await asyncio.sleep(member.config.election_timeout)
+        missing = missing + 1 if member.leader_id is None else 0

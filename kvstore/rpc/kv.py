@@ -14,7 +14,7 @@ class KV:
         self._member = member
 
     async def Range(self, request: pb.RangeRequest, call: Call) -> pb.RangeResponse:
-        who = await credentials(self._member, call)
+        who = await credentials(self._member, call, learner=request.serializable)
         return convert.range_response(await self._member.range(convert.range_request(request), who))
 
     async def Put(self, request: pb.PutRequest, call: Call) -> pb.PutResponse:

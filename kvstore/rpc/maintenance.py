@@ -32,7 +32,7 @@ class Maintenance:
         return pb.AlarmResponse(header=convert.header(response.header), alarms=alarms)
 
     async def Status(self, request: pb.StatusRequest, call: Call) -> pb.StatusResponse:
-        await credentials(self._member, call)
+        await credentials(self._member, call, learner=True)
         found = await self._member.status()
         return pb.StatusResponse(
             header=convert.header(found.header),
@@ -71,7 +71,7 @@ class Maintenance:
         )
 
     async def Snapshot(self, request: pb.SnapshotRequest, call: Call) -> AsyncIterator[pb.SnapshotResponse]:
-        await self._require_root(call)
+        self._member.require_root(await credentials(self._member, call, learner=True))
         header = convert.header(self._member.header())
         async for data, remaining in self._member.export():
             yield pb.SnapshotResponse(header=header, remaining_bytes=remaining, blob=data, version=VERSION)

@@ -11,15 +11,18 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from functools import lru_cache
 
-from kvstore.errors import StoreError
+from kvstore.errors import NoLeader, StoreError
 from kvstore.member import Member
 from kvstore.rpc import convert
-from kvstore.rpc.call import HAS_LEADER, Call, credentials
+from kvstore.rpc.call import Call, credentials, leader_lost, wants_leader
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.types import NO_HEADER, Event, WatchResponse
 from kvstore.watch.stream import ALL_WATCHES, WatchStream
 
 REMEMBERED = 64
+"""Batches of events whose bytes are kept for watchers that get them, too, and..."""
+REMEMBERED_BYTES = 8 << 20
+"""...how many bytes these may be."""
 _FRAGMENT_SLACK = 512 << 10
 _FRAGMENT = pb.WatchResponse(fragment=True).SerializeToString()
 
@@ -31,6 +34,7 @@ class Frames:
         self._member = member
         self.limit = member.config.max_request_bytes + _FRAGMENT_SLACK
         self._events: OrderedDict[int, tuple[tuple[Event, ...], bytes]] = OrderedDict()
+        self._size = 0
         self._header, self._header_bytes = NO_HEADER, b""
 
     def frames(self, response: WatchResponse, *, fragment: bool) -> list[bytes]:
@@ -70,8 +74,9 @@ class Frames:
             return remembered[1]
         encoded = encode(events)
         self._events[id(events)] = (events, encoded)  # held, so that its id stays its own
-        if len(self._events) > REMEMBERED:
-            self._events.popitem(last=False)
+        self._size += len(encoded)
+        while self._size > REMEMBERED_BYTES or len(self._events) > REMEMBERED:
+            self._size -= len(self._events.popitem(last=False)[1][1])
         return encoded
 
     def _fragments(self, response: WatchResponse) -> list[bytes]:
@@ -114,6 +119,7 @@ class Watch:
         stream = self._member.watch()
         session = Session(self._member, stream, call)
         reading = asyncio.create_task(session.read(requests), name="watch requests")
+        guarding = asyncio.create_task(session.guard(), name="watch leader")
         fragmented, encoded = session.fragmented, self._frames.frames
         try:
             async for response in stream:
@@ -121,11 +127,13 @@ class Watch:
                 for more in stream.ready():
                     found += encoded(more, fragment=more.watch_id in fragmented)
                 yield found
-            await reading  # raises what ended it, if anything did
+            for ended in (task for task in (guarding, reading) if task.done()):
+                ended.result()  # raises what ended the stream, if anything did
         finally:
             stream.close()
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            guarding.cancel()
+            await asyncio.gather(reading, guarding, return_exceptions=True)
 
 
 class Session:
@@ -138,13 +146,19 @@ class Session:
     async def read(self, requests: AsyncIterator[pb.WatchRequest]) -> None:
         """Until the client has said all; its watches go on then. Ends the stream on an error."""
         try:
-            if HAS_LEADER in self._call.metadata:
-                self._member.require_leader()
+            await credentials(self._member, self._call)
             async for request in requests:
                 await self._handle(request)
         except StoreError:
             self._stream.close()
             raise
+
+    async def guard(self) -> None:
+        """Ends the stream of a client that would rather be told than wait for a leader."""
+        if wants_leader(self._call):
+            await leader_lost(self._member)
+            self._stream.close()
+            raise NoLeader
 
     async def _handle(self, request: pb.WatchRequest) -> None:
         match request.WhichOneof("request_union"):
