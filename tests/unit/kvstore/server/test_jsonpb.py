@@ -93,6 +93,7 @@ JSON: Any = st.recursive(
         st.lists(inner)
         | st.dictionaries(st.sampled_from([*pb.TxnRequest.DESCRIPTOR.fields_by_name]) | st.text(), inner)
     ),
+    max_leaves=8,
 )
 
 
