@@ -73,7 +73,8 @@ class MemberConfig:
     `joins`: at its first start the member asks the others who it is (it was added with `member_add`).
     `follows_state`: as etcd, what a data directory knows of the members and their addresses comes before
     `initial_cluster`, which then only counts at the first start; without it, `initial_cluster` has the present
-    addresses of the members that it names.
+    addresses of the members that it names. `force_new_cluster`: with this member's data begin a cluster of one;
+    for when a majority is lost for good. What the others acknowledged without this one is lost.
     """
 
     name: str
@@ -96,6 +97,7 @@ class MemberConfig:
     watch_progress_interval: float = PROGRESS_INTERVAL
     joins: bool = False
     follows_state: bool = False
+    force_new_cluster: bool = False
 
     @property
     def request_timeout(self) -> float:
@@ -159,6 +161,10 @@ class Member(Calls, Reconfiguration):
             told = (await self._ask_the_others()).members  # it joined, and has got nothing yet
         if not told:
             machine.begin_with(self._founding_members())
+        if config.force_new_cluster:
+            log.warning("member %s begins a new cluster of one with its data", config.name)
+            machine.members.reduce_to(mine.member_id)
+            machine.commit()
         removed = frozenset(machine.members.removed)
         raft_config = self._raft_config(told or machine.members.all(), removed, blank=bool(told))
         engine = Engine(raft_config, machine, rng=self._rng)
@@ -458,6 +464,7 @@ class Member(Calls, Reconfiguration):
             blank=blank,
             listen_alone=config.follows_state,
             removed=removed,
+            force_new=config.force_new_cluster,
         )
 
     def _limits(self) -> MemberConfig:

@@ -49,6 +49,11 @@ class Members:
         """Those that a cluster starts with."""
         self._members = {member.id: member for member in members}
 
+    def reduce_to(self, id_: int) -> None:
+        """A cluster of that one; the others are none any more."""
+        self.removed |= self._members.keys() - {id_}
+        self._members = {id_: self._put(self._known(id_), is_learner=False)}
+
     def all(self) -> tuple[MemberInfo, ...]:
         """By id."""
         return tuple(self._members[id_] for id_ in sorted(self._members))

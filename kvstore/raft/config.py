@@ -33,10 +33,11 @@ class RaftConfig:
     """Times in seconds, sizes in bytes. `peers` are all members, this one may be among them.
 
     `snapshot_count` applied entries are kept for members that lag; one that lags more gets a snapshot.
-    `first_start`: (index, term) at which a data directory without a log must stand. `learners` is a part
-    of `peers`, and may hold this member. `blank`: this member joined a running cluster and has nothing of its
-    own, not even the state that the others began with: it needs a snapshot before any entry.
-    `listen_alone`: a member without others listens, too, for those that may join.
+    `first_start`: (index, term) at which a data directory without a log must stand. `learners` is a part of
+    `peers`, and may hold this member. `blank`: this member joined a running cluster and has nothing of its own,
+    not even the state that the others began with: it needs a snapshot before any entry. `force_new`: changes of
+    members that the log still holds do not count any more. `listen_alone`: a member without others listens, too,
+    for those that may join. `removed`: ids of those that are no members any more, who are told so.
     """
 
     member_id: int
@@ -57,6 +58,7 @@ class RaftConfig:
     pre_vote: bool = True
     listen_alone: bool = False
     removed: frozenset[int] = frozenset()
+    force_new: bool = False
 
     @property
     def other_ids(self) -> tuple[int, ...]:

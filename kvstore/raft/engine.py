@@ -98,6 +98,8 @@ class Engine:
         config = self.config
         self.failure = loop.create_future()
         self.journal.open(self.machine.applied(), first_start=config.first_start)
+        if config.force_new:
+            self.journal.void_changes(self.machine.applied()[0])
         self._core = Core(
             config.member_id,
             self.machine.voting() or config.voting,
@@ -332,13 +334,13 @@ class Engine:
             self._fatal(error)
 
     async def _round(self, core: Core) -> None:
+        before = core.node.applied_index  # a step may install a snapshot
         steps, self._steps = self._steps, []
         for step in steps:
             step(core)
         inbox, self._inbox = self._inbox, []
         for peer, message in inbox:
             core.deliver(peer, message)
-        before = core.node.applied_index
         core.tick()
         if core.node.applied_index != before:
             self.machine.flush()

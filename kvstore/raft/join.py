@@ -17,8 +17,9 @@ import cbor2
 import msgspec
 
 from kvstore.errors import FailedPrecondition, StoreError, Unavailable
+from kvstore.raft.certificates import client_context
 from kvstore.raft.config import TlsFiles
-from kvstore.raft.transport import FORMAT, JOIN, client_context
+from kvstore.raft.transport import FORMAT, JOIN
 from kvstore.types import MemberInfo
 
 LENGTH = struct.Struct(">I")

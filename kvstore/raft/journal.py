@@ -142,6 +142,16 @@ class WalJournal(Journal):  # type: ignore[misc]  # pysyncobj ships no types
         at = index - self._entries[0].index if self._entries else -1
         return self._entries[at].term if 0 <= at < len(self._entries) else None
 
+    def void_changes(self, after: int) -> None:
+        """Make later entries that would change the members say nothing (a cluster is begun anew from this log)."""
+        first = next((index for index in self._changes if index > after), None)
+        if first is None:
+            return
+        tail = self._entries[first - self.base.index :]
+        self.deleteEntriesFrom(first - self.base.index)
+        for entry in tail:
+            self.add(NO_OP if entry.command[:1] == CHANGE else entry.command, entry.index, entry.term)
+
     @property
     def changes(self) -> list[int]:
         """Indices of the entries in the window that change the members, in order."""

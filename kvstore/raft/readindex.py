@@ -83,8 +83,9 @@ class ReadIndex:
         round_ = self._rounds.running()
         if round_ is not None and self._core.node.is_leader:
             self._broadcast(round_)
+        self._asked = [future for future in self._asked if not future.done()]
         if self._asked:
-            self._again()
+            self._send_question()
         self.pump()
 
     def fail(self, error: type[StoreError]) -> None:
@@ -100,6 +101,10 @@ class ReadIndex:
 
     def _ask(self) -> None:
         self._ask_number += 1
+        self._send_question()
+
+    def _send_question(self) -> None:
+        """Repeated by the same number: whichever answer comes first is right, also one that took long."""
         leader = self._core.node.leader_id
         if leader is not None:
             self._send([(leader, {"type": ASK_INDEX, "round": self._ask_number})])

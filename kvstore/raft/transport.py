@@ -18,7 +18,8 @@ from typing import Protocol, cast
 
 import cbor2
 
-from kvstore.raft.config import Peer, RaftConfig, TlsFiles
+from kvstore.raft.certificates import Certificates
+from kvstore.raft.config import Peer, RaftConfig
 from kvstore.raft.messages import Message
 
 log = logging.getLogger(__name__)
@@ -44,21 +45,6 @@ class Handler(Protocol):
 
     def removed(self, by: int) -> None:
         """A member says that this one is none any more."""
-
-
-def server_context(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(tls.cert, tls.key)
-    return context
-
-
-def client_context(tls: TlsFiles) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.cert, tls.key)
-    return context
 
 
 class Connection(asyncio.Protocol):
@@ -150,6 +136,7 @@ class PeerTransport:
         self._former = set(config.removed)
         self._dialers: dict[int, asyncio.Task[None]] = {}
         self._refusals: set[str] = set()
+        self._certificates: Certificates | None = None
         self._stopping = False
 
     @property
@@ -163,7 +150,8 @@ class PeerTransport:
             return
         tls = self._config.tls
         host, port = self._config.listen
-        context = server_context(tls) if tls else None
+        self._certificates = Certificates(tls) if tls else None
+        context = self._certificates.server if self._certificates else None
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=context)
         self._dial_all()
@@ -219,6 +207,8 @@ class PeerTransport:
     def check(self, silence: float) -> None:
         """Keep idle connections alive; drop those that have been silent for too long. Called now and then."""
         now = asyncio.get_running_loop().time()
+        if self._certificates is not None:
+            self._certificates.refresh()
         for connection in list(self._all):
             limit = silence if connection.peer is not None else GREETING_SECONDS
             if now - connection.heard > limit:
@@ -294,7 +284,6 @@ class PeerTransport:
         not know of it, or not any more."""
         loop = asyncio.get_running_loop()
         _, host, port = self._known[peer]
-        tls = self._config.tls
         attempt = 0
         while True:
             if peer < self._config.member_id:
@@ -303,7 +292,10 @@ class PeerTransport:
                 await self._peers[peer].closed
                 continue
             with suppress(OSError, TimeoutError, ssl.SSLError):
-                context = client_context(tls) if tls else None  # anew: files may have been replaced
+                context = None
+                if self._certificates is not None:
+                    self._certificates.refresh()
+                    context = self._certificates.client
                 async with asyncio.timeout(GREETING_SECONDS):
                     _, connection = await loop.create_connection(
                         lambda: Connection(self, peer), host, port, ssl=context

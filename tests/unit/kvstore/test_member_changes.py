@@ -157,7 +157,7 @@ class Cluster:
     def url(self, name: str) -> str:
         return "http://{}:{}".format(*self.where[name])
 
-    async def start(self, name: str, *, joins: bool = False) -> Member:
+    async def start(self, name: str, *, joins: bool = False, force_new: bool = False) -> Member:
         cluster = {each: self.where[each] for each in ([*self.founders, name] if joins else self.founders)}
         member = Member(
             MemberConfig(
@@ -172,6 +172,7 @@ class Cluster:
                 client_urls=(f"http://{name}:2379",),
                 joins=joins,
                 follows_state=True,
+                force_new_cluster=force_new,
             )
         )
         await member.start()
@@ -306,6 +307,29 @@ def test_a_member_follows_a_leader_that_joined_while_it_was_down(tmp_path: Path)
         m3 = await cluster.start("m3")
         await until(lambda: m3.revision() == added.header.revision)
         assert m4.is_leader
+
+    with_cluster(tmp_path, 3, test)
+
+
+def test_one_member_is_enough_to_begin_anew_when_the_majority_is_lost(tmp_path: Path) -> None:
+    async def test(cluster: Cluster) -> None:
+        m1 = cluster.members["m1"]
+        await m1.put(PutRequest(b"a", b"1"))
+        await cluster.stop("m2", "m3")
+        adding = asyncio.ensure_future(m1.member_add([cluster.url("m4")]))
+        await asyncio.sleep(0.1)  # it may be in the log now, and must not count later
+        await cluster.stop("m1")
+        await asyncio.gather(adding, return_exceptions=True)
+        for force_new in (True, False):
+            m1 = await cluster.start("m1", force_new=force_new)
+            await m1.put(PutRequest(b"b", b"2"))
+            assert [member.name for member in m1.member_list()] == ["m1"]
+            assert (await m1.range(RangeRequest(b"a", b"z"))).count == 2
+            if force_new:
+                await cluster.stop("m1")
+        m3 = await cluster.start("m3")
+        async with asyncio.timeout(5):
+            assert isinstance(await m3.wait_failure(), RemovedFromCluster)
 
     with_cluster(tmp_path, 3, test)
 

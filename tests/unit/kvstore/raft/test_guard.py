@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class State:
     term: int = 5
     commit_index: int = 3
     applied_index: int = 3
-    voting: Voting = Voting(frozenset({1, 2, 3}))
+    voting: Voting = field(default_factory=lambda: Voting(frozenset({1, 2, 3})))
 
     def replicates_to(self, peer: int) -> bool:
         return peer in (2, 3)
