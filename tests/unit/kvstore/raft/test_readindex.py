@@ -1,0 +1,42 @@
+"""A follower's question for the leader's index, when the way to the leader is long."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from kvstore.raft.core import Core
+from kvstore.raft.messages import ASK_INDEX, INDEX, Message
+from kvstore.raft.readindex import ReadIndex
+
+LEADER = 2
+
+
+def follower(sent: list[Message]) -> ReadIndex:
+    node = SimpleNamespace(is_leader=False, leader_id=LEADER, connected={LEADER}, voters={LEADER, 3}, term=1)
+    core: Any = SimpleNamespace(node=node, own_term_committed=False)
+    return ReadIndex(cast(Core, core), lambda messages: sent.extend(m for _, m in messages), nonce=7)
+
+
+def test_an_answer_that_takes_longer_than_the_question_is_repeated_counts() -> None:
+    async def scenario() -> None:
+        sent: list[Message] = []
+        reads = follower(sent)
+        first = asyncio.get_running_loop().create_future()
+        reads.add(first)
+        reads.pump()
+        for _ in range(5):
+            reads.retry()
+        later = asyncio.get_running_loop().create_future()
+        reads.add(later)
+        reads.pump()
+        assert [m["type"] for m in sent] == [ASK_INDEX] * 6
+        reads.received(LEADER, {"type": INDEX, "round": sent[0]["round"], "index": 41})
+        assert first.result() == 41
+        assert not later.done(), "it came after the question"
+        reads.pump()
+        reads.received(LEADER, {"type": INDEX, "round": sent[-1]["round"], "index": 42})
+        assert later.result() == 42
+
+    asyncio.run(scenario())
