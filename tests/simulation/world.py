@@ -1,8 +1,10 @@
 """A cluster in one thread and on one fake clock: real pysyncobj, guard, core, proposals, reads, journal and WAL.
 
 Only asyncio, sockets and the disk are simulated. Everything random comes from one seeded generator, so a
-seed is a whole history. The world checks, while it runs: one entry per index is ever applied; an
-acknowledged command stays; nothing is applied twice; a read sees every write acknowledged before it began.
+seed is a whole history. The world checks, while it runs: at most one leader a term; one entry per index is ever
+applied; an acknowledged command stays; nothing is applied twice; a read sees every write acknowledged before it
+began. In a `late` world the network is worse than the real transport: Raft's messages of an earlier connection
+may arrive again on a later one. What the guard closes must hold there, too.
 """
 
 from __future__ import annotations
@@ -16,13 +18,23 @@ from typing import Any
 from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
 from kvstore.raft.journal import WalJournal
-from kvstore.raft.messages import IN_ROUNDS, Message, fault
+from kvstore.raft.messages import (
+    APPEND,
+    APPEND_REPLY,
+    IN_ROUNDS,
+    READ_ACK,
+    VOTE,
+    VOTE_REPLY,
+    Message,
+    fault,
+)
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
 from kvstore.raft.wal import Wal
 from tests.simulation.disk import SimulatedFiles
 
 HEARTBEAT, ELECTION, TICK = 0.1, 0.5, 0.05
+MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
 WINDOW = 12
 """Applied entries kept for members that lag: few, so that snapshots are common."""
 
@@ -148,6 +160,8 @@ class Member:
         now = (core.node.leader_id, core.node.term)
         if now != self.leader:
             self.leader = now
+            if core.node.is_leader:
+                self.world.check_leader(self.number, core.node.term)
             self.reads.leader_changed()
         self._send(core.take_early())
         batch = self.journal.take_batch()
@@ -230,8 +244,10 @@ class Member:
 
 
 class World:
-    def __init__(self, seed: int, size: int = 3) -> None:
+    def __init__(self, seed: int, size: int = 3, *, late: bool = False) -> None:
         self.rng = random.Random(seed)
+        self._late: dict[tuple[int, int], list[Message]] | None = {} if late else None
+        self._leaders: dict[int, int] = {}
         self.now = 0.0
         self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
@@ -270,6 +286,7 @@ class World:
         self._links.add(pair)
         self._epochs[pair] = self._epochs.get(pair, 0) + 1
         for own, peer in ((a, b), (b, a)):
+            self._send_again(own, peer)
             member = self.members[own]
             member.core.connected(peer)
             if member.core.node.leader_id == peer:
@@ -302,12 +319,25 @@ class World:
         at = max(self.now + delay, self._arrival.get((source, target), 0.0) + 1e-6)
         self._arrival[source, target] = at
         copy = dict(message)
+        if self._late is not None and message["type"] in MAY_COME_AGAIN and self.rng.random() < 0.3:
+            self._late.setdefault((source, target), []).append(copy)
 
         def arrive() -> None:
             if pair in self._links and self._epochs[pair] == epoch and self.members[target].alive:
                 self.members[target].receive(source, copy)
 
         heapq.heappush(self._queue, (at, next(self._order), arrive))
+
+    def _send_again(self, source: int, target: int) -> None:
+        """What an earlier connection carried, on a new one."""
+        late = self._late.pop((source, target), []) if self._late is not None else []
+        for message in late[-20:]:
+            if self.rng.random() < 0.5:
+                self.later(self.rng.random() * 0.3, lambda m=message: self._arrive_again(source, target, m))  # type: ignore[misc]
+
+    def _arrive_again(self, source: int, target: int, message: Message) -> None:
+        if self.linked(source, target) and self.members[target].alive:
+            self.members[target].receive(source, message)
 
     # Clients.
 
@@ -390,6 +420,10 @@ class World:
         self._arrival[source, target] = max(last, self.now + seconds)
 
     # Promises.
+
+    def check_leader(self, member: int, term: int) -> None:
+        if self._leaders.setdefault(term, member) != member:
+            raise Violation(f"members {self._leaders[term]} and {member} both lead in term {term}")
 
     def check_applied(self, member: int, index: int, term: int, commands: tuple[bytes, ...]) -> None:
         first = self._committed.setdefault(index, (term, commands))

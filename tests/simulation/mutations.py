@@ -1,0 +1,81 @@
+"""Each mitigation of docs/raft.md, and how to do without it: `python -m tests.simulation --without NAME` finds seeds.
+
+`SEEDS` names one seed for each that fails without it; `test_mutations` holds that, and that it passes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from kvstore.raft.core import Core
+from kvstore.raft.guard import Guard
+from kvstore.raft.messages import READ, READ_ACK, Message
+from kvstore.raft.proposals import Proposals
+from kvstore.raft.readindex import ReadIndex
+
+Replacement = tuple[type, str, Any]
+
+
+def _raw(guard: Guard, message: Message) -> Message:
+    return message
+
+
+def _raw_from(guard: Guard, peer: int, message: Message) -> Message:
+    return message
+
+
+def _reply_as_it_is(guard: Guard, message: Message) -> Message:
+    return {**message, "term": guard._state.term}
+
+
+def _reply_without_cap(guard: Guard, message: Message) -> Message:
+    covered, guard._covered = guard._covered, None
+    try:
+        return _OUTGOING_REPLY(guard, message)
+    finally:
+        guard._covered = covered
+
+
+def _everything_early(core: Core) -> list[tuple[int, Message]]:
+    messages, core._early, core._held = core._early + core._held, [], []
+    return messages
+
+
+def _acknowledge_any_term(reads: ReadIndex, peer: int, message: Message) -> None:
+    if message["type"] == READ:
+        reads._send([(peer, {**message, "type": READ_ACK})])
+    else:
+        _RECEIVED(reads, peer, message)
+
+
+_OUTGOING_REPLY: Callable[[Guard, Message], Message] = Guard._outgoing_reply
+_RECEIVED: Callable[[ReadIndex, int, Message], None] = ReadIndex.received
+
+MUTATIONS: dict[str, Replacement] = {
+    "A: strip the matching prefix of an append": (Guard, "_append", _raw),
+    "A: acknowledge no more than was covered": (Guard, "_outgoing_reply", _reply_without_cap),
+    "B: drop replies of another term": (Guard, "_reply", _raw),
+    "C: hold promises until they are on disk": (Core, "take_early", _everything_early),
+    "D: one vote for each term and member": (Guard, "_vote_reply", _raw_from),
+    "H: a reset goes to the last entry known to agree": (Guard, "_outgoing_reply", _reply_as_it_is),
+    "reads: only with an entry of the own term": (Core, "own_term_committed", property(lambda core: True)),
+    "reads: peers answer in the asked term only": (ReadIndex, "received", _acknowledge_any_term),
+    "proposals: forwarded commands count in their term only": (
+        Proposals,
+        "refuse_remote",
+        lambda self, term: {},
+    ),
+}
+
+SEEDS: dict[str, int] = {}
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        owner, attribute, replacement = MUTATIONS[name]
+        stack.enter_context(patch.object(owner, attribute, replacement))
+        yield
