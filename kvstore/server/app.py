@@ -210,4 +210,5 @@ def member_config(settings: Settings) -> MemberConfig:
         watch_progress_interval=settings.progress_interval,
         joins=settings.existing,
         follows_state=True,
+        force_new_cluster=values.flag("force-new-cluster"),
     )

@@ -88,6 +88,22 @@ def test_etcdctl(store: Cluster) -> None:
             process.communicate()
 
 
+def test_one_member_goes_on_alone_when_the_others_are_lost(tmp_path: Path) -> None:
+    cluster = Cluster(KVSTORE, tmp_path, flags=("--unsafe-no-fsync",))
+    with cluster:
+        Etcdctl(",".join(cluster.endpoints))("put", "kept", "yes")
+    cluster.flags += ("--force-new-cluster",)
+    etcdctl = Etcdctl(cluster.endpoints[0])
+    try:
+        cluster.start(0)
+        cluster.wait_ready()
+        assert etcdctl("get", "kept", "--print-value-only") == "yes\n"
+        assert etcdctl("put", "more", "too") == "OK\n"
+        assert len(etcdctl("member", "list").splitlines()) == 1
+    finally:
+        cluster.stop()
+
+
 TOPOLOGY = """\
 name: open-store
 masters: {count: 1, apiPort: 0}
