@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+SEEDS  ?= 100000
 
 RUNS   ?= 200
 SECONDS ?= 5
 
-.PHONY: help up down test check format bench conformance robustness proto clean
+.PHONY: help up down test check format bench conformance robustness proto simulate clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -17,6 +18,7 @@ help:
 	@echo "make conformance  replay every recorded behaviour of the real API server and print a table"
 	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
+	@echo "make simulate     many seeded histories of a faulty Raft cluster; SEEDS=1000 for fewer"
 	@echo "make clean        remove the virtual environment and caches"
 
 $(VENV)/.runtime: pyproject.toml
@@ -54,6 +56,9 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: $(VENV)/.dev
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance $(ARGS)
