@@ -1,16 +1,17 @@
-"""An asyncio client of the store: any cluster that speaks etcd's v3 gRPC API, ours or etcd's.
+"""A client of this store and of any etcd, for callers in other processes.
 
-    async with Client(["127.0.0.1:2379", ...]) as client:
-        await client.put(PutRequest(b"k", b"v"))
-        async with client.watch(WatchCreateRequest(b"k")) as watch:
-            async for response in watch: ...
+    Client (client.py)      calls in `kvstore.types`, failing over between endpoints
+      Channels (channels.py)  one gRPC channel an endpoint, who the caller is, which endpoint is in use
+      WatchStream (watch.py)  one watch, resumed on another endpoint after the last revision seen
+      LeaseKeeper (lease.py)  a lease that is renewed until its holder leaves, or says that it is lost
+      convert.py errors.py    the wire's messages and statuses in the store's own vocabulary
 
-It takes and answers `kvstore.types` and raises `kvstore.errors`. `apiserver.storage.etcd` is its first user.
+It answers to the same names as `kvstore.member.Member` does for callers inside the process, so that one piece
+of code can use either.
 """
 
+from kvstore.client.channels import ClientTls
 from kvstore.client.client import Client
-from kvstore.client.connections import Tls
 from kvstore.client.lease import LeaseKeeper
-from kvstore.client.watch import Watch
 
-__all__ = ["Client", "LeaseKeeper", "Tls", "Watch"]
+__all__ = ["Client", "ClientTls", "LeaseKeeper"]

@@ -7,7 +7,7 @@ another see one member as long as it answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,7 +133,7 @@ class Channels:
 
     async def stream(
         self, method: str, requests: AsyncIterator[Request], request: type[Request], reply: type[Reply]
-    ) -> AsyncIterator[Reply]:
+    ) -> AsyncGenerator[Reply, None]:
         """A two-way stream with the endpoint in use. Raises the store's errors."""
         await self._authenticate()
         open_stream: Any = self._channel().stream_stream(
@@ -146,7 +146,10 @@ class Channels:
             async for answer in call:
                 yield answer
         except grpc.aio.AioRpcError as error:
-            raise translated(error) from error
+            failure = translated(error)
+            if isinstance(failure, _LOGIN_AGAIN):
+                self._token = ""  # the next stream gets a new one
+            raise failure from error
         finally:
             call.cancel()
 

@@ -1,40 +1,28 @@
-"""The calls of the client. `kvstore.client.connections` chooses the endpoint, `messages` translates."""
+"""Calls of a remote store, by the names and in the types of `kvstore.member.Member`."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
-from typing import Self, TypeVar
 
-import grpc.aio
-from google.protobuf.message import Message
-
-from kvstore.client import messages
-from kvstore.client.connections import Connections, Tls
+from kvstore.client import convert
+from kvstore.client.channels import Channels, ClientTls
 from kvstore.client.lease import LeaseKeeper
-from kvstore.client.watch import Watch
-from kvstore.errors import Unavailable
+from kvstore.client.watch import WatchStream
+from kvstore.errors import RequestTimeout, Unavailable
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.types import (
-    AlarmAction,
-    AlarmMember,
-    AlarmRequest,
-    AlarmResponse,
-    AlarmType,
     CompactionRequest,
     CompactionResponse,
     DeleteRangeRequest,
     DeleteRangeResponse,
-    HashKVResponse,
     LeaseGrantRequest,
     LeaseGrantResponse,
     LeaseKeepAliveRequest,
     LeaseKeepAliveResponse,
-    LeaseLeasesResponse,
     LeaseRevokeRequest,
     LeaseRevokeResponse,
-    LeaseTimeToLiveRequest,
-    LeaseTimeToLiveResponse,
     MemberInfo,
     PutRequest,
     PutResponse,
@@ -43,218 +31,167 @@ from kvstore.types import (
     StatusResponse,
     TxnRequest,
     TxnResponse,
-    WatchCreateRequest,
 )
 
-TIMEOUT_SECONDS = 10.0
-ATTEMPT_SECONDS = 5.0
-
-Reply = TypeVar("Reply", bound=Message)
+TIMEOUT_SECONDS = 5.0
+_ANY_KEY = b"\0"
 
 
 class Client:
-    """An async context manager. Every call raises `StoreError`s; `Unavailable` once `timeout` seconds are over.
+    """Reads go on to the next endpoint when one fails; of writes only those that were certainly not begun.
 
-    A write whose outcome is unknown is not repeated: `RequestTimeout` and `LeaderChanged` say so. Every other
-    `Unavailable` means that nothing was done.
+    All raise the store's errors; `RequestTimeout` and `LeaderChanged` of a write: outcome unknown.
     """
 
     def __init__(
         self,
         endpoints: Sequence[str],
         *,
-        tls: Tls | None = None,
+        tls: ClientTls | None = None,
         user: str = "",
         password: str = "",
         timeout: float = TIMEOUT_SECONDS,
-        attempt_timeout: float = ATTEMPT_SECONDS,
     ) -> None:
-        self._connections = Connections(endpoints, tls, user, password, timeout, attempt_timeout)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        self._channels = Channels(endpoints, tls, user, password, timeout)
+        self._revision = 0
 
     async def close(self) -> None:
-        await self._connections.close()
+        await self._channels.close()
 
-    @property
-    def endpoints(self) -> tuple[str, ...]:
-        return self._connections.endpoints
+    def revision(self) -> int:
+        """The highest that an answer has shown."""
+        return self._revision
 
-    async def call(
-        self, method: str, request: Message, reply: type[Reply], *, repeatable: bool = False
-    ) -> Reply:
-        """Any call by its full name ("etcdserverpb.Auth/UserAdd") in the wire's own messages."""
-        return await self._connections.unary(method, request, reply, repeatable=repeatable)
-
-    # Keys.
+    async def read_index(self) -> int:
+        """The revision of the store: every write acknowledged before the call has one not above it."""
+        found = await self.range(RangeRequest(_ANY_KEY, count_only=True))
+        return found.header.revision
 
     async def range(self, request: RangeRequest) -> RangeResponse:
-        message = messages.range_request(request)
-        return messages.range_response(
-            await self.call("etcdserverpb.KV/Range", message, pb.RangeResponse, repeatable=True)
+        message = convert.range_request(request)
+        answer = await self._channels.unary(
+            "etcdserverpb.KV/Range", message, pb.RangeResponse, read_only=True
         )
+        self._saw(answer.header)
+        return convert.range_response(answer)
 
     async def put(self, request: PutRequest) -> PutResponse:
-        message = messages.put_request(request)
-        return messages.put_response(await self.call("etcdserverpb.KV/Put", message, pb.PutResponse))
+        message = convert.put_request(request)
+        answer = await self._channels.unary("etcdserverpb.KV/Put", message, pb.PutResponse, read_only=False)
+        self._saw(answer.header)
+        return convert.put_response(answer)
+
+    async def put_all(self, requests: Sequence[PutRequest]) -> TxnResponse:
+        """All in one transaction."""
+        return await self.txn(TxnRequest(success=tuple(requests)))
 
     async def delete_range(self, request: DeleteRangeRequest) -> DeleteRangeResponse:
-        message = messages.delete_request(request)
-        return messages.delete_response(
-            await self.call("etcdserverpb.KV/DeleteRange", message, pb.DeleteRangeResponse)
+        message = convert.delete_request(request)
+        answer = await self._channels.unary(
+            "etcdserverpb.KV/DeleteRange", message, pb.DeleteRangeResponse, read_only=False
         )
+        self._saw(answer.header)
+        return convert.delete_response(answer)
 
     async def txn(self, request: TxnRequest) -> TxnResponse:
-        message = messages.txn_request(request)
-        repeatable = _only_reads(request)
-        return messages.txn_response(
-            await self.call("etcdserverpb.KV/Txn", message, pb.TxnResponse, repeatable=repeatable)
-        )
+        message = convert.txn_request(request)
+        answer = await self._channels.unary("etcdserverpb.KV/Txn", message, pb.TxnResponse, read_only=False)
+        self._saw(answer.header)
+        return convert.txn_response(answer)
 
     async def compact(self, request: CompactionRequest) -> CompactionResponse:
         message = pb.CompactionRequest(revision=request.revision, physical=request.physical)
-        answer = await self.call("etcdserverpb.KV/Compact", message, pb.CompactionResponse)
-        return CompactionResponse(messages.header(answer.header))
-
-    def watch(self, request: WatchCreateRequest) -> Watch:
-        """An async context manager and iterator, see :class:`Watch`."""
-        return Watch(self._connections, request)
-
-    # Leases.
+        answer = await self._channels.unary(
+            "etcdserverpb.KV/Compact", message, pb.CompactionResponse, read_only=False
+        )
+        return CompactionResponse(convert.header(answer.header))
 
     async def lease_grant(self, request: LeaseGrantRequest) -> LeaseGrantResponse:
         message = pb.LeaseGrantRequest(TTL=request.ttl, ID=request.id)
-        answer = await self.call("etcdserverpb.Lease/LeaseGrant", message, pb.LeaseGrantResponse)
-        return LeaseGrantResponse(messages.header(answer.header), answer.ID, answer.TTL)
+        answer = await self._channels.unary(
+            "etcdserverpb.Lease/LeaseGrant", message, pb.LeaseGrantResponse, read_only=False
+        )
+        return LeaseGrantResponse(convert.header(answer.header), answer.ID, answer.TTL)
 
     async def lease_revoke(self, request: LeaseRevokeRequest) -> LeaseRevokeResponse:
-        message = pb.LeaseRevokeRequest(ID=request.id)
-        answer = await self.call("etcdserverpb.Lease/LeaseRevoke", message, pb.LeaseRevokeResponse)
-        return LeaseRevokeResponse(messages.header(answer.header))
+        answer = await self._channels.unary(
+            "etcdserverpb.Lease/LeaseRevoke",
+            pb.LeaseRevokeRequest(ID=request.id),
+            pb.LeaseRevokeResponse,
+            read_only=False,
+        )
+        return LeaseRevokeResponse(convert.header(answer.header))
 
     async def lease_keep_alive(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
-        """Renewed once. `ttl` 0: there is no such lease."""
+        """Renewed once, by the endpoint in use or the next. `ttl` 0: there is no such lease."""
+        failure: Unavailable | None = None
+        for _ in range(self._channels.count):
+            endpoint = self._channels.endpoint
+            try:
+                async with asyncio.timeout(self._channels.timeout):
+                    return await self._renew(request)
+            except Unavailable as error:
+                failure = error
+            except TimeoutError:
+                failure = RequestTimeout(f"{endpoint}: no renewal in time")
+            self._channels.leave(endpoint)
+        assert failure is not None, "there is an endpoint"
+        raise failure
 
-        async def attempt(number: int, limit: float) -> pb.LeaseKeepAliveResponse:
-            stream = self._connections.stream(
-                number,
-                "etcdserverpb.Lease/LeaseKeepAlive",
-                _one(pb.LeaseKeepAliveRequest(ID=request.id)),
-                pb.LeaseKeepAliveRequest,
-                pb.LeaseKeepAliveResponse,
-            )
+    async def _renew(self, request: LeaseKeepAliveRequest) -> LeaseKeepAliveResponse:
+        stream = self._channels.stream(
+            "etcdserverpb.Lease/LeaseKeepAlive",
+            _one(pb.LeaseKeepAliveRequest(ID=request.id)),
+            pb.LeaseKeepAliveRequest,
+            pb.LeaseKeepAliveResponse,
+        )
+        async with contextlib.aclosing(stream):
             async for answer in stream:
-                return answer
-            raise Unavailable(f"{self.endpoints[number]}: the stream of renewals ended")
-
-        answer = await self._connections.attempts(attempt, repeatable=True)
-        return LeaseKeepAliveResponse(messages.header(answer.header), answer.ID, answer.TTL)
-
-    async def lease_time_to_live(self, request: LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse:
-        message = pb.LeaseTimeToLiveRequest(ID=request.id, keys=request.keys)
-        answer = await self.call(
-            "etcdserverpb.Lease/LeaseTimeToLive", message, pb.LeaseTimeToLiveResponse, repeatable=True
-        )
-        return LeaseTimeToLiveResponse(
-            messages.header(answer.header), answer.ID, answer.TTL, answer.grantedTTL, tuple(answer.keys)
-        )
-
-    async def leases(self) -> LeaseLeasesResponse:
-        answer = await self.call(
-            "etcdserverpb.Lease/LeaseLeases",
-            pb.LeaseLeasesRequest(),
-            pb.LeaseLeasesResponse,
-            repeatable=True,
-        )
-        return LeaseLeasesResponse(messages.header(answer.header), tuple(each.ID for each in answer.leases))
+                return LeaseKeepAliveResponse(convert.header(answer.header), answer.ID, answer.TTL)
+        raise Unavailable("the stream of renewals ended")
 
     def keep_lease(self, ttl: int) -> LeaseKeeper:
-        """An async context manager that holds a lease, see :class:`LeaseKeeper`."""
+        """`async with client.keep_lease(10) as lease`: a lease that lasts as long as the block."""
         return LeaseKeeper(self, ttl)
 
-    # The cluster and its members.
-
-    async def member_list(self, *, linearizable: bool = True) -> tuple[MemberInfo, ...]:
-        answer = await self.call(
-            "etcdserverpb.Cluster/MemberList",
-            pb.MemberListRequest(linearizable=linearizable),
-            pb.MemberListResponse,
-            repeatable=True,
+    async def member_list(self) -> list[MemberInfo]:
+        answer = await self._channels.unary(
+            "etcdserverpb.Cluster/MemberList", pb.MemberListRequest(), pb.MemberListResponse, read_only=True
         )
-        return tuple(map(messages.member, answer.members))
+        return [convert.member(member) for member in answer.members]
 
-    async def status(self, endpoint: str) -> StatusResponse:
-        """Of the member behind this endpoint."""
-        m = await self._connections.at(
-            endpoint, "etcdserverpb.Maintenance/Status", pb.StatusRequest(), pb.StatusResponse
+    async def status(self) -> StatusResponse:
+        """Of the member behind the endpoint in use."""
+        m = await self._channels.unary(
+            "etcdserverpb.Maintenance/Status", pb.StatusRequest(), pb.StatusResponse, read_only=True
         )
         return StatusResponse(
-            messages.header(m.header),
-            m.version,
-            m.dbSize,
-            m.leader,
-            m.raftIndex,
-            m.raftTerm,
-            m.raftAppliedIndex,
-            tuple(m.errors),
-            m.dbSizeInUse,
-            m.isLearner,
+            header=convert.header(m.header),
+            version=m.version,
+            db_size=m.dbSize,
+            leader=m.leader,
+            raft_index=m.raftIndex,
+            raft_term=m.raftTerm,
+            raft_applied_index=m.raftAppliedIndex,
+            errors=tuple(m.errors),
+            db_size_in_use=m.dbSizeInUse,
+            is_learner=m.isLearner,
         )
 
-    async def hash_kv(self, endpoint: str, revision: int = 0) -> HashKVResponse:
-        """Of the member behind this endpoint."""
-        m = await self._connections.at(
-            endpoint,
-            "etcdserverpb.Maintenance/HashKV",
-            pb.HashKVRequest(revision=revision),
-            pb.HashKVResponse,
-        )
-        return HashKVResponse(messages.header(m.header), m.hash, m.compact_revision, revision)
+    async def snapshot(self) -> AsyncIterator[bytes]:
+        """The database file of the member behind the endpoint in use, its SHA-256 last."""
+        async for answer in self._channels.answers(
+            "etcdserverpb.Maintenance/Snapshot", pb.SnapshotRequest(), pb.SnapshotResponse
+        ):
+            yield answer.blob
 
-    async def alarm(self, request: AlarmRequest) -> AlarmResponse:
-        message = pb.AlarmRequest(
-            action=pb.AlarmRequest.AlarmAction.Name(request.action),
-            memberID=request.member_id,
-            alarm=pb.AlarmType.Name(request.alarm),
-        )
-        repeatable = request.action is AlarmAction.GET
-        m = await self.call(
-            "etcdserverpb.Maintenance/Alarm", message, pb.AlarmResponse, repeatable=repeatable
-        )
-        alarms = tuple(AlarmMember(each.memberID, AlarmType(each.alarm)) for each in m.alarms)
-        return AlarmResponse(messages.header(m.header), alarms)
+    def watch(self) -> WatchStream:
+        """Give it its one watch with `create`, then iterate."""
+        return WatchStream(self._channels)
 
-    async def defragment(self, endpoint: str) -> None:
-        await self._connections.at(
-            endpoint, "etcdserverpb.Maintenance/Defragment", pb.DefragmentRequest(), pb.DefragmentResponse
-        )
-
-    async def snapshot(self, endpoint: str) -> AsyncIterator[bytes]:
-        """The database file of the member behind this endpoint, its SHA-256 last."""
-        number = self.endpoints.index(endpoint)
-        await self._connections.ensure_token(number)
-        stream = self._connections.answers(
-            number, "etcdserverpb.Maintenance/Snapshot", pb.SnapshotRequest(), pb.SnapshotResponse
-        )
-        try:
-            async for answer in stream:
-                yield answer.blob
-        except grpc.aio.AioRpcError as error:
-            raise self._connections.translated(number, error) from error
+    def _saw(self, header: pb.ResponseHeader) -> None:
+        self._revision = max(self._revision, header.revision)
 
 
-def _only_reads(request: TxnRequest) -> bool:
-    return all(
-        isinstance(op, RangeRequest) or (isinstance(op, TxnRequest) and _only_reads(op))
-        for op in (*request.success, *request.failure)
-    )
-
-
-async def _one(message: Message) -> AsyncIterator[Message]:
-    yield message
+async def _one(request: pb.LeaseKeepAliveRequest) -> AsyncIterator[pb.LeaseKeepAliveRequest]:
+    yield request

@@ -60,19 +60,19 @@ class LeaseKeeper:
                 await self._leases.lease_revoke(LeaseRevokeRequest(self.id))
 
     async def _renew(self, until: float) -> None:
-        """Ends with `lost` set; `until` is when the lease may have ended."""
+        """Ends when the lease is lost; `until` is when it may have ended."""
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                await asyncio.sleep(max(min(self.ttl / 3, until - loop.time()), 0))
-                sent = loop.time()
-                with contextlib.suppress(Unavailable):
-                    async with asyncio.timeout_at(until):
-                        answer = await self._leases.lease_keep_alive(LeaseKeepAliveRequest(self.id))
-                    if not answer.ttl:
-                        return
-                    until = sent + answer.ttl
-        except (TimeoutError, StoreError):
-            return
-        finally:
-            self.lost.set()
+        while True:
+            await asyncio.sleep(max(min(self.ttl / 3, until - loop.time()), 0))
+            sent = loop.time()
+            try:
+                async with asyncio.timeout_at(until):
+                    answer = await self._leases.lease_keep_alive(LeaseKeepAliveRequest(self.id))
+            except Unavailable:
+                continue
+            except (TimeoutError, StoreError):
+                break
+            if not answer.ttl:
+                break
+            until = sent + answer.ttl
+        self.lost.set()

@@ -1,140 +1,109 @@
-"""One watch that outlives the endpoints: after a broken stream it goes on elsewhere, behind the last revision told.
+"""One watch that outlives the member it began on.
 
-Made by `kvstore.client.client`. A stream of its own for each watch: whatever answer has no events is about this watch.
+The watch of a failed endpoint is taken up on the next one, after the last revision that was seen whole: no event
+is lost and none comes twice. It ends when it is cancelled (compaction, a range that may not be read) or closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Any, Self
 
-import grpc.aio
-
-from kvstore.client.connections import Connections
-from kvstore.client.failures import wants_new_token
-from kvstore.client.messages import watch_request, watch_response
-from kvstore.errors import Compacted, StoreError, Unavailable, WatchCanceled
+from kvstore.client import convert
+from kvstore.client.channels import Channels
+from kvstore.errors import StoreError
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.types import WatchCreateRequest, WatchResponse
 
-PAUSE_SECONDS = 0.05
-MAX_PAUSE_SECONDS = 1.0
+RETRY_SECONDS = 0.1
+PATIENCE_SECONDS = 10.0
+"""For how long no endpoint may answer before the watch is given up."""
 
 
-class Watch:
-    """Iterate for responses with events, and for progress (no events: all up to `revision` has been told).
+class WatchStream:
+    """As `kvstore.watch.stream.WatchStream`, with one watch. Iterate once."""
 
-    Iterating raises `Compacted` when the next revision is no longer kept, `WatchCanceled` or another refusal when
-    the server ends the watch. That no endpoint can be reached is waited out. To be iterated by one task.
-    """
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+        self._request: WatchCreateRequest | None = None
+        self._next = 0
+        self._requests: asyncio.Queue[pb.WatchRequest | None] = asyncio.Queue()
+        self._closed = False
+        self._announced = False
 
-    def __init__(self, connections: Connections, request: WatchCreateRequest) -> None:
-        self._connections, self._request = connections, request
-        self.next_revision = request.start_revision
-        self._outgoing: asyncio.Queue[pb.WatchRequest] = asyncio.Queue()
-        self._created = False
-        self._progress_wanted = False
-        self._stream: Any = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close_stream()
+    def create(self, request: WatchCreateRequest) -> None:
+        """What to watch; connected to when read."""
+        self._request, self._next = request, request.start_revision
 
     def request_progress(self) -> None:
-        """Ask for a progress response; it comes even if the stream breaks meanwhile."""
-        self._progress_wanted = True
-        if self._created:
-            self._outgoing.put_nowait(_PROGRESS)
+        self._requests.put_nowait(pb.WatchRequest(progress_request=pb.WatchProgressRequest()))
+
+    def close(self) -> None:
+        self._closed = True
+        self._requests.put_nowait(None)
 
     async def __aiter__(self) -> AsyncIterator[WatchResponse]:
-        failures = 0
-        refused = False
-        while True:
-            turn = self._connections.turn
-            number = turn % len(self._connections.endpoints)
+        """Raises the store's errors."""
+        loop = asyncio.get_running_loop()
+        answered = loop.time()
+        while not self._closed:
+            endpoint = self._channels.endpoint
             try:
-                async for response in self._one_stream(number):
-                    failures, refused = 0, False
+                async for response in self._connection():
+                    answered = loop.time()
                     yield response
-            except Unavailable:
-                pass
-            except StoreError as error:
-                if refused or not wants_new_token(error):
+                    if response.canceled:
+                        return
+            except StoreError:
+                if loop.time() - answered > PATIENCE_SECONDS:
                     raise
-                refused = True
-                self._connections.forget_token()
-                continue
-            self._connections.leave(turn)
-            failures += 1
-            if failures > 1:
-                await asyncio.sleep(min(PAUSE_SECONDS * 2 ** min(failures - 2, 8), MAX_PAUSE_SECONDS))
+            if not self._closed:
+                self._channels.leave(endpoint)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _one_stream(self, number: int) -> AsyncIterator[WatchResponse]:
-        """What is to be told of one stream; ends when that does. Raises `StoreError`."""
-        await self._connections.ensure_token(number)
-        self._outgoing = asyncio.Queue()
-        self._outgoing.put_nowait(watch_request(self._request, self.next_revision))
-        self._stream = self._connections.stream(
-            number,
-            "etcdserverpb.Watch/Watch",
-            _drain(self._outgoing),
-            pb.WatchRequest,
-            pb.WatchResponse,
+    async def _connection(self) -> AsyncIterator[WatchResponse]:
+        """What one endpoint tells, until it fails."""
+        assert self._request is not None, "create comes first"
+        asked = self._requests
+        asked.put_nowait(convert.watch_request(self._request, self._next))
+        requests = self._outgoing(asked)
+        stream = self._channels.stream(
+            "etcdserverpb.Watch/Watch", requests, pb.WatchRequest, pb.WatchResponse
         )
         try:
-            async for message in self._stream:
-                response = watch_response(message)
-                if self._tells(response):
-                    yield response
-        except grpc.aio.AioRpcError as error:
-            raise self._connections.translated(number, error) from error
+            async for message in stream:
+                response = convert.watch_response(message)
+                if not response.created or response.canceled:
+                    self._seen(response)
+                elif self._again(response):
+                    continue
+                yield response
         finally:
-            self._close_stream()
+            self._requests = asyncio.Queue()
+            asked.put_nowait(None)
 
-    def _tells(self, response: WatchResponse) -> bool:
-        """Keeps account of the response. Raises the reason of a cancellation."""
-        if response.canceled:
-            raise _refusal(response)
-        if response.created:
-            self._created = True
-            self.next_revision = self.next_revision or response.revision + 1
-            if self._progress_wanted:
-                self._outgoing.put_nowait(_PROGRESS)
-            return False
-        if response.events:
-            self.next_revision = response.events[-1].kv.mod_revision + 1
-            return True
-        self._progress_wanted = False
-        if response.revision < self.next_revision - 1:
-            return False  # of a member that is behind the one before
-        self.next_revision = response.revision + 1
-        return True
+    async def _outgoing(self, queue: asyncio.Queue[pb.WatchRequest | None]) -> AsyncIterator[pb.WatchRequest]:
+        """The watch comes first, whatever was asked for before it."""
+        waiting: list[pb.WatchRequest] = []
+        while (request := await queue.get()) is not None:
+            if waiting is not None and not request.HasField("create_request"):
+                waiting.append(request)
+                continue
+            yield request
+            break
+        for request in waiting:
+            yield request
+        while (request := await queue.get()) is not None:
+            yield request
 
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        self._created = False
-        if stream is not None:
-            stream.cancel()
+    def _again(self, response: WatchResponse) -> bool:
+        """A watch "from now on" is from what it was created at; that it was created is told once."""
+        self._next = self._next or response.revision + 1
+        announced, self._announced = self._announced, True
+        return announced
 
-
-_PROGRESS = pb.WatchRequest(progress_request=pb.WatchProgressRequest())
-
-
-async def _drain(queue: asyncio.Queue[pb.WatchRequest]) -> AsyncIterator[pb.WatchRequest]:
-    while True:
-        yield await queue.get()
-
-
-def _refusal(response: WatchResponse) -> StoreError:
-    if response.compact_revision:
-        return Compacted(response.compact_revision)
-    text = response.cancel_reason
-    if "permission denied" in text or "no leader" in text:
-        return Unavailable(text) if "no leader" in text else WatchCanceled(text)
-    return WatchCanceled(text or None)
+    def _seen(self, response: WatchResponse) -> None:
+        if response.events and not response.fragment:
+            self._next = response.events[-1].kv.mod_revision + 1
+        elif not response.events and not response.canceled:
+            self._next = max(self._next, response.revision + 1)
