@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BODY_SECONDS = 30.0
 """A unary request's body must be there in this time."""
+BROKEN_BODY = (HttpProcessingError, web.RequestPayloadError, OSError)
+"""What reading a body raises when its chunks or its compression are not what the headers say."""
 PREFIXES = ("/v3/", "/v3beta/")
 GRPC_CODES = {
     "CANCELLED": (1, 499),
@@ -153,7 +156,7 @@ async def _read(request: web.Request, max_body: int) -> bytes:
                     raise RequestTooLarge
     except TimeoutError as error:
         raise Unreadable(f"the request's body did not arrive within {BODY_SECONDS:.0f} s") from error
-    except (ValueError, OSError, web.HTTPException) as error:
+    except BROKEN_BODY as error:
         raise Unreadable("the request's body is broken") from error
     return bytes(body)
 
@@ -176,6 +179,8 @@ async def _requests(route: Route, request: web.Request, max_body: int) -> AsyncI
                 yield jsonpb.parse(document, route.request())
         for document in documents.feed(b"", end=True):
             yield jsonpb.parse(document, route.request())
+    except BROKEN_BODY as error:
+        raise Unreadable("the request's body is broken") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from error
     if not route.ends_with_body:

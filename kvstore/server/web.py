@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 from kvstore.errors import StoreError
@@ -20,6 +21,8 @@ from kvstore.server.health import Health, http_error, only_get
 from kvstore.server.metrics import CONTENT_TYPE, Metrics, minor
 
 log = logging.getLogger(__name__)
+http_log = logging.getLogger(f"{__name__}.requests")
+"""aiohttp's, about requests that cannot be read."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STOP_SECONDS = 1.0
@@ -131,6 +134,19 @@ async def _no_page(request: web.Request) -> web.StreamResponse:
     return http_error("404 page not found", 404)
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What strangers send is worth a line, not a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        reason = " ".join(str(error).split())[:200]
+        record.msg, record.args, record.exc_info = f"{record.getMessage()}: {reason}", (), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+http_log.addFilter(_in_one_line)
+
+
 class WebServer:
     """An application without a port: `connection` makes the protocol of one that was accepted."""
 
@@ -139,6 +155,7 @@ class WebServer:
             app,
             handler_cancellation=True,
             access_log=None,
+            logger=http_log,
             shutdown_timeout=STOP_SECONDS,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,

@@ -20,7 +20,9 @@ from kvstore.server import gateway
 from kvstore.server.gateway import HttpCall
 from kvstore.server.health import Health
 from kvstore.server.metrics import Metrics
-from kvstore.server.web import Access, Pages, application
+from kvstore.server.port import Port
+from kvstore.server.urls import parse_url
+from kvstore.server.web import Access, Pages, WebServer, application
 from kvstore.types import (
     AlarmMember,
     AlarmResponse,
@@ -309,3 +311,41 @@ def test_who_may_ask_from_a_browser() -> None:
         assert status == 421
 
     on_site(scenario, Access(("http://a.example",), ("127.0.0.1",)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /\x00\xff HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: bogus\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST /v3/kv/range HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /v3/watch HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+    ],
+)
+def test_malformed_requests_are_refused_in_a_line(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        member = FakeMember()
+        metrics = Metrics(member, VERSION)  # type: ignore[arg-type]
+        pages = Pages(Health(member, metrics.health_recorded), metrics, VERSION)  # type: ignore[arg-type]
+        server = WebServer(application(pages, Access(), gateway.routes(SERVICES), MAX_REQUEST))
+        port = Port(parse_url("http://127.0.0.1:0"), server.connection)
+        port.bind()
+        await server.start()
+        await port.serve()
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+            writer.write(data)
+            assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+            writer.close()
+        finally:
+            port.close()
+            await server.stop()
+
+    caplog.set_level(logging.INFO)
+    asyncio.run(scenario())
+    assert [record.exc_info for record in caplog.records if record.exc_info] == []
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == []
