@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -174,6 +174,9 @@ class KVStateMachine:
             host, port = self._addresses.get(member.id) or address(member.peer_urls[0])
             found[member.id] = Peer(member.name, host, port)
         return found
+
+    def former(self) -> Collection[int]:
+        return self.members.removed
 
     def flush(self) -> None:
         events, self._events = self._events, []

@@ -376,7 +376,7 @@ class Core:
         voting = self.machine.voting()
         if voting is not None and voting != self.node.voting:
             self.node.set_voting(voting, self._clock())
-            if self.is_removed:
+            if self.is_removed and self.node.is_leader:
                 self.paused = True
 
     def _apply_commands(self, payload: bytes, index: int, term: int) -> None:

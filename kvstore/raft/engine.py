@@ -369,8 +369,9 @@ class Engine:
             return
         others = {id_: peer for id_, peer in peers.items() if id_ != self.config.member_id}
         log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
-        if not core.is_removed:
-            self._transport.set_peers(others)
+        former = self.machine.former()
+        if self.config.member_id not in former:
+            self._transport.set_peers(others, former)
         elif self._leaving is None:
             # The others must hear that the change is committed before the last one who knows leaves.
             delay = 2 * self.config.heartbeat_interval + self.config.election_timeout

@@ -6,7 +6,7 @@ over LMDB) consumes them. Neither imports the other: `kvstore.member` joins them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,9 @@ class StateMachine(Protocol):
 
     def peers(self) -> dict[int, Peer]:
         """Where to reach them, this one included; empty where they are not known."""
+
+    def former(self) -> Collection[int]:
+        """Those that were removed. Not every member that is not there was: a snapshot may be from before it joined."""
 
     def flush(self) -> None:
         """End of a batch of entries, and ten times a second: publish events, commit to disk when due."""

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import ssl
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol, cast
 
@@ -156,11 +156,12 @@ class PeerTransport:
         self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=context)
         self._dial_all()
 
-    def set_peers(self, peers: Mapping[int, Peer]) -> None:
+    def set_peers(self, peers: Mapping[int, Peer], former: Collection[int]) -> None:
         """The other members from now on, and where they are. Those that are none any more are told so."""
         before, self._known = self._known, dict(peers)
-        for peer in set(before) - set(peers):
-            self._former.add(peer)
+        gone = set(former) - self._former
+        self._former |= gone
+        for peer in gone:
             connection = self._peers.get(peer)
             if connection is not None:
                 connection.write(REMOVED)

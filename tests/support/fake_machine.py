@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import cbor2
@@ -49,6 +49,9 @@ class ListMachine:
 
     def about_members(self) -> object:
         return {}
+
+    def former(self) -> Collection[int]:
+        return ()
 
     def flush(self) -> None:
         """Nothing to publish."""
