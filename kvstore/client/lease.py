@@ -62,8 +62,8 @@ class LeaseKeeper:
     async def _renew(self, until: float) -> None:
         """Ends when the lease is lost; `until` is when it may have ended."""
         loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(max(min(self.ttl / 3, until - loop.time()), 0))
+        while loop.time() < until:
+            await asyncio.sleep(min(self.ttl / 3, until - loop.time()))
             sent = loop.time()
             try:
                 async with asyncio.timeout_at(until):
