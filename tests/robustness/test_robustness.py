@@ -13,7 +13,7 @@ from tests.support.tools import require_tool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-SECONDS = float(os.environ.get("KUBERAFT_ROBUSTNESS_SECONDS", "2"))
+SECONDS = float(os.environ.get("KUBERAFT_ROBUSTNESS_SECONDS", "1.5"))
 KEEP = Path(os.environ.get("KUBERAFT_ROBUSTNESS_KEEP", "/tmp/kvstore-robustness-failed"))
 
 
