@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -70,12 +70,16 @@ MUTATIONS: dict[str, Replacement] = {
     ),
 }
 
-SEEDS: dict[str, int] = {}
+SEEDS: dict[str, int] = {
+    "A: strip the matching prefix of an append": 7,
+    "C: hold promises until they are on disk": 6,
+    "reads: only with an entry of the own term": 2,
+}
+"""The others were not seen to matter in 160 seeds: directed tests hold them (docs/raft.md)."""
 
 
 @contextmanager
 def without(name: str) -> Iterator[None]:
-    with ExitStack() as stack:
-        owner, attribute, replacement = MUTATIONS[name]
-        stack.enter_context(patch.object(owner, attribute, replacement))
+    owner, attribute, replacement = MUTATIONS[name]
+    with patch.object(owner, attribute, replacement):
         yield

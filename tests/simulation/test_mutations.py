@@ -1,0 +1,17 @@
+"""The simulation sees what each measure is for: without it, a seed breaks a promise that it keeps with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutations import SEEDS, without
+from tests.simulation.scenario import play
+from tests.simulation.world import Violation
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_seed_needs_it(name: str) -> None:
+    """If Raft's code has changed, another seed may: `python -m tests.simulation --seeds 200 --without NAME`."""
+    play(SEEDS[name])
+    with without(name), pytest.raises(Violation):
+        play(SEEDS[name])
