@@ -10,14 +10,18 @@ cluster of its own. `NOT_IN_ETCD` names what a real cluster is not asked, and wh
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -28,6 +32,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 HERE = Path(__file__).parent
 REPLAY_SECONDS = 100
+CONNECTED_SECONDS = 30.0
+FAILED_PRECONDITION = 9
 _DIVERGES = (
     "one member refuses this transaction and the others apply it: etcd's members (3.4, 3.6) then differ"
 )
@@ -50,12 +56,32 @@ class Outcome:
 def replay(command: tuple[str, ...], flags: tuple[str, ...], corpus: str, directory: Path) -> Outcome:
     directory.mkdir()
     with Cluster(command, directory) as cluster:
+        for number in range(len(cluster.endpoints)):
+            wait_until_members_may_change(cluster, number)
         files = sorted(map(str, (HERE / "corpus" / corpus).glob("*.jsonl")))
         tool = [sys.executable, str(HERE / "replay.py"), "--endpoints", ",".join(cluster.endpoints)]
         run = subprocess.run(
             [*tool, *flags, *files], capture_output=True, text=True, timeout=REPLAY_SECONDS, check=False
         )
     return _outcome(run.stdout + run.stderr)
+
+
+def wait_until_members_may_change(cluster: Cluster, number: int) -> None:
+    """Etcd refuses a change of members ("unhealthy cluster") until the member asked has been connected to all others
+    for five seconds. To add a member that is there already changes nothing, and tells."""
+    end = time.monotonic() + CONNECTED_SECONDS
+    request = Request(
+        f"http://{cluster.endpoints[number]}/v3/cluster/member/add",
+        json.dumps({"peerURLs": [cluster.peers[number]]}).encode(),
+    )
+    while True:
+        with pytest.raises(HTTPError) as refused:
+            urlopen(request, timeout=10.0)
+        answer = json.loads(refused.value.read())
+        if answer["code"] == FAILED_PRECONDITION:
+            return
+        assert time.monotonic() < end, answer
+        time.sleep(0.2)
 
 
 def _outcome(words: str) -> Outcome:
