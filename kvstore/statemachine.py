@@ -207,6 +207,10 @@ class KVStateMachine:
         self._uncommitted = 0
         self._committed_at = self._clock()
 
+    def save(self) -> None:
+        self.commit()
+        self._backend.sync()
+
     def write_snapshot(self, path: Path) -> SnapshotMeta:
         """Copy the state of the last commit into a snapshot file. In a thread, beside everything else."""
         return backup.write(path, self._backend.copy, self._cluster_id)
@@ -223,8 +227,7 @@ class KVStateMachine:
         self.hub.reset(self._mvcc)
 
     def close(self) -> None:
-        self.commit()
-        self._backend.sync()
+        self.save()
         self._backend.close()
 
     # Commands.

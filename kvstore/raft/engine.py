@@ -363,7 +363,10 @@ class Engine:
         return core.node.is_leader and self._proposals.queued and core.has_room
 
     def _members_changed(self, core: Core) -> None:
+        """Saved before anybody hears of it: a member that was removed ends, and nobody can ask it any more whether
+        its removal was committed."""
         core.members_changed = False
+        self.machine.save()
         peers = self.machine.peers()
         if not peers:
             return

@@ -69,6 +69,9 @@ class StateMachine(Protocol):
     def flush(self) -> None:
         """End of a batch of entries, and ten times a second: publish events, commit to disk when due."""
 
+    def save(self) -> None:
+        """Return when all that is applied survives power loss."""
+
     def write_snapshot(self, path: Path) -> SnapshotMeta:
         """Write a consistent copy of the applied state. Runs in a thread beside `apply`."""
 

@@ -78,10 +78,10 @@ class ReadIndex:
             self._again()
 
     def retry(self) -> None:
-        """Now and then: messages may have been lost with a connection."""
+        """Now and then: messages may have been lost with a connection, and voters may have become fewer."""
         self._waiting = [future for future in self._waiting if not future.done()]
-        round_ = self._rounds.running()
-        if round_ is not None and self._core.node.is_leader:
+        round_, node = self._rounds.running(), self._core.node
+        if round_ is not None and node.is_leader and not self._rounds.finish(node.term, node.voters):
             self._broadcast(round_)
         self._asked = [future for future in self._asked if not future.done()]
         if self._asked:

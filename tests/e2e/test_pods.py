@@ -6,6 +6,7 @@ The pods that need time are applied together at the start; each test looks at it
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from tests.support.local_cluster import LocalCluster, is_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
+FOLLOW_SECONDS = 20.0
 FAST: Object = {"periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1}
 FILE_PROBE: Object = {"exec": {"command": ["sh", "-c", "test ! -e /data/bad"]}, **FAST}
 DATA: Object = {"volumes": [{"name": "data", "emptyDir": {}}]}
@@ -328,9 +330,11 @@ def touch(bench: Bench, name: str, file: str) -> None:
 
 
 def follow(bench: Bench, name: str) -> subprocess.Popen[str]:
-    """`kubectl logs -f`, which ends when the container does."""
+    """`kubectl logs -f` that has begun to print; it ends when the container does."""
     command = ["kubectl", "--kubeconfig", str(bench.cluster.kubeconfig), "logs", "-f", name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    follower = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert select.select([follower.stdout], [], [], FOLLOW_SECONDS)[0], f"no log of {name}"
+    return follower
 
 
 def processes(bench: Bench, name: str) -> set[int]:

@@ -1,0 +1,135 @@
+"""Connections between simulated members: FIFO in each direction; what is on the wire is lost with the connection.
+
+In a `late` network, Raft's messages of an earlier connection may arrive again on a later one: worse than the real
+transport allows, but what the guard closes must hold there, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kvstore.raft.messages import APPEND, APPEND_REPLY, READ_ACK, VOTE, VOTE_REPLY, Message
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
+KEPT = 20
+
+
+class Network:
+    def __init__(self, world: World, *, late: bool) -> None:
+        self._world = world
+        self._links: set[frozenset[int]] = set()
+        self._cut: set[frozenset[int]] = set()
+        self._epochs: dict[frozenset[int], int] = {}
+        self._arrival: dict[tuple[int, int], float] = {}
+        self._late: dict[tuple[int, int], list[Message]] | None = {} if late else None
+
+    def linked(self, a: int, b: int) -> bool:
+        return frozenset((a, b)) in self._links
+
+    # Faults.
+
+    def cut(self, a: int, b: int) -> None:
+        """Until it is mended."""
+        self._cut.add(frozenset((a, b)))
+        self.drop(a, b)
+
+    def mend(self, a: int, b: int) -> None:
+        self._cut.discard(frozenset((a, b)))
+        self.connect(a, b)
+
+    def mend_all(self) -> None:
+        self._cut.clear()
+        for number in sorted(self._world.members):
+            self.connect_all(number)
+
+    def stall(self, source: int, target: int, seconds: float) -> None:
+        """One direction of a connection hangs: everything on it arrives late, in order."""
+        last = self._arrival.get((source, target), 0.0)
+        self._arrival[source, target] = max(last, self._world.now + seconds)
+
+    # Connections.
+
+    def connect_all(self, number: int) -> None:
+        for other in sorted(self._world.members):
+            if other != number:
+                self.connect(number, other)
+
+    def connect(self, a: int, b: int) -> None:
+        """If nothing is in the way. Members know each other, or one tells the other that it was removed."""
+        pair = frozenset((a, b))
+        first, second = self._world.members[a], self._world.members[b]
+        if pair in self._links or pair in self._cut or not (first.alive and second.alive):
+            return
+        for own, peer in ((first, second), (second, first)):
+            if peer.number in own.machine.state.removed:
+                if not peer.leaving:
+                    peer.leaving = True
+                    peer.when_awake(peer.leave)
+                return
+        if not (first.knows(b) and second.knows(a)):
+            return
+        self._links.add(pair)
+        self._epochs[pair] = self._epochs.get(pair, 0) + 1
+        for own, peer in ((first, second), (second, first)):
+            self._send_again(own.number, peer.number)
+            own.when_awake(lambda own=own, peer=peer: own.connected(peer.number))  # type: ignore[misc]
+
+    def drop(self, a: int, b: int) -> None:
+        pair = frozenset((a, b))
+        if pair not in self._links:
+            return
+        self._links.discard(pair)
+        for own, peer in ((a, b), (b, a)):
+            member = self._world.members[own]
+            if member.alive:
+                member.when_awake(lambda member=member, peer=peer: member.disconnected(peer))  # type: ignore[misc]
+
+    def members_changed(self, number: int) -> None:
+        """That member has another list of members now."""
+        member = self._world.members[number]
+        for other in sorted(self._world.members):
+            if other != number and self.linked(number, other) and not member.knows(other):
+                self.drop(number, other)
+        if not member.core.is_removed:
+            self.connect_all(number)
+
+    # Messages.
+
+    def send(self, source: int, target: int, message: Message) -> None:
+        pair = frozenset((source, target))
+        if pair not in self._links:
+            return
+        world, epoch = self._world, self._epochs[pair]
+        delay = world.rng.random() * (0.3 if world.rng.random() < 0.02 else 0.01)
+        # Never before what was sent earlier on the same connection.
+        at = max(world.now + delay, self._arrival.get((source, target), 0.0) + 1e-6)
+        self._arrival[source, target] = at
+        copy = dict(message)
+        if self._late is not None and message["type"] in MAY_COME_AGAIN and world.rng.random() < 0.3:
+            self._late.setdefault((source, target), []).append(copy)
+
+        def arrive() -> None:
+            if pair in self._links and self._epochs[pair] == epoch:
+                world.members[target].receive(source, copy)
+
+        world.later(at - world.now, lambda: self._when_awake(target, arrive))
+
+    def _when_awake(self, target: int, arrive: object) -> None:
+        member = self._world.members[target]
+        if member.alive:
+            member.when_awake(arrive)  # type: ignore[arg-type]
+
+    def _send_again(self, source: int, target: int) -> None:
+        """What an earlier connection carried, on a new one."""
+        late = self._late.pop((source, target), []) if self._late is not None else []
+        for message in late[-KEPT:]:
+            if self._world.rng.random() < 0.5:
+                delay = self._world.rng.random() * 0.3
+                self._world.later(delay, lambda m=message: self._arrive_again(source, target, m))  # type: ignore[misc]
+
+    def _arrive_again(self, source: int, target: int, message: Message) -> None:
+        if self.linked(source, target):
+            self._when_awake(target, lambda: self._world.members[target].receive(source, message))
