@@ -1,4 +1,7 @@
-"""`python -m tests.simulation --seeds N`: many seeds on all processors. `--without NAME`: find seeds that need it."""
+"""`python -m tests.simulation --seeds N`: many seeds on all processors.
+
+`--without NAME` finds seeds that need a measure; `--transcript SEED` shows how few steps it takes one seed to fail.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 
 from tests.simulation.mutations import MUTATIONS, without
-from tests.simulation.scenario import play
+from tests.simulation.scenario import play, shrink
 
 SLICE = 50
 
@@ -27,21 +30,42 @@ def run(first: int, count: int, mutation: str | None) -> list[tuple[int, str]]:
     return failed
 
 
+def transcript(seed: int, mutation: str | None) -> str:
+    """The fewest steps found that break a promise, and what happened then."""
+    with without(mutation) if mutation else nullcontext():
+        try:
+            play(seed)
+        except Exception:
+            steps = shrink(seed)
+        else:
+            return f"seed {seed} breaks no promise"
+        lines = [" ".join([str(name), *(f"{number:.3f}" for number in numbers)]) for name, *numbers in steps]
+        try:
+            play(seed, steps)
+        except Exception as error:
+            return "\n".join([*lines, "", *getattr(error, "__notes__", []), "", str(error)])
+    raise AssertionError("the same steps do not fail again")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100_000, metavar="N")
     parser.add_argument("--first", type=int, default=0, metavar="N")
     parser.add_argument("--without", metavar="NAME", help="; ".join(MUTATIONS))
+    parser.add_argument("--transcript", type=int, metavar="SEED")
     arguments = parser.parse_args()
     names = [name for name in MUTATIONS if arguments.without and name.startswith(arguments.without)]
     if arguments.without and len(names) != 1:
         parser.error(f"--without {arguments.without}: name one of: {'; '.join(MUTATIONS)}")
     mutation = names[0] if names else None
+    if arguments.transcript is not None:
+        print(transcript(arguments.transcript, mutation))
+        return 0
     failures = 0
     for failed in _results(arguments.first, arguments.seeds, mutation):
         for seed, what in failed:
             failures += 1
-            print(f"\nseed {seed}: {what}  (RAFT_SEED={seed} pytest tests/simulation)")
+            print(f"\nseed {seed}: {what}  (--transcript {seed})")
     print(f"\n{arguments.seeds} seeds, {failures} failed")
     return 1 if failures and mutation is None else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,7 @@ class Member:
         self.life += 1
         self.alive, self.busy, self.leaving = True, False, False
         self.paused_until, self.files.full = 0.0, False
+        self._deferred: deque[Callable[[], object]] = deque()
         self.inbox: list[tuple[int, Message]] = []
         self.steps: list[Callable[[], None]] = []
         self.wal = Wal(self.files, cluster_id=1, member_id=self.number, segment_bytes=600)
@@ -127,21 +129,28 @@ class Member:
         self.machine.crash()
 
     def pause(self, seconds: float) -> None:
-        self.paused_until = max(self.paused_until, self.world.now + seconds)
+        if self.alive:
+            life, self.paused_until = self.life, max(self.paused_until, self.world.now + seconds)
+            self.world.at(self.paused_until, lambda: self._wake(life))
 
     def knows(self, other: int) -> bool:
         voting = self.core.node.voting
         return other in voting.voters or other in voting.learners
 
     def when_awake(self, step: Callable[[], object]) -> None:
-        """Now, or as soon as this life goes on; in order."""
-        self._later(0.0, step) if self.paused_until > self.world.now else step()
+        """Now, or as soon as a paused process goes on; in order."""
+        if self._deferred or self.paused_until > self.world.now:
+            self._deferred.append(step)
+        else:
+            step()
+
+    def _wake(self, life: int) -> None:
+        while self.alive and self.life == life and self._deferred and self.paused_until <= self.world.now:
+            self._deferred.popleft()()
 
     # Events.
 
     def connected(self, peer: int) -> None:
-        if not self.knows(peer):
-            return
         self.core.connected(peer)
         if self.core.node.leader_id == peer:
             self.proposals.fail_sent(self.core.node.term)
@@ -185,8 +194,7 @@ class Member:
             step()
         inbox, self.inbox = self.inbox, []
         for peer, message in inbox:
-            if self.knows(peer):
-                core.deliver(peer, message)
+            core.deliver(peer, message)
         self._follows(core.node.commit_index)
         led, voting = core.node.is_leader, core.node.voting  # what the tick counts with, and may change
         core.tick()
@@ -258,7 +266,12 @@ class Member:
             write()
             self._later(duration, lambda: self._synced(held))
         else:
-            self._later(duration, lambda: (write(), self._later(0.0, lambda: self._synced(held))))
+            self._later(duration, lambda: self._written(write, held))
+
+    def _written(self, write: Callable[[], None], held: list[tuple[int, Message]]) -> None:
+        write()
+        if self.alive:
+            self._synced(held)
 
     def _synced(self, held: list[tuple[int, Message]]) -> None:
         self.busy = False
@@ -293,16 +306,7 @@ class Member:
     def _later(self, delay: float, step: Callable[[], object]) -> None:
         """In this life; a paused process does it when it goes on."""
         life = self.life
-
-        def run() -> None:
-            if not self.alive or self.life != life:
-                return
-            if self.paused_until > self.world.now:
-                self.world.later(self.paused_until - self.world.now, run)
-            else:
-                step()
-
-        self.world.later(max(delay, self.paused_until - self.world.now if delay == 0.0 else delay), run)
+        self.world.later(delay, lambda: self.when_awake(step) if self.alive and self.life == life else None)
 
     def _applies(self, index: int, term: int, commands: tuple[bytes, ...]) -> None:
         self.world.promises.applies(self.number, self.machine.applied()[0], index, term, commands)

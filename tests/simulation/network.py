@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kvstore.raft.messages import APPEND, APPEND_REPLY, READ_ACK, VOTE, VOTE_REPLY, Message
 
 if TYPE_CHECKING:
+    from tests.simulation.member import Member
     from tests.simulation.world import World
 
 MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
@@ -58,18 +59,12 @@ class Network:
                 self.connect(number, other)
 
     def connect(self, a: int, b: int) -> None:
-        """If nothing is in the way. Members know each other, or one tells the other that it was removed."""
+        """If nothing is in the way, and one knows the other. Who was removed is told so."""
         pair = frozenset((a, b))
         first, second = self._world.members[a], self._world.members[b]
         if pair in self._links or pair in self._cut or not (first.alive and second.alive):
             return
-        for own, peer in ((first, second), (second, first)):
-            if peer.number in own.machine.state.removed:
-                if not peer.leaving:
-                    peer.leaving = True
-                    peer.when_awake(peer.leave)
-                return
-        if not (first.knows(b) and second.knows(a)):
+        if not (first.knows(b) or second.knows(a)) or self._dismissed(first, second):
             return
         self._links.add(pair)
         self._epochs[pair] = self._epochs.get(pair, 0) + 1
@@ -91,10 +86,21 @@ class Network:
         """That member has another list of members now."""
         member = self._world.members[number]
         for other in sorted(self._world.members):
-            if other != number and self.linked(number, other) and not member.knows(other):
+            if self.linked(number, other) and self._dismissed(member, self._world.members[other]):
                 self.drop(number, other)
         if not member.core.is_removed:
             self.connect_all(number)
+
+    @staticmethod
+    def _dismissed(first: Member, second: Member) -> bool:
+        """Whether one was removed, as the other knows and tells it."""
+        for own, peer in ((first, second), (second, first)):
+            if peer.number in own.machine.state.removed:
+                if not peer.leaving:
+                    peer.leaving = True
+                    peer.when_awake(peer.leave)
+                return True
+        return False
 
     # Messages.
 

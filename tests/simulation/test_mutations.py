@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.mutations import SEEDS, without
+from tests.simulation.promises import Violation
 from tests.simulation.scenario import play
-from tests.simulation.world import Violation
 
 
 @pytest.mark.parametrize("name", SEEDS)

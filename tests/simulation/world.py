@@ -41,7 +41,10 @@ class World:
     # Time.
 
     def later(self, delay: float, step: Callable[[], object]) -> None:
-        heapq.heappush(self._queue, (self.now + delay, next(self._order), step))
+        self.at(self.now + delay, step)
+
+    def at(self, time: float, step: Callable[[], object]) -> None:
+        heapq.heappush(self._queue, (time, next(self._order), step))
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
