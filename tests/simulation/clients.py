@@ -64,7 +64,9 @@ class Clients:
         self._last = 0
 
     def write(self, member: Member, tries: int = TRIES) -> None:
-        self._propose(member, b"write %d" % next(self._numbers), lambda other: self.write(other, tries - 1), tries)
+        self._propose(
+            member, b"write %d" % next(self._numbers), lambda other: self.write(other, tries - 1), tries
+        )
 
     def change(self, member: Member, kind: str, subject: int) -> None:
         """Not tried again: whoever changes members looks first what became of it."""

@@ -232,8 +232,11 @@ class Member:
             core.members_changed = False
             self._members_changed()
 
-    def _members_changed(self) -> None:
+    def save_members(self) -> None:
         self.machine.save()
+
+    def _members_changed(self) -> None:
+        self.save_members()
         self.world.log(f"{self.number} has applied {self.core.node.voting}")
         self.world.network.members_changed(self.number)
         if self.core.is_removed and not self.leaving:
@@ -321,7 +324,12 @@ class Member:
 
         def offer() -> None:
             target = self.world.members[peer]
-            if target.alive and self.alive and self.life == life and self.world.network.linked(self.number, peer):
+            if (
+                target.alive
+                and self.alive
+                and self.life == life
+                and self.world.network.linked(self.number, peer)
+            ):
                 target.when_awake(lambda: target.in_round(lambda: target.install(self, life, term, state)))
 
         self.world.later(self.world.rng.random() * 0.3, offer)

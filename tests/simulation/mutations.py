@@ -12,9 +12,11 @@ from unittest.mock import patch
 
 from kvstore.raft.core import Core
 from kvstore.raft.guard import Guard
+from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import READ, READ_ACK, Message
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
+from tests.simulation.member import Member
 
 Replacement = tuple[type, str, Any]
 
@@ -51,6 +53,16 @@ def _acknowledge_any_term(reads: ReadIndex, peer: int, message: Message) -> None
         _RECEIVED(reads, peer, message)
 
 
+def _any_change(core: Core) -> bytes | None:
+    return core.proposals.next_change(core.node.term)
+
+
+def _reset_without_record(journal: WalJournal, index: int, term: int) -> None:
+    _RESET(journal, index, term)
+    journal._pending.pop()
+
+
+_RESET: Callable[[WalJournal, int, int], None] = WalJournal.reset
 _OUTGOING_REPLY: Callable[[Guard, Message], Message] = Guard._outgoing_reply
 _RECEIVED: Callable[[ReadIndex, int, Message], None] = ReadIndex.received
 
@@ -63,6 +75,19 @@ MUTATIONS: dict[str, Replacement] = {
     "H: a reset goes to the last entry known to agree": (Guard, "_outgoing_reply", _reply_as_it_is),
     "reads: only with an entry of the own term": (Core, "own_term_committed", property(lambda core: True)),
     "reads: peers answer in the asked term only": (ReadIndex, "received", _acknowledge_any_term),
+    "members: one change at a time, and in the own term": (Core, "next_change", _any_change),
+    "members: who has not applied a change does not campaign": (
+        Core,
+        "_knows_unapplied_change",
+        lambda core: False,
+    ),
+    "members: a later change shows that the earlier is committed": (
+        Core,
+        "_learn_commit",
+        lambda core: None,
+    ),
+    "members: saved before anybody hears of it": (Member, "save_members", lambda member: None),
+    "snapshots: appends go on behind what is installed": (WalJournal, "reset", _reset_without_record),
     "proposals: forwarded commands count in their term only": (
         Proposals,
         "refuse_remote",

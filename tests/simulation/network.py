@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
-KEPT = 20
+KEPT = 30
 
 
 class Network:
@@ -129,10 +129,11 @@ class Network:
             member.when_awake(arrive)  # type: ignore[arg-type]
 
     def _send_again(self, source: int, target: int) -> None:
-        """What an earlier connection carried, on a new one."""
-        late = self._late.pop((source, target), []) if self._late is not None else []
-        for message in late[-KEPT:]:
-            if self._world.rng.random() < 0.5:
+        """What earlier connections carried, on a new one."""
+        late = self._late.get((source, target), []) if self._late is not None else []
+        del late[:-KEPT]
+        for message in late:
+            if self._world.rng.random() < 0.3:
                 delay = self._world.rng.random() * 0.3
                 self._world.later(delay, lambda m=message: self._arrive_again(source, target, m))  # type: ignore[misc]
 

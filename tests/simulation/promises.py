@@ -64,7 +64,8 @@ class Promises:
     def leader_commits(
         self, leader: int, entry: tuple[int, int], voting: Voting, disks: dict[int, Durable]
     ) -> None:
-        """`entry`: (index, term); a leader only counts copies of entries of its own term. One that was removed goes on counting itself, and so one vote more.
+        """`entry`: (index, term); a leader only counts copies of entries of its own term. One that was removed
+        goes on counting itself, and so one vote more.
 
         A cluster of one takes its own first entry for committed before it is synced; it says so to nobody.
         """

@@ -25,6 +25,7 @@ FAULTS = {
     "cut": 0.13,
     "isolate": 0.07,
     "mend": 0.17,
+    "flap": 0.15,
     "stall": 0.13,
     "pause": 0.08,
     "pause_leader": 0.04,
@@ -36,11 +37,16 @@ FAULTS = {
     "promote": 0.03,
     "remove": 0.03,
 }
+CHANGES = ("add", "learn", "promote", "remove")
+MANY_CHANGES = 6.0
 
 
 def plan(seed: int) -> list[Step]:
+    """Every seventh seed changes its members all the time."""
     rng = random.Random(-seed - 1)
-    faults, weights = list(FAULTS), list(FAULTS.values())
+    often = MANY_CHANGES if seed % 7 == 3 else 1.0
+    faults = list(FAULTS)
+    weights = [weight * (often if name in CHANGES else 1.0) for name, weight in FAULTS.items()]
     steps: list[Step] = []
     for _ in range(ROUNDS):
         steps += [("write", rng.random()) for _ in range(rng.randint(0, 6))]
@@ -152,6 +158,16 @@ class Steps:
         for peer in self._world.members:
             if peer != number:
                 self._network.cut(number, peer)
+
+    def flap(self, at: float, other: float, _size: float) -> None:
+        """The connection breaks and is made again at once."""
+
+        def again(a: int, b: int) -> None:
+            if self._network.linked(a, b):
+                self._network.drop(a, b)
+                self._network.connect(a, b)
+
+        self._pair(at, other, again)
 
     def stall(self, at: float, other: float, size: float) -> None:
         self._pair(at, other, lambda a, b: self._network.stall(a, b, size * 1.5))

@@ -74,7 +74,9 @@ class World:
 
     def state(self) -> State:
         """The newest that any running member has."""
-        return max((m.machine.state for m in self.members.values() if m.alive), key=lambda s: s.at, default=State())
+        return max(
+            (m.machine.state for m in self.members.values() if m.alive), key=lambda s: s.at, default=State()
+        )
 
     def ask_members(self, number: int) -> Voting | None:
         """What a joining member is told, if anybody knows it."""
@@ -112,7 +114,9 @@ class World:
         for number in sorted(state.voting.voters | state.voting.learners):
             member = self.members[number]
             if not member.alive or member.machine.state != state:
-                raise Violation(f"member {number} is at {member.machine.applied()} in the end, not at {state.at}")
+                raise Violation(
+                    f"member {number} is at {member.machine.applied()} in the end, not at {state.at}"
+                )
         commands = set(state.commands)
         if len(commands) != len(state.commands):
             raise Violation("a command was applied twice")
