@@ -39,7 +39,6 @@ from kvstore.command import Request
 from kvstore.errors import (
     NoLeader,
     NotSupportedForLearner,
-    RemovedFromCluster,
     RequestTimeout,
     Stopped,
     StoreError,
@@ -151,12 +150,6 @@ class Member(Calls, Reconfiguration):
             token_ttl=config.auth_token_ttl,
             addresses={} if config.follows_state else self._given_addresses(),
         )
-        if mine.member_id in machine.members.removed:
-            machine.close()
-            raise RemovedFromCluster(
-                f"{config.data_dir}: member {config.name} ({mine.member_id:x}) was removed from the cluster; "
-                "to let it in again, delete this directory and add it as a new member"
-            )
         if not told and config.joins and machine.applied()[0] == 0:
             told = (await self._ask_the_others()).members  # it joined, and has got nothing yet
         if not told:

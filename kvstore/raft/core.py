@@ -27,6 +27,7 @@ from kvstore.raft.messages import (
     APPEND_REPLY,
     CHANGE,
     COMMIT,
+    COMMITTED,
     FORWARD,
     FORWARD_CHANGE,
     FORWARD_REFUSED,
@@ -132,12 +133,15 @@ class Core:
                 self.proposals.requeue(message["term"], message["ids"])
             case "pre_vote":
                 self.election.on_request(peer, message)
+                self._tell_candidate(peer)
             case "pre_vote_reply":
                 self.election.on_reply(peer, message)
             case "newer_term":
                 self.node.adopt_term(message["term"])
             case "commit":
                 self._on_commit(peer, message)
+            case "committed":
+                self._on_committed(message["index"], message["entry_term"])
             case "alive":
                 if message["term"] == self.node.term:
                     self.node.heard_from(peer, self._clock())
@@ -147,10 +151,19 @@ class Core:
 
     def _on_commit(self, peer: int, message: Message) -> None:
         """Entries of one index and term are the same, and so is all before them."""
-        term = message["term"]
-        is_current = term == self.node.term and peer == self.node.leader_id
-        if is_current and self.journal.term_at(message["index"]) == term:
-            self.node.committed(message["index"])
+        if message["term"] == self.node.term and peer == self.node.leader_id:
+            self._on_committed(message["index"], message["term"])
+
+    def _on_committed(self, index: int, entry_term: int) -> None:
+        if self.journal.term_at(index) == entry_term:
+            self.node.committed(index)
+
+    def _tell_candidate(self, peer: int) -> None:
+        """It may not know yet that a change of the members is committed, and so ask too many."""
+        index = self.node.commit_index
+        entry_term = self.journal.term_at(index)
+        if entry_term is not None:
+            self.hold(peer, {"type": COMMITTED, "index": index, "entry_term": entry_term})
 
     def _learn_commit(self) -> None:
         """A change of members is proposed only when the one before it is applied: so that one is committed.

@@ -55,6 +55,8 @@ SWEEP_TICKS = 4
 WINDOW_BYTES = 64 << 20
 MAX_SYNC_TIMEOUTS = 10
 """Election timeouts for which a leader holds its place while its disk hangs."""
+LEAVE_TIMEOUTS = 10
+"""Election timeouts for which a member that has missed its removal waits for more than one to say so."""
 
 
 class Engine:
@@ -84,6 +86,7 @@ class Engine:
         self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._leaving: asyncio.TimerHandle | None = None
+        self._dismissed_by: set[int] = set()
         self._questions = 0
         self._asked: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._core: Core | None = None
@@ -114,6 +117,8 @@ class Engine:
             pre_vote=config.pre_vote,
             blank=config.blank and self.machine.applied()[0] == 0,
         )
+        if self._core.is_removed:
+            log.warning("this member was removed, and ends when most of the others say so")
         nonce = self._rng.getrandbits(31)
         self._reads = ReadIndex(self._core, self._transport.send, nonce)
         self._snapshots = Snapshots(self, self._core, self._transport.send)
@@ -372,16 +377,32 @@ class Engine:
             return
         others = {id_: peer for id_, peer in peers.items() if id_ != self.config.member_id}
         log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
-        former = self.machine.former()
-        if self.config.member_id not in former:
-            self._transport.set_peers(others, former)
-        elif self._leaving is None:
-            # The others must hear that the change is committed before the last one who knows leaves.
-            delay = 2 * self.config.heartbeat_interval + self.config.election_timeout
+        if core.is_removed:
+            log.info("this member was removed, and ends when most of the others know")
+            self._leave_when_known(core)
+        else:
+            self._transport.set_peers(others, self.machine.former())
+
+    def _leave_when_known(self, core: Core) -> None:
+        """Once most of those who stay have applied the removal, as they say by dismissing this member.
+
+        Before, this one may be the only one alive that knows the removal to be committed, and those who do not
+        would go on to count it. One that has missed it cannot know who they are by now, and does not wait for ever.
+        """
+        rest = core.node.voting.voters - {self.config.member_id}
+        if len(self._dismissed_by & rest) * 2 > len(rest):
+            self._leave()
+        elif self._leaving is None and not core.is_removed:
+            delay = LEAVE_TIMEOUTS * self.config.election_timeout
             self._leaving = asyncio.get_running_loop().call_later(delay, self._leave)
 
     def _leave(self) -> None:
-        self._fatal(RemovedFromCluster(f"member {self.config.name} was removed from the cluster"))
+        self._fatal(
+            RemovedFromCluster(
+                f"member {self.config.name} ({self.config.member_id:x}) was removed from the cluster; to let it in "
+                f"again, delete its directory {self.config.data_dir} and add it as a new member"
+            )
+        )
 
     def about_members(self) -> object:
         """Called by the transport."""
@@ -389,8 +410,10 @@ class Engine:
 
     def removed(self, by: int) -> None:
         """Called by the transport."""
-        log.warning("member %x says that this member was removed", by)
-        self._leave()
+        if by not in self._dismissed_by:
+            log.warning("member %x says that this member was removed", by)
+            self._dismissed_by.add(by)
+            self._leave_when_known(self._running_core())
 
     def _observe_leader(self, core: Core) -> None:
         now = (core.node.leader_id, core.node.term)

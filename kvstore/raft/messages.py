@@ -20,6 +20,7 @@ PRE_VOTE = "pre_vote"
 PRE_VOTE_REPLY = "pre_vote_reply"
 NEWER_TERM = "newer_term"
 COMMIT = "commit"
+COMMITTED = "committed"
 ALIVE = "alive"
 READ = "ri_req"
 READ_ACK = "ri_ack"
@@ -48,6 +49,7 @@ IN_ROUNDS = frozenset(
         PRE_VOTE_REPLY,
         NEWER_TERM,
         COMMIT,
+        COMMITTED,
         ALIVE,
         FORWARD,
         FORWARD_CHANGE,
@@ -66,6 +68,7 @@ SHAPES: dict[str, dict[str, type]] = {
     PRE_VOTE_REPLY: {"term": int, "round": int, "granted": bool},
     NEWER_TERM: {"term": int},
     COMMIT: {"term": int, "index": int},
+    COMMITTED: {"index": int, "entry_term": int},
     ALIVE: {"term": int},
     READ: {"term": int, "round": int},
     READ_ACK: {"term": int, "round": int},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
+from kvstore.raft.engine import LEAVE_TIMEOUTS
 from kvstore.raft.errors import WalError
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import IN_ROUNDS, Message, fault
@@ -76,7 +77,8 @@ class Member:
         self.machine = Machine(founders, self._applies)
         self.disk = Disk(self.machine)
         self.life = 0
-        self.alive = self.gone = self.leaving = False
+        self.alive = self.gone = False
+        self._dismissed_by: set[int] = set()
         self.paused_until = self.slow_until = 0.0
         self._joined = founders is None
         self._told = founders
@@ -91,7 +93,8 @@ class Member:
             return
         rng = self.world.rng
         self.life += 1
-        self.alive, self.busy, self.leaving = True, False, False
+        self.alive, self.busy = True, False
+        self._dismissed_by.clear()
         self.paused_until, self.files.full = 0.0, False
         self._deferred: deque[Callable[[], object]] = deque()
         self.inbox: list[tuple[int, Message]] = []
@@ -239,11 +242,27 @@ class Member:
         self.save_members()
         self.world.log(f"{self.number} has applied {self.core.node.voting}")
         self.world.network.members_changed(self.number)
-        if self.core.is_removed and not self.leaving:
-            self.leaving = True
-            self._later(2 * HEARTBEAT + ELECTION, self.leave)
+        self._leave_when_known()
 
-    def leave(self) -> None:
+    def dismissed(self, by: int) -> None:
+        """That member has applied the removal of this one, and says so."""
+        if self.alive and not self._dismissed_by:
+            self._later(LEAVE_TIMEOUTS * ELECTION, self._leave_at_last)
+        if self.alive:
+            self._dismissed_by.add(by)
+            self._leave_when_known()
+
+    def _leave_when_known(self) -> None:
+        rest = self.core.node.voting.voters - {self.number}
+        if len(self._dismissed_by & rest) * 2 > len(rest):
+            self._leave()
+
+    def _leave_at_last(self) -> None:
+        """It has missed its removal: it does not know who the others are by now."""
+        if not self.core.is_removed:
+            self._leave()
+
+    def _leave(self) -> None:
         """It was removed: the process ends for ever."""
         self.gone = True
         self.world.crash(self.number, "leaves")

@@ -94,13 +94,12 @@ class Network:
     @staticmethod
     def _dismissed(first: Member, second: Member) -> bool:
         """Whether one was removed, as the other knows and tells it."""
+        found = False
         for own, peer in ((first, second), (second, first)):
             if peer.number in own.machine.state.removed:
-                if not peer.leaving:
-                    peer.leaving = True
-                    peer.when_awake(peer.leave)
-                return True
-        return False
+                found = True
+                peer.when_awake(lambda own=own, peer=peer: peer.dismissed(own.number))  # type: ignore[misc]
+        return found
 
     # Messages.
 
