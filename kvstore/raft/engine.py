@@ -56,7 +56,7 @@ WINDOW_BYTES = 64 << 20
 MAX_SYNC_TIMEOUTS = 10
 """Election timeouts for which a leader holds its place while its disk hangs."""
 LEAVE_TIMEOUTS = 10
-"""Election timeouts for which a member that has missed its removal waits for more than one to say so."""
+"""Election timeouts for which a member that was removed waits for more than one to say so."""
 
 
 class Engine:
@@ -118,7 +118,7 @@ class Engine:
             blank=config.blank and self.machine.applied()[0] == 0,
         )
         if self._core.is_removed:
-            log.warning("this member was removed, and ends when most of the others say so")
+            log.warning("this member was removed, and ends when the others say so")
         nonce = self._rng.getrandbits(31)
         self._reads = ReadIndex(self._core, self._transport.send, nonce)
         self._snapshots = Snapshots(self, self._core, self._transport.send)
@@ -378,7 +378,7 @@ class Engine:
         others = {id_: peer for id_, peer in peers.items() if id_ != self.config.member_id}
         log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
         if core.is_removed:
-            log.info("this member was removed, and ends when most of the others know")
+            log.info("this member was removed, and ends when the others know")
             self._leave_when_known(core)
         else:
             self._transport.set_peers(others, self.machine.former())
@@ -387,12 +387,12 @@ class Engine:
         """Once most of those who stay have applied the removal, as they say by dismissing this member.
 
         Before, this one may be the only one alive that knows the removal to be committed, and those who do not
-        would go on to count it. One that has missed it cannot know who they are by now, and does not wait for ever.
+        would go on to count it. After a while one of them is enough: others may have been removed, too.
         """
         rest = core.node.voting.voters - {self.config.member_id}
         if len(self._dismissed_by & rest) * 2 > len(rest):
             self._leave()
-        elif self._leaving is None and not core.is_removed:
+        elif self._leaving is None and self._dismissed_by:
             delay = LEAVE_TIMEOUTS * self.config.election_timeout
             self._leaving = asyncio.get_running_loop().call_later(delay, self._leave)
 

@@ -247,7 +247,7 @@ class Member:
     def dismissed(self, by: int) -> None:
         """That member has applied the removal of this one, and says so."""
         if self.alive and not self._dismissed_by:
-            self._later(LEAVE_TIMEOUTS * ELECTION, self._leave_at_last)
+            self._later(LEAVE_TIMEOUTS * ELECTION, self._leave)
         if self.alive:
             self._dismissed_by.add(by)
             self._leave_when_known()
@@ -255,11 +255,6 @@ class Member:
     def _leave_when_known(self) -> None:
         rest = self.core.node.voting.voters - {self.number}
         if len(self._dismissed_by & rest) * 2 > len(rest):
-            self._leave()
-
-    def _leave_at_last(self) -> None:
-        """It has missed its removal: it does not know who the others are by now."""
-        if not self.core.is_removed:
             self._leave()
 
     def _leave(self) -> None:

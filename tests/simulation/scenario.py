@@ -100,10 +100,9 @@ def _play(world: World, steps: Sequence[Step]) -> None:
     world.run(1.5)
     for name, *numbers in steps:
         getattr(actions, str(name))(*numbers)
-    world.heal()
-    world.run(3.0)
-    world.heal()  # some members may just have been added
-    world.run(2.0)
+    for seconds in (3.0, 3.0, 2.0):
+        world.heal()  # some members may have been added since
+        world.run(seconds)
     world.clients.write(world.pick(0.0))
     world.run(2.0)
     world.check_end()

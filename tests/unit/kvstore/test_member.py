@@ -211,7 +211,7 @@ from kvstore.types import PutRequest
 
 async def main():
     cluster = {}
-    for part in sys.argv[3:]:
+    for part in sys.argv[4:]:
         name, port = part.split("=")
         cluster[name] = ("127.0.0.1", int(port))
     name = sys.argv[1]
@@ -220,9 +220,9 @@ async def main():
     await member.start()
     n = 0
     while True:
-        key = b"%s-%d-%d" % (name.encode(), member.revision(), n)
-        await member.put(PutRequest(key, b"x" * 100))
-        print(key.decode(), flush=True)
+        key = f"{name}-{sys.argv[3]}-{n}"
+        await member.put(PutRequest(key.encode(), b"x" * 100))
+        print(key, flush=True)
         n += 1
 
 asyncio.run(main())
@@ -234,10 +234,10 @@ def test_nothing_acknowledged_is_lost_when_every_process_is_killed(tmp_path: Pat
     arguments = [f"{name}={port}" for name, (_, port) in cluster.items()]
     acknowledged: list[str] = []
 
-    async def life() -> None:
+    async def life(number: int) -> None:
         processes = [
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", WRITER, name, str(tmp_path / name), *arguments),
+                *(sys.executable, "-c", WRITER, name, str(tmp_path / name), str(number), *arguments),
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
@@ -262,8 +262,8 @@ def test_nothing_acknowledged_is_lost_when_every_process_is_killed(tmp_path: Pat
             await asyncio.gather(*(process.wait() for process in processes), *readers)
 
     async def main() -> None:
-        for _ in range(2):
-            await life()
+        for number in range(2):
+            await life(number)
         members = [
             Member(MemberConfig(name, tmp_path / name, cluster, cluster[name], "kill")) for name in cluster
         ]
