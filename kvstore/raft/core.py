@@ -77,6 +77,7 @@ class Core:
         self.journal, self.machine, self.proposals = journal, machine, proposals
         self._member_id, self._clock, self._heartbeat, self._rng = member_id, clock, heartbeat, rng
         self.blank = blank
+        self._round_term = journal.getCurrentTerm()
         self._early: list[tuple[int, Message]] = []
         self._held: list[tuple[int, Message]] = []
         self._outbox_heartbeats: set[int] = set()
@@ -224,7 +225,13 @@ class Core:
         return self._member_id not in self.node.voting.voters | self.node.voting.learners
 
     def take_early(self) -> list[tuple[int, Message]]:
+        """Asked once in a round. A leader elected in this round by itself alone has its vote not yet on disk: it
+        could forget it, and send other entries in the same term."""
         early, self._early = self._early, []
+        durable_term, self._round_term = self._round_term, self.node.term
+        if durable_term != self.node.term:
+            self._held = early + self._held
+            return []
         return early
 
     def take_held(self) -> list[tuple[int, Message]]:

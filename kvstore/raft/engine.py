@@ -25,6 +25,7 @@ from kvstore.errors import (
 )
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
+from kvstore.raft.departure import PATIENCE, Departure
 from kvstore.raft.disk import Disk
 from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
@@ -55,8 +56,6 @@ SWEEP_TICKS = 4
 WINDOW_BYTES = 64 << 20
 MAX_SYNC_TIMEOUTS = 10
 """Election timeouts for which a leader holds its place while its disk hangs."""
-LEAVE_TIMEOUTS = 10
-"""Election timeouts for which a member that was removed waits for more than one to say so."""
 
 
 class Engine:
@@ -86,7 +85,7 @@ class Engine:
         self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._leaving: asyncio.TimerHandle | None = None
-        self._dismissed_by: set[int] = set()
+        self._departure = Departure(config.member_id)
         self._questions = 0
         self._asked: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._core: Core | None = None
@@ -384,16 +383,10 @@ class Engine:
             self._transport.set_peers(others, self.machine.former())
 
     def _leave_when_known(self, core: Core) -> None:
-        """Once most of those who stay have applied the removal, as they say by dismissing this member.
-
-        Before, this one may be the only one alive that knows the removal to be committed, and those who do not
-        would go on to count it. After a while one of them is enough: others may have been removed, too.
-        """
-        rest = core.node.voting.voters - {self.config.member_id}
-        if len(self._dismissed_by & rest) * 2 > len(rest):
+        if self._departure.may_end(core.node.voting):
             self._leave()
-        elif self._leaving is None and self._dismissed_by:
-            delay = LEAVE_TIMEOUTS * self.config.election_timeout
+        elif self._leaving is None and self._departure.dismissed_by:
+            delay = PATIENCE * self.config.election_timeout
             self._leaving = asyncio.get_running_loop().call_later(delay, self._leave)
 
     def _leave(self) -> None:
@@ -410,9 +403,9 @@ class Engine:
 
     def removed(self, by: int) -> None:
         """Called by the transport."""
-        if by not in self._dismissed_by:
+        if by not in self._departure.dismissed_by:
             log.warning("member %x says that this member was removed", by)
-            self._dismissed_by.add(by)
+            self._departure.dismissed_by.add(by)
             self._leave_when_known(self._running_core())
 
     def _observe_leader(self, core: Core) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
-from kvstore.raft.engine import LEAVE_TIMEOUTS
+from kvstore.raft.departure import PATIENCE, Departure
 from kvstore.raft.errors import WalError
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import IN_ROUNDS, Message, fault
@@ -78,7 +78,6 @@ class Member:
         self.disk = Disk(self.machine)
         self.life = 0
         self.alive = self.gone = False
-        self._dismissed_by: set[int] = set()
         self.paused_until = self.slow_until = 0.0
         self._joined = founders is None
         self._told = founders
@@ -94,7 +93,7 @@ class Member:
         rng = self.world.rng
         self.life += 1
         self.alive, self.busy = True, False
-        self._dismissed_by.clear()
+        self._departure = Departure(self.number)
         self.paused_until, self.files.full = 0.0, False
         self._deferred: deque[Callable[[], object]] = deque()
         self.inbox: list[tuple[int, Message]] = []
@@ -130,6 +129,7 @@ class Member:
         self.alive = False
         self.files.crash()
         self.machine.crash()
+        self.world.promises.loses_power(self.number, self.disk)
 
     def pause(self, seconds: float) -> None:
         if self.alive:
@@ -246,15 +246,14 @@ class Member:
 
     def dismissed(self, by: int) -> None:
         """That member has applied the removal of this one, and says so."""
-        if self.alive and not self._dismissed_by:
-            self._later(LEAVE_TIMEOUTS * ELECTION, self._leave)
         if self.alive:
-            self._dismissed_by.add(by)
+            if not self._departure.dismissed_by:
+                self._later(PATIENCE * ELECTION, self._leave)
+            self._departure.dismissed_by.add(by)
             self._leave_when_known()
 
     def _leave_when_known(self) -> None:
-        rest = self.core.node.voting.voters - {self.number}
-        if len(self._dismissed_by & rest) * 2 > len(rest):
+        if self._departure.may_end(self.core.node.voting):
             self._leave()
 
     def _leave(self) -> None:

@@ -37,6 +37,7 @@ class Promises:
     def __init__(self) -> None:
         self._leaders: dict[int, int] = {}
         self._entries: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self._logged_by: dict[tuple[int, int], set[int]] = {}
         self._committed: dict[int, tuple[int, int]] = {}  # leader's term -> last (index, term) it committed
         self._applied: dict[int, tuple[int, tuple[bytes, ...]]] = {}
         self.commit_index = 0
@@ -60,6 +61,13 @@ class Promises:
         first = self._entries.setdefault((index, term), (previous, command))
         if first != (previous, command):
             raise Violation(f"member {member} logs {command!r} at {index} in term {term}, where {first} was")
+        self._logged_by.setdefault((index, term), set()).add(member)
+
+    def loses_power(self, member: int, disk: Durable) -> None:
+        """What it alone had logged and not synced never was. (In a cluster of one so may its vote.)"""
+        for index, term in [key for key, members in self._logged_by.items() if members == {member}]:
+            if not disk.holds(index, term):
+                del self._logged_by[index, term], self._entries[index, term]
 
     def leader_commits(
         self, leader: int, entry: tuple[int, int], voting: Voting, disks: dict[int, Durable]

@@ -61,7 +61,7 @@ def plan(seed: int) -> list[Step]:
 def play(seed: int, steps: Sequence[Step] | None = None) -> World:
     """Raises `Violation`. Every fifth seed has five members, every third a network that repeats itself."""
     worlds: list[World] = []
-    with _clock(lambda: worlds[0].now if worlds else 0.0):
+    with clock_of(worlds):
         world = World(seed, 5 if seed % 5 == 4 else 3, late=seed % 3 == 1)
         worlds.append(world)
         try:
@@ -220,9 +220,10 @@ class Steps:
 
 
 @contextmanager
-def _clock(read: Callable[[], float]) -> Iterator[None]:
+def clock_of(worlds: Sequence[World]) -> Iterator[None]:
+    """The library's clock is that of the first world, as soon as there is one."""
     before = library.monotonicTime
-    library.monotonicTime = read
+    library.monotonicTime = lambda: worlds[0].now if worlds else 0.0
     try:
         yield
     finally:

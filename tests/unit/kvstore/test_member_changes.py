@@ -280,6 +280,18 @@ def test_a_removed_member_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     with_cluster(tmp_path, 3, test)
 
 
+def test_a_change_is_saved_before_anybody_hears_of_it(tmp_path: Path) -> None:
+    """A member that was removed ends: after a loss of power nobody could be asked whether it was."""
+
+    async def test(cluster: Cluster) -> None:
+        member = next(iter(cluster.members.values()))
+        await member.member_add([cluster.url("m2")], is_learner=True)
+        machine = member._state()
+        assert machine.durable_index() == machine.applied()[0]
+
+    with_cluster(tmp_path, 1, test)
+
+
 def test_a_member_that_was_down_when_it_was_removed_learns_it_at_its_start(tmp_path: Path) -> None:
     async def test(cluster: Cluster) -> None:
         id_, gone = max((member.id, name) for name, member in cluster.members.items())  # the others dial it

@@ -13,7 +13,7 @@ from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
 from kvstore.raft.files import OsFiles
 from kvstore.raft.journal import WalJournal
-from kvstore.raft.messages import CHANGE, ENTRY, Message
+from kvstore.raft.messages import APPEND, CHANGE, COMMITTED, ENTRY, PRE_VOTE, Message
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.wal import Wal
 
@@ -45,8 +45,9 @@ class Machine:
 class Bench:
     """Member 1 of three, connected to the others."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, voting: Voting = THREE) -> None:
         self.now = 100.0
+        self.voting = voting
         self.machine = Machine()
         self.journal = WalJournal(Wal(OsFiles(directory, fsync=False), cluster_id=1, member_id=1))
         self.journal.open(self.machine.applied())
@@ -55,7 +56,7 @@ class Bench:
     def restarted(self) -> Core:
         core = Core(
             1,
-            THREE,
+            self.voting,
             self.journal,
             self.machine,
             Proposals(1, 1, 1 << 20),
@@ -170,3 +171,36 @@ def test_a_leader_of_an_earlier_term_is_told_of_the_later_one(bench: Bench) -> N
 
 def test_only_a_leader_gives_signs_of_life(bench: Bench) -> None:
     assert bench.core.signs_of_life() == []
+
+
+def test_who_is_elected_by_its_own_vote_alone_sends_nothing_in_that_term_before_the_vote_is_on_disk(
+    tmp_path: Path,
+) -> None:
+    """It could lose the vote and lead the same term again, with other entries than a learner has."""
+    core = Bench(tmp_path, Voting(frozenset({1}), frozenset({2, 3}))).core
+    core.tick()
+    assert core.node.is_leader
+    assert core.take_early() == []
+    assert APPEND in [message["type"] for _, message in core.take_held()]
+
+
+def test_a_candidate_is_told_what_is_committed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for index in (1, 2):
+        bench.journal.add(ENTRY + cbor2.dumps([]), index, 1)
+    bench.core.node.committed(1)
+    question = {"type": PRE_VOTE, "term": 0, "round": 1, "last_log_index": 0, "last_log_term": 0}
+    bench.core.deliver(2, question)
+    told = [message for _, message in bench.core.take_held() if message["type"] == COMMITTED]
+    assert told == [{"type": COMMITTED, "index": 1, "entry_term": 1}]
+
+
+@pytest.mark.parametrize(("entry_term", "commit_index"), [(1, 2), (2, 0)])
+def test_what_another_says_is_committed_counts_for_the_same_entry_only(
+    tmp_path: Path, entry_term: int, commit_index: int
+) -> None:
+    bench = Bench(tmp_path)
+    for index in (1, 2):
+        bench.journal.add(ENTRY + cbor2.dumps([]), index, 1)
+    bench.core.deliver(2, {"type": COMMITTED, "index": 2, "entry_term": entry_term})
+    assert bench.core.node.commit_index == commit_index

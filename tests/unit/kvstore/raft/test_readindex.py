@@ -40,3 +40,21 @@ def test_an_answer_that_takes_longer_than_the_question_is_repeated_counts() -> N
         assert later.result() == 42
 
     asyncio.run(scenario())
+
+
+def test_a_round_ends_when_the_voters_who_did_not_answer_are_none_any_more() -> None:
+    async def scenario() -> None:
+        node = SimpleNamespace(
+            is_leader=True, leader_id=1, connected=set(), voters={2, 3}, term=1, commit_index=5
+        )
+        core: Any = SimpleNamespace(node=node, own_term_committed=True)
+        reads = ReadIndex(cast(Core, core), lambda messages: None, nonce=7)
+        waiting = asyncio.get_running_loop().create_future()
+        reads.add(waiting)
+        reads.pump()
+        assert not waiting.done()
+        node.voters = set()
+        reads.retry()
+        assert waiting.result() == 5
+
+    asyncio.run(scenario())
