@@ -177,7 +177,8 @@ async def _open_storage(args: argparse.Namespace) -> tuple[Storage, Close]:
         logging.getLogger(__name__).warning("no --data-dir: everything is lost when this process ends")
         return MemoryStorage(), _nothing
     from apiserver.storage.embedded import EmbeddedStorage
-    from kvstore.member import Member, MemberConfig
+    from kvstore.config import MemberConfig
+    from kvstore.member import Member
 
     member = Member(
         MemberConfig(

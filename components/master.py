@@ -30,8 +30,9 @@ from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
 from components.proxy.sockets import may_listen
 from components.scheduler.app import SchedulerOptions, run_scheduler
+from kvstore.config import MemberConfig
 from kvstore.errors import StoreError
-from kvstore.member import Member, MemberConfig
+from kvstore.member import Member
 from kvstore.raft.config import TlsFiles
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 from kvstore.errors import (
     BadLeaderTransferee,
-    NoLeader,
     NotLeader,
     RemovedFromCluster,
     RequestTimeout,
@@ -30,6 +29,7 @@ from kvstore.raft.disk import Disk
 from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
 from kvstore.raft.journal import WalJournal
+from kvstore.raft.matches import Matches
 from kvstore.raft.messages import (
     ALIVE,
     APPEND,
@@ -72,6 +72,7 @@ class Engine:
         self.journal = WalJournal(self.wal)
         self._proposals = Proposals(config.member_id, self._rng.getrandbits(31), config.max_entry_bytes)
         self._transport = PeerTransport(config, self, lambda: self.term)
+        self._matches = Matches(self, self._transport.send)
         self._inbox: list[tuple[int, Message]] = []
         self._wake = asyncio.Event()
         self._disk = Disk()
@@ -86,8 +87,6 @@ class Engine:
         self._order = itertools.count()
         self._leaving: asyncio.TimerHandle | None = None
         self._departure = Departure(config.member_id)
-        self._questions = 0
-        self._asked: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._core: Core | None = None
         self._steps: list[Callable[[Core], None]] = []
         self.failure: asyncio.Future[BaseException] | None = None
@@ -205,35 +204,8 @@ class Engine:
 
     async def replication(self, member: int, timeout: float) -> tuple[int, int]:
         """(last index that member is known to hold, last index of the leader), as the leader knows it."""
-        core = self._running_core()
-        if core.node.is_leader:
-            return core.node.match_index(member), self.last_index
-        leader = core.node.leader_id
-        if leader is None:
-            raise NoLeader
-        self._questions += 1
-        number = self._questions
-        answer: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
-        self._asked[number] = answer
-        try:
-            self._transport.send([(leader, {"type": ASK_MATCH, "round": number, "member": member})])
-            async with asyncio.timeout(timeout):
-                return await answer
-        except TimeoutError:
-            raise RequestTimeout from None
-        finally:
-            del self._asked[number]
-
-    def _on_match(self, peer: int, message: Message) -> None:
-        if message["type"] == ASK_MATCH:
-            if self.is_leader:
-                match = self.match_index(message["member"])
-                answer = {"type": MATCH, "round": message["round"], "match": match, "last": self.last_index}
-                self._transport.send([(peer, answer)])
-            return
-        waiting = self._asked.get(message["round"])
-        if waiting is not None and not waiting.done():
-            waiting.set_result((message["match"], message["last"]))
+        self._check_running()
+        return await self._matches.ask(member, timeout)
 
     # State.
 
@@ -313,7 +285,7 @@ class Engine:
             self._inbox.append((peer, message))
             self._wake.set()
         elif kind in (ASK_MATCH, MATCH):
-            self._on_match(peer, message)
+            self._matches.received(peer, message)
         elif kind in (SNAP_OFFER, SNAP_CHUNK, SNAP_ACK):
             self._snapshots.received(peer, message)
         else:

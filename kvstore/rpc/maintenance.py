@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from kvstore.config import VERSION
 from kvstore.errors import (
     InvalidDowngradeTargetVersion,
     NoInflightDowngrade,
     WrongDowngradeVersionFormat,
 )
-from kvstore.member import VERSION, Member
+from kvstore.member import Member
 from kvstore.rpc import convert
 from kvstore.rpc.call import Call, credentials
 from kvstore.rpc.proto import rpc_pb2 as pb

@@ -15,8 +15,9 @@ from typing import Any
 
 from aiohttp import web
 
+from kvstore.config import VERSION, MemberConfig
 from kvstore.errors import Stopped, StoreError
-from kvstore.member import VERSION, Member, MemberConfig
+from kvstore.member import Member
 from kvstore.raft.config import TlsFiles
 from kvstore.rpc.http2.frames import MAX_WINDOW
 from kvstore.rpc.http2.limits import Limits

@@ -5,7 +5,8 @@ The same gRPC, JSON and health pages that the `kvstore` process serves, on one p
 
 from __future__ import annotations
 
-from kvstore.member import VERSION, Member
+from kvstore.config import VERSION
+from kvstore.member import Member
 from kvstore.rpc.server import RpcServer
 from kvstore.server import gateway
 from kvstore.server.certificates import Certificates, Files

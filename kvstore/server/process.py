@@ -61,7 +61,7 @@ def _from_file(path: str) -> Parsed:
 
 
 def _version() -> str:
-    from kvstore.member import VERSION
+    from kvstore.config import VERSION
 
     return (
         f"kvstore Version: {VERSION} (API of etcd)\nPython Version: {platform.python_version()}\n"

@@ -22,7 +22,8 @@ from apiserver.storage.interface import (
 )
 from apiserver.storage.memory import MemoryStorage
 from kvstore.client import Client
-from kvstore.member import Member, MemberConfig
+from kvstore.config import MemberConfig
+from kvstore.member import Member
 from kvstore.types import DeleteRangeRequest
 from tests.support.kvstore_cluster import KVSTORE, Cluster
 from tests.support.tools import require_tool

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from kvstore.backup import restore_database
+from kvstore.config import MemberConfig
 from kvstore.errors import ClusterIDMismatch, LeaseNotFound, NotLeader, RequestTooLarge, Stopped
-from kvstore.member import Member, MemberConfig
+from kvstore.member import Member
 from kvstore.types import (
     CompactionRequest,
     LeaseGrantRequest,
@@ -206,7 +207,8 @@ def test_a_restored_database_starts_as_a_new_cluster(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from kvstore.member import Member, MemberConfig
+from kvstore.config import MemberConfig
+from kvstore.member import Member
 from kvstore.types import PutRequest
 
 async def main():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kvstore.config import MemberConfig
 from kvstore.errors import (
     FailedPrecondition,
     LearnerNotReady,
@@ -24,7 +25,7 @@ from kvstore.errors import (
     TooManyLearners,
     Unhealthy,
 )
-from kvstore.member import Member, MemberConfig
+from kvstore.member import Member
 from kvstore.membership import Members, checked_urls, may_add, may_remove
 from kvstore.types import (
     MemberAddRequest,

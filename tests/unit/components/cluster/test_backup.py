@@ -18,7 +18,8 @@ from components.cluster.restore import restore
 from components.cluster.topology import Masters, Topology, Workers
 from components.cluster.topology_file import load as load_topology
 from kvstore.backup import REVISION_BUMP
-from kvstore.member import Member, MemberConfig
+from kvstore.config import MemberConfig
+from kvstore.member import Member
 from kvstore.types import PutRequest, RangeRequest
 
 TOPOLOGY = Topology(name="t", masters=Masters(count=1, api_port=0), workers=Workers(count=1))

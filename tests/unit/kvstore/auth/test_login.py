@@ -18,7 +18,7 @@ from kvstore.auth import types as a
 from kvstore.auth.types import ANONYMOUS, Credentials, Permission, PermissionType
 from kvstore.calls import Calls
 from kvstore.command import decode
-from kvstore.member import MemberConfig
+from kvstore.config import MemberConfig
 from kvstore.statemachine import KVStateMachine
 from kvstore.watch.stream import WatchStream
 

@@ -16,7 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from kvstore.member import Member, MemberConfig
+from kvstore.config import MemberConfig
+from kvstore.member import Member
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.rpc.proto import v3election_pb2 as el
 from kvstore.rpc.proto import v3lock_pb2 as lk
