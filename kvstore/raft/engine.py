@@ -7,8 +7,6 @@ need no disk (read rounds, snapshots) are handled as they come.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import random
 from collections.abc import Callable
@@ -47,6 +45,7 @@ from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
 from kvstore.raft.snapshots import Snapshots
 from kvstore.raft.transport import PeerTransport
+from kvstore.raft.waiters import AppliedWaiters
 from kvstore.raft.wal import Wal
 
 log = logging.getLogger(__name__)
@@ -83,8 +82,7 @@ class Engine:
         self._ticks = 0
         self._leader: tuple[int | None, int] = (None, 0)
         self._callbacks: list[Callable[[int | None], None]] = []
-        self._apply_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
+        self._waiters = AppliedWaiters()
         self._leaving: asyncio.TimerHandle | None = None
         self._departure = Departure(config.member_id)
         self._core: Core | None = None
@@ -172,11 +170,8 @@ class Engine:
         return index
 
     async def wait_applied(self, index: int) -> None:
-        if self.applied_index >= index:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._apply_waiters, (index, next(self._order), future))
-        await future
+        if self.applied_index < index:
+            await self._waiters.wait(index)
 
     async def transfer_leadership(self, to: int | None = None) -> None:
         """Hand over to a member (None: the most advanced). New proposals wait meanwhile."""
@@ -320,7 +315,7 @@ class Engine:
         core.tick()
         if core.node.applied_index != before:
             self.machine.flush()
-            self._release_applied()
+            self._waiters.release(core.node.applied_index)
         self._observe_leader(core)
         if core.members_changed:
             self._members_changed(core)
@@ -390,13 +385,6 @@ class Engine:
         for callback in self._callbacks:
             callback(now[0])
 
-    def _release_applied(self) -> None:
-        applied = self.applied_index
-        while self._apply_waiters and self._apply_waiters[0][0] <= applied:
-            future = heapq.heappop(self._apply_waiters)[2]
-            if not future.done():
-                future.set_result(None)
-
     def _on_timer(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK_SECONDS, self._on_timer)
@@ -465,7 +453,4 @@ class Engine:
     def _fail_waiting(self) -> None:
         self._proposals.fail_all(Stopped)
         self._reads.fail(Stopped)
-        for _, _, future in self._apply_waiters:
-            if not future.done():
-                future.set_exception(Stopped())
-        self._apply_waiters.clear()
+        self._waiters.fail(Stopped)

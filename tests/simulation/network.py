@@ -1,7 +1,7 @@
 """Connections between simulated members: FIFO in each direction; what is on the wire is lost with the connection.
 
-In a `late` network, Raft's messages of an earlier connection may arrive again on a later one: worse than the real
-transport allows, but what the guard closes must hold there, too.
+In a `late` network, Raft's messages of an earlier connection may arrive again on a later one, and connections like to
+break when an answer has arrived: worse than the real transport allows, but what the guard closes must hold there, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
-KEPT = 30
+KEPT = 100
+AGAIN = 0.15
+BREAKS = {VOTE_REPLY: 0.3, APPEND_REPLY: 0.01}
+"""How often a late network's connection breaks after such a message."""
 
 
 class Network:
@@ -45,6 +48,12 @@ class Network:
         self._cut.clear()
         for number in sorted(self._world.members):
             self.connect_all(number)
+
+    def flap(self, a: int, b: int) -> None:
+        """The connection breaks and is made again at once."""
+        if self.linked(a, b):
+            self.drop(a, b)
+            self.connect(a, b)
 
     def stall(self, source: int, target: int, seconds: float) -> None:
         """One direction of a connection hangs: everything on it arrives late, in order."""
@@ -119,6 +128,8 @@ class Network:
         def arrive() -> None:
             if pair in self._links and self._epochs[pair] == epoch:
                 world.members[target].receive(source, copy)
+                if self._late is not None and world.rng.random() < BREAKS.get(copy["type"], 0.0):
+                    self.flap(source, target)
 
         world.later(at - world.now, lambda: self._when_awake(target, arrive))
 
@@ -132,7 +143,7 @@ class Network:
         late = self._late.get((source, target), []) if self._late is not None else []
         del late[:-KEPT]
         for message in late:
-            if self._world.rng.random() < 0.3:
+            if self._world.rng.random() < AGAIN:
                 delay = self._world.rng.random() * 0.3
                 self._world.later(delay, lambda m=message: self._arrive_again(source, target, m))  # type: ignore[misc]
 

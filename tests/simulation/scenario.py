@@ -159,14 +159,7 @@ class Steps:
                 self._network.cut(number, peer)
 
     def flap(self, at: float, other: float, _size: float) -> None:
-        """The connection breaks and is made again at once."""
-
-        def again(a: int, b: int) -> None:
-            if self._network.linked(a, b):
-                self._network.drop(a, b)
-                self._network.connect(a, b)
-
-        self._pair(at, other, again)
+        self._pair(at, other, self._network.flap)
 
     def stall(self, at: float, other: float, size: float) -> None:
         self._pair(at, other, lambda a, b: self._network.stall(a, b, size * 1.5))
