@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MAY_COME_AGAIN = (APPEND, APPEND_REPLY, VOTE, VOTE_REPLY, READ_ACK)
 KEPT = 100
-AGAIN = 0.15
+REMEMBERED = 0.5
+AGAIN = 0.2
 BREAKS = {VOTE_REPLY: 0.3, APPEND_REPLY: 0.01}
 """How often a late network's connection breaks after such a message."""
 
@@ -122,7 +123,7 @@ class Network:
         at = max(world.now + delay, self._arrival.get((source, target), 0.0) + 1e-6)
         self._arrival[source, target] = at
         copy = dict(message)
-        if self._late is not None and message["type"] in MAY_COME_AGAIN and world.rng.random() < 0.3:
+        if self._late is not None and message["type"] in MAY_COME_AGAIN and world.rng.random() < REMEMBERED:
             self._late.setdefault((source, target), []).append(copy)
 
         def arrive() -> None:
@@ -144,7 +145,7 @@ class Network:
         del late[:-KEPT]
         for message in late:
             if self._world.rng.random() < AGAIN:
-                delay = self._world.rng.random() * 0.3
+                delay = self._world.rng.random() ** 3 * 0.3
                 self._world.later(delay, lambda m=message: self._arrive_again(source, target, m))  # type: ignore[misc]
 
     def _arrive_again(self, source: int, target: int, message: Message) -> None:
