@@ -1,8 +1,8 @@
 """The store beside a real etcd: three members each on this machine, measured in turns, one table.
 
-`python -m benchmarks kv` needs etcd on PATH (Debian: etcd-server). Every figure is the median of several short
+`python -m benchmarks kv` needs etcd and etcdctl on PATH (Debian: etcd-server, etcd-client). Every figure is the median of several short
 rounds, ours and etcd's one after the other, so that a noisy neighbour hurts both. `KV_BENCH_ROUNDS`,
-`KV_BENCH_SECONDS`, `KV_BENCH_KEYS` and `KV_BENCH_KILLS` make it shorter or longer.
+`KV_BENCH_SECONDS` and `KV_BENCH_KILLS` make it shorter or longer, as do the variables of `kv_large` and `kv_elections`.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 import psutil
 
 from benchmarks.grpc_load import Connection, headers, message, rate
+from benchmarks.kv_cluster import memory, processes, progress
+from benchmarks.kv_elections import elections
+from benchmarks.kv_large import large
 from benchmarks.table import Row, show
 from kvstore.client import Client
 from kvstore.errors import StoreError
 from kvstore.rpc.proto import rpc_pb2 as pb
-from kvstore.types import PutRequest, RangeRequest
+from kvstore.types import PutRequest
 from tests.support.kvstore_cluster import KVSTORE, Cluster
 
 ROUNDS = int(os.environ.get("KV_BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("KV_BENCH_SECONDS", "3"))
-KEYS = int(os.environ.get("KV_BENCH_KEYS", "1000000"))
 KILLS = int(os.environ.get("KV_BENCH_KILLS", "20"))
 IDLE_SECONDS = 10.0
 VALUE = b"v" * 256
 WATCHERS, WATCH_CONNECTIONS, WATCHED_PUTS = 500, 10, 200
-LOAD_OPS, LOAD_IN_FLIGHT = 100, 8
-MEBIBYTE = 1 << 20
 
 Bodies = Callable[[int], bytes]
 
@@ -76,9 +76,11 @@ MEASURES: list[tuple[str, str, Bodies, int]] = [
 
 
 def main() -> None:
-    etcd = shutil.which("etcd")
-    if etcd is None:
-        sys.exit("benchmarks kv: etcd is not on PATH; install it (Debian: etcd-server)")
+    etcd, etcdctl = shutil.which("etcd"), shutil.which("etcdctl")
+    if etcd is None or etcdctl is None:
+        sys.exit(
+            "benchmarks kv: etcd and etcdctl must be on PATH; install them (Debian: etcd-server, etcd-client)"
+        )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kvstore-bench-")))
         clusters = []
@@ -87,15 +89,11 @@ def main() -> None:
             clusters.append(stack.enter_context(Cluster(command, folder / name)))
         ours, real = clusters
         rows = [*_idle(ours, real), *_rates(ours, real), *_watch(ours, real), *_failover(ours, real)]
-    rows += _large(etcd)
+    rows += [*elections(), *large(etcd, etcdctl)]
     show(
         "store: 3 members on one machine, gRPC without TLS, 256-byte values; real system: etcd beside it",
         rows,
     )
-
-
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _both(
@@ -106,7 +104,7 @@ def _both(
     for round_ in range(ROUNDS):
         for figures, cluster in zip(found, clusters, strict=True):
             figures.append(measure(cluster))
-        _progress(f"{what}, round {round_ + 1}: {found[0][-1]:,.0f} and {found[1][-1]:,.0f}")
+        progress(f"{what}, round {round_ + 1}: {found[0][-1]:,.0f} and {found[1][-1]:,.0f}")
     return statistics.median(found[0]), statistics.median(found[1])
 
 
@@ -173,7 +171,7 @@ def _failover(ours: Cluster, real: Cluster) -> list[Row]:
     for round_ in range(KILLS):
         for found, cluster in zip(gaps, (ours, real), strict=True):
             found.append(asyncio.run(_killed(cluster)))
-        _progress(f"leader killed, {round_ + 1}: {gaps[0][-1]:.2f} s and {gaps[1][-1]:.2f} s")
+        progress(f"leader killed, {round_ + 1}: {gaps[0][-1]:.2f} s and {gaps[1][-1]:.2f} s")
     for what, pick in (("median", statistics.median), ("worst", max)):
         mine, theirs = pick(gaps[0]), pick(gaps[1])
         rows.append(Row(f"leader SIGKILL to next put, {what} of {KILLS}", mine, "s", theirs))
@@ -212,88 +210,20 @@ async def _leader(cluster: Cluster) -> int:
     raise RuntimeError("no member leads")
 
 
-def _processes(cluster: Cluster) -> list[psutil.Process]:
-    return [psutil.Process(process.pid) for process in cluster.processes if process is not None]
-
-
 def _idle(ours: Cluster, real: Cluster) -> list[Row]:
     clusters = (ours, real)
-    before = [[_cpu(p) for p in _processes(cluster)] for cluster in clusters]
+    before = [[_cpu(p) for p in processes(cluster)] for cluster in clusters]
     time.sleep(IDLE_SECONDS)
     shares = []
     for cluster, used in zip(clusters, before, strict=True):
-        spent = [_cpu(p) - b for p, b in zip(_processes(cluster), used, strict=True)]
+        spent = [_cpu(p) - b for p, b in zip(processes(cluster), used, strict=True)]
         shares.append(100 * statistics.mean(spent) / IDLE_SECONDS)
     return [
         Row("processor time of an idle member", shares[0], "% of a core", shares[1]),
-        Row("memory of an idle member", _memory(ours), "MiB", _memory(real)),
+        Row("memory of an idle member", memory(ours), "MiB", memory(real)),
     ]
 
 
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _memory(cluster: Cluster) -> float:
-    return statistics.mean(p.memory_info().rss for p in _processes(cluster)) / MEBIBYTE
-
-
-def _large(etcd: str) -> list[Row]:
-    """A million keys, one cluster after the other: there may not be room for both."""
-    found = []
-    for name, command in (("ours", KVSTORE), ("etcd", (etcd,))):
-        with tempfile.TemporaryDirectory(prefix=f"kvstore-bench-{name}-") as folder:
-            found.append(_with_keys(name, command, Path(folder)))
-    mine, theirs = found
-    units = {"load": "s", "memory of a member": "MiB", "disk of a member": "MiB"}
-    title = f"{KEYS:,} keys of 100 bytes: "
-    return [Row(title + what, mine[what], units.get(what, "s"), theirs[what]) for what in mine]
-
-
-def _with_keys(name: str, command: tuple[str, ...], folder: Path) -> dict[str, float]:
-    with Cluster(command, folder) as cluster:
-        _progress(f"{name}: loading {KEYS:,} keys")
-        started = time.perf_counter()
-        asyncio.run(_load(cluster.endpoints))
-        figures = {"load": time.perf_counter() - started, "memory of a member": _memory(cluster)}
-        data = folder / "m0"
-        figures["disk of a member"] = (
-            sum(f.stat().st_blocks * 512 for f in data.rglob("*") if f.is_file()) / MEBIBYTE
-        )
-        cluster.stop()
-        started = time.perf_counter()
-        for number in range(3):
-            cluster.start(number)
-        cluster.wait_ready(120)
-        figures["restart to ready"] = time.perf_counter() - started
-        started = time.perf_counter()
-        asyncio.run(_snapshot(cluster.endpoints[0], folder / "snapshot.db"))
-        figures["snapshot to a file"] = time.perf_counter() - started
-    return figures
-
-
-async def _load(endpoints: list[str]) -> None:
-    clients = [Client([endpoints[number % len(endpoints)]], timeout=60.0) for number in range(LOAD_IN_FLIGHT)]
-    batches = iter(range(0, KEYS, LOAD_OPS))
-    value = b"v" * 86
-
-    async def work(client: Client) -> None:
-        for first in batches:
-            operations = tuple(PutRequest(b"key/%010d" % n, value) for n in range(first, first + LOAD_OPS))
-            await client.put_all(operations)
-
-    await asyncio.gather(*(work(client) for client in clients))
-    found = await clients[0].range(RangeRequest(b"key/", b"key0", count_only=True))
-    assert found.count == KEYS, f"{found.count} keys of {KEYS} are there"
-    await asyncio.gather(*(client.close() for client in clients))
-
-
-async def _snapshot(endpoint: str, path: Path) -> None:
-    client = Client([endpoint])
-    with path.open("wb") as file:
-        async for chunk in client.snapshot():
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    await client.close()
