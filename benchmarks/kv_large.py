@@ -58,14 +58,19 @@ def _with_keys(
         started = time.perf_counter()
         asyncio.run(_snapshot(cluster.endpoints[0], folder / "snapshot.db"))
         figures["snapshot to a file"] = time.perf_counter() - started
-    figures["restore"] = _restore(restorer, folder)
+    figures["restore"] = _restore(restorer, folder, cluster)
     return figures
 
 
-def _restore(command: tuple[str, ...], folder: Path) -> float:
+def _restore(command: tuple[str, ...], folder: Path, cluster: Cluster) -> float:
     """One member's data directory out of the snapshot."""
+    members = ",".join(f"{name}={url}" for name, url in zip(cluster.names, cluster.peers, strict=True))
+    arguments = [
+        *(*command, "restore", str(folder / "snapshot.db"), f"--data-dir={folder / 'restored'}"),
+        *(f"--name={cluster.names[0]}", f"--initial-cluster={members}"),
+        f"--initial-advertise-peer-urls={cluster.peers[0]}",
+    ]
     started = time.perf_counter()
-    arguments = [*command, "restore", str(folder / "snapshot.db"), f"--data-dir={folder / 'restored'}"]
     done = subprocess.run(
         arguments, env={**os.environ, "ETCDCTL_API": "3"}, capture_output=True, text=True, timeout=600
     )
