@@ -1,9 +1,9 @@
 """The store beside a real etcd: three members each on this machine, measured in turns, one table.
 
-`python -m benchmarks kv` needs etcd and etcdctl on PATH (Debian: etcd-server, etcd-client). Every figure is
-the median of several short rounds, ours and etcd's one after the other, so that a noisy neighbour hurts both. `KV_BENCH_ROUNDS`,
-`KV_BENCH_SECONDS` and `KV_BENCH_KILLS` make it shorter or longer, as do the variables of `kv_large` and
-`kv_elections`.
+`python -m benchmarks kv` needs etcd and etcdctl on PATH (Debian: etcd-server, etcd-client). Every figure is the
+median of several short rounds, ours and etcd's one after the other, so that a noisy neighbour hurts both.
+`KV_BENCH_ROUNDS`, `KV_BENCH_SECONDS` and `KV_BENCH_KILLS` make it shorter or longer, as do the variables of
+`kv_large` and `kv_elections`.
 """
 
 from __future__ import annotations
