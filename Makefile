@@ -8,7 +8,7 @@ SEEDS  ?= 100000
 RUNS   ?= 200
 SECONDS ?= 5
 
-.PHONY: help up down test check format bench conformance robustness proto simulate clean
+.PHONY: help up down test check format bench conformance robustness proto simulate storefuzz clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -19,6 +19,7 @@ help:
 	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
 	@echo "make simulate     many seeded histories of a faulty Raft cluster; SEEDS=1000 for fewer"
+	@echo "make storefuzz    guided fuzzing of all that the store reads from outside; SECONDS=600 for each target"
 	@echo "make clean        remove the virtual environment and caches"
 
 $(VENV)/.runtime: pyproject.toml
@@ -59,6 +60,10 @@ bench: $(VENV)/.dev
 
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+storefuzz: $(VENV)/.dev
+	@for name in peer wal snapshot grpc request command; do \
+	  $(BIN)/python -m tests.storefuzz $$name --seconds $(SECONDS) || exit 1; done
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance $(ARGS)

@@ -16,8 +16,6 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import cbor2
-
 from kvstore.raft.config import Voting
 from kvstore.raft.election import Election
 from kvstore.raft.guard import Guard
@@ -36,6 +34,7 @@ from kvstore.raft.messages import (
     TIMEOUT_NOW,
     VOTE,
     Message,
+    commands_of,
     fault,
 )
 from kvstore.raft.node import Clock, RaftNode, library_clock
@@ -73,10 +72,11 @@ class Core:
         clock: Clock = library_clock,
         pre_vote: bool = True,
         blank: bool = False,
+        apply_seconds: float = APPLY_SECONDS,
     ) -> None:
         self.journal, self.machine, self.proposals = journal, machine, proposals
         self._member_id, self._clock, self._heartbeat, self._rng = member_id, clock, heartbeat, rng
-        self.blank = blank
+        self.blank, self._apply_seconds = blank, apply_seconds
         self._round_term = journal.getCurrentTerm()
         self._early: list[tuple[int, Message]] = []
         self._held: list[tuple[int, Message]] = []
@@ -333,7 +333,7 @@ class Core:
         index, end = self.node.applied_index + 1, self.node.commit_index
         if index > end:
             return False
-        stop_at = self._clock() + APPLY_SECONDS
+        stop_at = self._clock() + self._apply_seconds
         while index <= end:
             self._apply(index)
             index += 1
@@ -400,7 +400,10 @@ class Core:
                 self.paused = True
 
     def _apply_commands(self, payload: bytes, index: int, term: int) -> None:
-        batch = cbor2.loads(payload)
+        batch = commands_of(payload)
+        if batch is None:
+            log.critical("entry %d holds no commands: nothing is done, by any member", index)
+            batch = []
         results = self.machine.apply(index, term, [command for _, _, command in batch])
         for (member, id_, _), result in zip(batch, results, strict=True):
             if member == self._member_id:

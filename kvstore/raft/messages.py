@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import cbor2
+
 Message = dict[str, Any]
 
 APPEND = "append_entries"
@@ -130,6 +132,30 @@ def _is_entry(entry: object) -> bool:
         and entry[0][:1] in (ENTRY, NO_OP, CHANGE)
         and type(entry[1]) is int
         and type(entry[2]) is int
+    )
+
+
+def commands_of(payload: bytes) -> list[tuple[int, int, bytes]] | None:
+    """(member, id, command) of each in an entry behind its first byte; None if it is malformed.
+
+    Its bytes are the same on every member, so all of them come to the same conclusion.
+    """
+    try:
+        found = cbor2.loads(payload)
+    except Exception:  # cbor2 raises UnicodeError, OverflowError and others, by the content
+        return None
+    if type(found) is not list or not all(_is_proposed(item) for item in found):
+        return None
+    return [(member, id_, command) for member, id_, command in found]
+
+
+def _is_proposed(item: object) -> bool:
+    return (
+        type(item) is list
+        and len(item) == 3
+        and type(item[0]) is int
+        and type(item[1]) is int
+        and type(item[2]) is bytes
     )
 
 

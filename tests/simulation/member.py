@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT, ELECTION, TICK = 0.1, 0.5, 0.05
 SWEEP_TICKS = 4
-WINDOW = 12
-"""Applied entries kept for members that lag: few, so that snapshots are common."""
-MAX_ENTRY_BYTES = 1 << 20
+RESERVED_BYTES = 32 << 10
+"""What `Proposals` leaves free in an entry."""
 
 
 class Disk:
@@ -102,7 +101,9 @@ class Member:
         self.journal = Journal(self.wal, self)
         self.journal.open(self.machine.applied())
         self.disk.synced(self.journal)()
-        self.proposals = Proposals(self.number, rng.getrandbits(31), MAX_ENTRY_BYTES)
+        self.proposals = Proposals(
+            self.number, rng.getrandbits(31), self.world.conditions.batch_bytes // 2 + RESERVED_BYTES
+        )
         self.core = Core(
             self.number,
             self.machine.voting() or self._told,
@@ -111,9 +112,10 @@ class Member:
             self.proposals,
             heartbeat=HEARTBEAT,
             election=ELECTION,
-            max_entry_bytes=MAX_ENTRY_BYTES,
+            max_entry_bytes=self.world.conditions.batch_bytes,
             rng=rng,
             on_snapshot_needed=self._snapshot_needed,
+            apply_seconds=self.world.conditions.apply_seconds,
             blank=self._joined and self.machine.applied()[0] == 0,
         )
         self.reads = ReadIndex(self.core, self.send, rng.getrandbits(31))
@@ -311,7 +313,7 @@ class Member:
     def _trim(self) -> None:
         if self.world.rng.random() < 0.4:
             self.machine.save()
-        keep = min(self.core.node.applied_index - WINDOW, self.machine.durable_index())
+        keep = min(self.core.node.applied_index - self.world.conditions.window, self.machine.durable_index())
         self.journal.forget_before(keep)
         self.wal.trim(min(self.journal.base.index, self.machine.durable_index()))
 

@@ -16,6 +16,7 @@ from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import READ, READ_ACK, Message
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
+from tests.simulation.conditions import CHANGING, SPLIT
 from tests.simulation.member import Member
 
 Replacement = tuple[type, str, Any]
@@ -97,16 +98,21 @@ MUTATIONS: dict[str, Replacement] = {
 
 SEEDS: dict[str, int] = {
     "A: strip the matching prefix of an append": 19,
+    "A: acknowledge no more than was covered": SPLIT + 447,
+    "B: drop replies of another term": SPLIT + 380,
     "C: hold promises until they are on disk": 0,
     "D: one vote for each term and member": 119,
+    "H: a reset goes to the last entry known to agree": SPLIT + 11,
     "reads: only with an entry of the own term": 4,
     "reads: peers answer in the asked term only": 54,
     "members: one change at a time, and in the own term": 2,
+    "members: who has not applied a change does not campaign": CHANGING + 516,
+    "members: a later change shows that the earlier is committed": CHANGING + 425,
     "members: saved before anybody hears of it": 733,
     "snapshots: appends go on behind what is installed": 38,
     "proposals: forwarded commands count in their term only": 1,
 }
-"""The others were not seen to matter in 1,000 seeds and more: directed tests hold them (docs/raft.md)."""
+"""From `SPLIT` and `CHANGING` on: conditions under which the measure is needed more often (`conditions`)."""
 
 
 @contextmanager

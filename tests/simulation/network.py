@@ -23,13 +23,13 @@ BREAKS = {VOTE_REPLY: 0.3, APPEND_REPLY: 0.01}
 
 
 class Network:
-    def __init__(self, world: World, *, late: bool) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._links: set[frozenset[int]] = set()
         self._cut: set[frozenset[int]] = set()
         self._epochs: dict[frozenset[int], int] = {}
         self._arrival: dict[tuple[int, int], float] = {}
-        self._late: dict[tuple[int, int], list[Message]] | None = {} if late else None
+        self._late: dict[tuple[int, int], list[Message]] | None = {} if world.conditions.late else None
 
     def linked(self, a: int, b: int) -> bool:
         return frozenset((a, b)) in self._links
@@ -133,6 +133,10 @@ class Network:
                     self.flap(source, target)
 
         world.later(at - world.now, lambda: self._when_awake(target, arrive))
+        again = world.conditions
+        if again.repeats and message["type"] in MAY_COME_AGAIN and world.rng.random() < again.repeats:
+            delay = world.rng.random() * again.repeats_within
+            world.later(delay, lambda: self._arrive_again(source, target, copy))
 
     def _when_awake(self, target: int, arrive: object) -> None:
         member = self._world.members[target]

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pysyncobj.syncobj as library
 
+from tests.simulation.conditions import of
 from tests.simulation.world import World
 
 Step = tuple[str | float, ...]
@@ -37,16 +38,15 @@ FAULTS = {
     "promote": 0.03,
     "remove": 0.03,
 }
+SPLITS = {"split": 0.15, "mend_all": 0.15}
 CHANGES = ("add", "learn", "promote", "remove")
-MANY_CHANGES = 6.0
 
 
 def plan(seed: int) -> list[Step]:
-    """Every seventh seed changes its members all the time."""
-    rng = random.Random(-seed - 1)
-    often = MANY_CHANGES if seed % 7 == 3 else 1.0
-    faults = list(FAULTS)
-    weights = [weight * (often if name in CHANGES else 1.0) for name, weight in FAULTS.items()]
+    rng, conditions = random.Random(-seed - 1), of(seed)
+    known = FAULTS | SPLITS if conditions.splits else FAULTS
+    faults = list(known)
+    weights = [weight * (conditions.changes if name in CHANGES else 1.0) for name, weight in known.items()]
     steps: list[Step] = []
     for _ in range(ROUNDS):
         steps += [("write", rng.random()) for _ in range(rng.randint(0, 6))]
@@ -59,11 +59,10 @@ def plan(seed: int) -> list[Step]:
 
 
 def play(seed: int, steps: Sequence[Step] | None = None) -> World:
-    """Raises `Violation`. Every fifth seed has five members, they and every third a network that repeats itself."""
+    """Raises `Violation`."""
     worlds: list[World] = []
     with clock_of(worlds):
-        size = 5 if seed % 5 == 4 else 3
-        world = World(seed, size, late=size == 5 or seed % 3 == 1)
+        world = World(seed, of(seed))
         worlds.append(world)
         try:
             _play(world, plan(seed) if steps is None else steps)
@@ -120,7 +119,8 @@ class Steps:
         self._world.run(seconds)
 
     def write(self, at: float) -> None:
-        self._world.clients.write(self._world.pick(at))
+        for _ in range(self._world.conditions.writes):
+            self._world.clients.write(self._world.pick(at))
 
     def read(self, at: float) -> None:
         self._world.clients.read(self._world.pick(at))
@@ -158,6 +158,19 @@ class Steps:
         for peer in self._world.members:
             if peer != number:
                 self._network.cut(number, peer)
+
+    def split(self, at: float, other: float, _size: float) -> None:
+        """Into two groups that do not hear each other."""
+        present = sorted(member.number for member in self._world.members.values() if not member.gone)
+        first, group = int(at * len(present)), 1 + int(other * (len(present) - 1))
+        turned = present[first:] + present[:first]
+        self._world.log(f"{turned[:group]} and {turned[group:]} are split")
+        for a in turned[:group]:
+            for b in turned[group:]:
+                self._network.cut(a, b)
+
+    def mend_all(self, *_: float) -> None:
+        self._network.mend_all()
 
     def flap(self, at: float, other: float, _size: float) -> None:
         self._pair(at, other, self._network.flap)

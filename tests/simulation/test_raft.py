@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.simulation.conditions import CHANGING, SPLIT, Conditions
 from tests.simulation.scenario import clock_of, play
 from tests.simulation.world import World
 
@@ -14,10 +15,14 @@ FIRST = int(os.environ.get("RAFT_SEED", "0"))
 COUNT = int(os.environ.get("RAFT_SEEDS", "1" if "RAFT_SEED" in os.environ else "500"))
 
 
-@pytest.mark.parametrize("start", range(FIRST, FIRST + COUNT, SEEDS_A_TEST))
+HARD = (SPLIT, CHANGING) if COUNT >= SEEDS_A_TEST else ()
+
+
+@pytest.mark.parametrize("start", [*range(FIRST, FIRST + COUNT, SEEDS_A_TEST), *HARD])
 def test_random_faults_break_no_promise(start: int) -> None:
     acknowledged = reads = 0
-    for seed in range(start, min(start + SEEDS_A_TEST, FIRST + COUNT)):
+    seeds = min(SEEDS_A_TEST, COUNT)
+    for seed in range(start, start + seeds):
         try:
             world = play(seed)
         except BaseException as error:
@@ -25,7 +30,7 @@ def test_random_faults_break_no_promise(start: int) -> None:
             raise
         acknowledged += len(world.clients.acknowledged)
         reads += world.clients.reads
-    assert acknowledged > 20 * (COUNT if COUNT < SEEDS_A_TEST else SEEDS_A_TEST)
+    assert acknowledged > 20 * seeds
     assert reads > 0
 
 
@@ -33,7 +38,7 @@ def test_a_removed_leader_stays_until_another_knows_that_its_removal_is_committe
     """The other of two hangs from the moment of the commit on, for longer than any timeout."""
     worlds: list[World] = []
     with clock_of(worlds):
-        world = World(1, size=2)
+        world = World(1, Conditions(2))
         worlds.append(world)
         world.run(1.5)
         leader, other = sorted(world.members.values(), key=lambda member: not member.core.node.is_leader)

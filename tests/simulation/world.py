@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from kvstore.raft.config import Voting
 from tests.simulation.clients import Clients
+from tests.simulation.conditions import Conditions
 from tests.simulation.machine import State
 from tests.simulation.member import Member
 from tests.simulation.network import Network
@@ -24,17 +25,19 @@ REMEMBERED = 120
 
 
 class World:
-    def __init__(self, seed: int, size: int = 3, *, late: bool = False) -> None:
+    def __init__(self, seed: int, conditions: Conditions) -> None:
         self.rng = random.Random(seed)
+        self.conditions = conditions
         self.now = 0.0
         self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self.events: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         self.promises = Promises()
-        self.network = Network(self, late=late)
+        self.network = Network(self)
         self.clients = Clients(self)
-        founders = Voting(frozenset(range(1, size + 1)))
-        self.members = {number: Member(self, number, founders) for number in range(1, size + 1)}
+        numbers = range(1, conditions.size + 1)
+        founders = Voting(frozenset(numbers))
+        self.members = {number: Member(self, number, founders) for number in numbers}
         for member in self.members.values():
             member.start()
 

@@ -204,3 +204,11 @@ def test_what_another_says_is_committed_counts_for_the_same_entry_only(
         bench.journal.add(ENTRY + cbor2.dumps([]), index, 1)
     bench.core.deliver(2, {"type": COMMITTED, "index": 2, "entry_term": entry_term})
     assert bench.core.node.commit_index == commit_index
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xa5", b"\x01", cbor2.dumps([[2, 1]]), cbor2.dumps([[2, "1", b"x"]])]
+)
+def test_an_entry_without_commands_is_applied_as_nothing(bench: Bench, content: bytes) -> None:
+    bench.append([(ENTRY + content, 1, 1), entry(2)], commit=2)
+    assert bench.machine.position == (2, 1)

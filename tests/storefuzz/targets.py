@@ -1,0 +1,30 @@
+"""What takes bytes from outside: it may refuse them by its own errors, and nothing else may happen.
+
+`python -m tests.storefuzz NAME` feeds a target with what atheris makes up, guided by the branches that are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.storefuzz import clients, files, peers
+from tests.storefuzz.support import Target
+
+
+class Fuzzed(NamedTuple):
+    """`seeds` are valid inputs to begin with; none is longer than `longest`."""
+
+    target: Callable[[], Target]
+    seeds: Callable[[], list[bytes]]
+    longest: int = 4096
+
+
+TARGETS = {
+    "peer": Fuzzed(peers.peer, peers.seeds),
+    "wal": Fuzzed(files.wal, files.wal_seeds),
+    "snapshot": Fuzzed(files.snapshot, files.snapshot_seeds, 1 << 16),
+    "grpc": Fuzzed(clients.grpc, clients.grpc_seeds),
+    "request": Fuzzed(clients.request, clients.request_seeds),
+    "command": Fuzzed(clients.command, clients.command_seeds),
+}
