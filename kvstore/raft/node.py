@@ -39,6 +39,7 @@ HOOKS = [
     "raftMatchIndex",
     "lastResponseTime",
     "serializer",
+    "votesCount",
 ]
 METHODS = (
     f"{PREFIX}generateRaftTimeout {PREFIX}connectedToAnyone {PREFIX}applyLogEntries {PREFIX}tryLogCompaction "
@@ -208,7 +209,12 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
         (nodes.add if connected else nodes.discard)(self._peers.setdefault(peer, Node(peer)))
 
     def set_voting(self, voting: Voting, now: float) -> None:
-        """Count these from now on. The library's own changes of members are not safe and not used."""
+        """Count these from now on. The library's own changes of members are not safe and not used.
+
+        Votes that a campaign has got so far are of other voters: they do not count with these.
+        """
+        if voting.voters != self.voting.voters:
+            self._put("votesCount", 0)
         self.voting = voting
         voters, learners = self._nodes(voting.voters), self._nodes(voting.learners)
         known = self._take("otherNodes") | self._take("readonlyNodes")

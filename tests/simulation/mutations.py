@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from kvstore.raft.config import Voting
 from kvstore.raft.core import Core
 from kvstore.raft.guard import Guard
 from kvstore.raft.journal import WalJournal
 from kvstore.raft.messages import READ, READ_ACK, Message
+from kvstore.raft.node import RaftNode
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
 from tests.simulation.conditions import CHANGING, SPLIT
@@ -63,6 +65,13 @@ def _reset_without_record(journal: WalJournal, index: int, term: int) -> None:
     journal._pending.pop()
 
 
+def _votes_go_on(node: RaftNode, voting: Voting, now: float) -> None:
+    votes = node.__dict__.get("_SyncObj__votesCount")
+    _SET_VOTING(node, voting, now)
+    node._put("votesCount", votes)
+
+
+_SET_VOTING: Callable[[RaftNode, Voting, float], None] = RaftNode.set_voting
 _RESET: Callable[[WalJournal, int, int], None] = WalJournal.reset
 _OUTGOING_REPLY: Callable[[Guard, Message], Message] = Guard._outgoing_reply
 _RECEIVED: Callable[[ReadIndex, int, Message], None] = ReadIndex.received
@@ -87,6 +96,7 @@ MUTATIONS: dict[str, Replacement] = {
         "_learn_commit",
         lambda core: None,
     ),
+    "members: votes of other voters do not count": (RaftNode, "set_voting", _votes_go_on),
     "members: saved before anybody hears of it": (Member, "save_members", lambda member: None),
     "snapshots: appends go on behind what is installed": (WalJournal, "reset", _reset_without_record),
     "proposals: forwarded commands count in their term only": (
@@ -108,6 +118,7 @@ SEEDS: dict[str, int] = {
     "members: one change at a time, and in the own term": 2,
     "members: who has not applied a change does not campaign": CHANGING + 516,
     "members: a later change shows that the earlier is committed": CHANGING + 425,
+    "members: votes of other voters do not count": 42339,
     "members: saved before anybody hears of it": 733,
     "snapshots: appends go on behind what is installed": 38,
     "proposals: forwarded commands count in their term only": 1,

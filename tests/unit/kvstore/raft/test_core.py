@@ -212,3 +212,20 @@ def test_what_another_says_is_committed_counts_for_the_same_entry_only(
 def test_an_entry_without_commands_is_applied_as_nothing(bench: Bench, content: bytes) -> None:
     bench.append([(ENTRY + content, 1, 1), entry(2)], commit=2)
     assert bench.machine.position == (2, 1)
+
+
+def test_votes_of_a_member_that_is_none_any_more_do_not_count(tmp_path: Path) -> None:
+    """Of four, one votes and is removed: the candidate has one vote of three then, its own."""
+    bench = Bench(tmp_path, Voting(frozenset({1, 2, 3, 4})))
+    bench.append([change(1, 1, 2, 3)])
+    bench.core.election.forced = True
+    bench.core.node.campaign_at(0.0)
+    bench.core.tick()
+    bench.core.deliver(4, {"type": "response_vote", "term": 2})
+    bench.core.deliver(3, {"type": "committed", "index": 1, "entry_term": 1})
+    bench.core.tick()
+    assert bench.core.node.voting.voters == {1, 2, 3}
+    bench.core.deliver(2, {"type": "response_vote", "term": 2})
+    assert not bench.core.node.is_leader
+    bench.core.deliver(3, {"type": "response_vote", "term": 2})
+    assert bench.core.node.is_leader
