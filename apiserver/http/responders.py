@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec
 from apiserver.api.errors import StatusError
-from apiserver.http import negotiation
-from apiserver.http.request_info import truthy
+from apiserver.http import media, negotiation
 from apiserver.http.scope import Exchange, Object
 
 GZIP_FROM: Final = 128 * 1024
@@ -21,17 +20,21 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 
 async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Response:
-    """``data`` is JSON; written as asked for: pretty, YAML, compressed."""
-    accepted = exchange.accepted or negotiation.PLAIN
-    content_type = negotiation.JSON
-    if accepted.media_type == negotiation.YAML:
-        import yaml
+    """``data`` is JSON; written as asked for: with line breaks, as YAML, protobuf or CBOR, compressed."""
+    accepted = _with_pretty(exchange, exchange.accepted or negotiation.PLAIN)
+    if accepted.media_type != negotiation.JSON and len(data) >= _OFF_LOOP_FROM:
+        data = await asyncio.to_thread(media.encode, accepted, data)
+    else:
+        data = media.encode(accepted, data)
+    return await _finish(exchange, data, code, accepted.media_type)
 
-        data = yaml.safe_dump(codec.decode(data), sort_keys=True, default_flow_style=False).encode()
-        content_type = negotiation.YAML
-    elif _pretty(exchange):
-        data = json.dumps(codec.decode(data), indent=2, ensure_ascii=False).encode()
-    return await _finish(exchange, data, code, content_type)
+
+def _with_pretty(exchange: Exchange, accepted: negotiation.Accepted) -> negotiation.Accepted:
+    """What was negotiated, and line breaks for a reader who seems to be a person."""
+    agent = exchange.request.headers.get("User-Agent", "")
+    if negotiation.wants_pretty(exchange.query.get("pretty"), agent):
+        return replace(accepted, pretty=True)
+    return accepted
 
 
 async def other_bytes(exchange: Exchange, data: bytes, content_type: str) -> web.Response:
@@ -63,22 +66,24 @@ def add_warnings(exchange: Exchange, response: web.StreamResponse) -> None:
         response.headers.add("Warning", f'299 - "{quoted}"')
 
 
-def _pretty(exchange: Exchange) -> bool:
-    value = exchange.query.get("pretty")
-    if value is not None:
-        return truthy(value)
-    agent = exchange.request.headers.get("User-Agent", "")
-    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
-def error(exchange: Exchange | None, exc: StatusError) -> web.Response:
-    headers = {"Content-Type": negotiation.JSON, "Cache-Control": "no-cache, private"}
+def error(exchange: Exchange, exc: StatusError) -> web.Response:
+    """In the form that the client accepts; one that accepts nothing gets JSON all the same."""
+    accepted, data = _form_of_error(exchange), codec.dumps(exc.status())
+    headers = {"Content-Type": accepted.media_type, "Cache-Control": "no-cache, private"}
     if exc.retry_after:
         headers["Retry-After"] = str(exc.retry_after)
-    response = web.Response(body=codec.dumps(exc.status()), status=exc.code, headers=headers)
-    if exchange is not None:
-        add_warnings(exchange, response)
+    response = web.Response(body=media.encode(accepted, data), status=exc.code, headers=headers)
+    add_warnings(exchange, response)
     return response
+
+
+def _form_of_error(exchange: Exchange) -> negotiation.Accepted:
+    """Errors are never transformed: a client that accepts a Table alone cannot be served."""
+    header, served = exchange.request.headers.get("Accept"), exchange.services.media_types
+    try:
+        return _with_pretty(exchange, negotiation.negotiate(header, served, transforms=False))
+    except StatusError:
+        return negotiation.Accepted(pretty=True)
 
 
 def text(body: str, code: int = 200, content_type: str = TEXT) -> web.Response:

@@ -53,8 +53,9 @@ async def _resource(exchange: Exchange) -> web.StreamResponse:
     warning = _DEPRECATED.get((info.group, info.version, info.resource))
     if warning:
         exchange.warn(warning)
-    if not info.subresource or info.subresource == "status":
-        exchange.accepted = negotiation.negotiate(exchange.request.headers.get("Accept"))
+    if info.subresource not in catalogue.STREAMS:
+        accept = exchange.request.headers.get("Accept")
+        exchange.accepted = negotiation.negotiate(accept, exchange.services.media_types)
     return await handler(exchange)
 
 

@@ -115,10 +115,12 @@ def _from_protobuf(data: bytes) -> Object:
 
 
 def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
-    media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
+    media_type = negotiation.content_type(
+        exchange.request.headers.get("Content-Type"), exchange.services.media_types
+    )
     if media_type == negotiation.PROTOBUF:
         document: Any = _from_protobuf(data)
-    elif media_type == negotiation.YAML:
+    elif media_type != negotiation.JSON:
         document = body.parse(data, media_type, "DeleteOptions")
     else:
         try:

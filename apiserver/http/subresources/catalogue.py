@@ -15,6 +15,9 @@ from apiserver.http.subresources import binding, eviction, finalize, log, review
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
 
+STREAMS: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+"""They answer with bytes of their own, not with objects."""
+
 Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
