@@ -26,7 +26,7 @@ _VERBS: Final[dict[str, Handler]] = {
     "delete": delete.handle,
     "deletecollection": deletecollection.handle,
 }
-_STATUS_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
+_PART_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
 _DEPRECATED: Final = {
     ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
@@ -68,7 +68,7 @@ def _handler(exchange: Exchange) -> Handler | None:
         special = catalogue.find(resource, info.subresource)
         if special is not None:
             return special if info.verb in resource.subresources[info.subresource].verbs else None
-        return _STATUS_VERBS.get(info.verb)
+        return _PART_VERBS.get(info.verb)
     special = catalogue.find(resource, "")
     if special is not None:
         return special if info.verb in resource.verbs else None

@@ -11,6 +11,7 @@ from apiserver.api import errors
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange
 from apiserver.http.subresources import binding, eviction, finalize, log, reviews, scale, token
+from apiserver.registry.subresources import has_own
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
@@ -54,9 +55,9 @@ def find(resource: Resource, subresource: str) -> Handler | None:
     handler = _SPECIAL.get((resource.gvr.group, resource.gvr.resource, subresource))
     if handler is None and subresource == "scale":
         return scale.handle
-    if handler is None and subresource not in ("", "status"):
-        return _refused
-    return handler
+    if handler is not None or subresource in ("", "status"):
+        return handler
+    return None if has_own(resource.gvk.group, resource.gvk.kind, subresource) else _refused
 
 
 def takes_path(info: RequestInfo) -> bool:
