@@ -47,7 +47,7 @@ def negotiate(
     if not accept or not accept.strip():
         return PLAIN
     known, last_choice = False, None
-    for media_type, parameters in _clauses(accept):
+    for media_type, parameters in clauses(accept):
         found = JSON if media_type == "*/*" else media_type
         known = known or found in served
         if found not in served:
@@ -89,7 +89,8 @@ def wants_pretty(asked: str | None, agent: str) -> bool:
     return asked in _TRUE if asked else agent.startswith(_PRETTY_AGENTS)
 
 
-def _clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
+def clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(media type, parameters), the most wanted first."""
     weighted = [_clause(text) for text in accept.split(",") if text.strip()]
     yield from sorted(weighted, key=lambda clause: -_quality(clause[1]))
 

@@ -37,9 +37,28 @@ def _with_pretty(exchange: Exchange, accepted: negotiation.Accepted) -> negotiat
     return accepted
 
 
-async def other_bytes(exchange: Exchange, data: bytes, content_type: str) -> web.Response:
-    """``data`` is finished, in a form of its own."""
-    return await _finish(exchange, data, 200, content_type)
+async def tagged(exchange: Exchange, data: bytes, content_type: str, etag: str) -> web.Response:
+    """``data`` is finished; a client that has it already, by its tag, is told so."""
+    headers = {"ETag": f'"{etag}"', "Vary": "Accept"}
+    known = exchange.request.headers.get("If-None-Match", "")
+    if any(tag.strip().removeprefix("W/") in (headers["ETag"], "*") for tag in known.split(",")):
+        return web.Response(status=304, headers=headers)
+    response = await _finish(exchange, data, 200, content_type)
+    vary = response.headers.pop("Vary", None)
+    response.headers.update(headers)
+    if vary is not None:
+        response.headers["Vary"] = f"{vary}, Accept"
+    return response
+
+
+def first_accepted(exchange: Exchange, offered: tuple[str, ...]) -> str | None:
+    """The first of the client's choices that is offered; anything goes if it says nothing."""
+    clauses = negotiation.clauses(exchange.request.headers.get("Accept") or "*/*")
+    for media_type, _ in clauses:
+        for offer in offered:
+            if media_type in (offer.lower(), "*/*", offer.partition("/")[0] + "/*"):
+                return offer
+    return None
 
 
 async def obj(exchange: Exchange, value: Object, code: int = 200) -> web.Response:
