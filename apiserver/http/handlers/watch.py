@@ -217,10 +217,11 @@ class _Watcher:
         return self._selection.matches is None and not self._selection.key
 
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
+        """An object of the kind, as empty as Go writes it, that tells a version."""
         gvk = self._exchange.resource.gvk
         metadata: dict[str, object] = {"resourceVersion": str(self._cache.revision)}
         if annotations:
             metadata["annotations"] = annotations
-        return self.framing.bookmark(
-            {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}
-        )
+        empty = {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}
+        obj, _ = self._exchange.services.schemas.check(gvk, empty)
+        return self.framing.bookmark(obj)

@@ -10,7 +10,7 @@ from aiohttp import web
 from apiserver.api import errors
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange
-from apiserver.http.subresources import binding, eviction, finalize, log, reviews, scale, token
+from apiserver.http.subresources import binding, components, eviction, finalize, log, reviews, scale, token
 from apiserver.registry.subresources import has_own
 
 if TYPE_CHECKING:
@@ -29,13 +29,9 @@ async def _refused(exchange: Exchange) -> web.StreamResponse:
     )
 
 
-async def _components(exchange: Exchange) -> web.StreamResponse:
-    raise errors.StatusError(501, "NotImplemented", "componentstatuses are not supported by this server", {})
-
-
 _SPECIAL: Final[dict[tuple[str, str, str], Handler]] = {
     ("", "bindings", ""): binding.handle,
-    ("", "componentstatuses", ""): _components,
+    ("", "componentstatuses", ""): components.handle,
     ("", "namespaces", "finalize"): finalize.handle,
     ("", "pods", "binding"): binding.handle,
     ("", "pods", "eviction"): eviction.handle,
