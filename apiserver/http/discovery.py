@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from apiserver.api import codec
-from apiserver.http import negotiation, responders
+from apiserver.http import health, negotiation, responders
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange, Object, Services
 
@@ -238,14 +238,6 @@ def _paths(services: Services) -> list[str]:
         if group:
             paths.append(f"/apis/{group}")
             paths.extend(f"/apis/{group}/{version}" for version in versions)
-    paths += [
-        "/healthz",
-        "/livez",
-        "/metrics",
-        "/openapi/v2",
-        "/openapi/v3",
-        "/openid/v1/jwks",
-        "/readyz",
-        "/version",
-    ]
+    paths += health.paths()
+    paths += ["/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/version"]
     return sorted(set(paths))

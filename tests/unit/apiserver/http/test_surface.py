@@ -29,9 +29,13 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 class Server:
     """Server and client share a loop, which runs while the client asks."""
 
-    def __init__(self, runner: asyncio.Runner, server: ApiServer) -> None:
+    def __init__(self, runner: asyncio.Runner, server: ApiServer, storage: MemoryStorage) -> None:
         self._runner = runner
+        self._storage = storage
         self.server = server
+
+    def compact(self, revision: int) -> None:
+        self._runner.run(self._storage.compact(revision))
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         named = {"Accept-Encoding": "identity"}
@@ -59,10 +63,11 @@ class Server:
 def running(folder: Path, **config: Any) -> Iterator[Server]:
     chosen = ApiServerConfig(bind_address="127.0.0.1", secure_port=0, cert_dir=folder, **config)
     with asyncio.Runner() as runner:
-        server = ApiServer(chosen, MemoryStorage())
+        storage = MemoryStorage()
+        server = ApiServer(chosen, storage)
         runner.run(server.start())
         try:
-            yield Server(runner, server)
+            yield Server(runner, server, storage)
         finally:
             runner.run(server.stop())
 
@@ -144,6 +149,37 @@ def test_pages_go_on_where_they_were_and_say_so_when_they_cannot(server: Server)
         400,
         "specifying resource version is not allowed when using continue",
     )
+
+
+def test_a_page_whose_past_is_gone_offers_to_go_on_without_it(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        for number in range(3):
+            server.json("POST", CONFIG_MAPS, config_map(f"page-{number}"))
+        first = server.json("GET", f"{CONFIG_MAPS}?limit=1")
+        token = first["metadata"]["continue"]
+        server.json("DELETE", f"{CONFIG_MAPS}/page-1")
+        kept = server.json("GET", f"{CONFIG_MAPS}?limit=1&continue={token}")
+        assert kept["items"][0]["metadata"]["name"] == "page-1"
+        revision = int(server.json("POST", CONFIG_MAPS, config_map("late"))["metadata"]["resourceVersion"])
+        server.compact(revision)
+        status, _, data = server.ask("GET", f"{CONFIG_MAPS}?limit=1&continue={token}")
+        expired = json.loads(data)
+        assert (status, expired["reason"]) == (410, "Expired")
+        rest = server.json("GET", f"{CONFIG_MAPS}?continue={expired['metadata']['continue']}")
+        assert [item["metadata"]["name"] for item in rest["items"]] == ["page-2"]
+        old = server.ask("GET", f"{CONFIG_MAPS}?resourceVersion=2&resourceVersionMatch=Exact")
+        assert (old[0], json.loads(old[2])["message"]) == (
+            410,
+            "The resourceVersion for the provided list is too old.",
+        )
+
+
+def test_the_root_names_what_is_served(server: Server) -> None:
+    paths = server.json("GET", "/")["paths"]
+    assert {"/api/v1", "/apis/apps/v1", "/healthz/ping", "/readyz/etcd", "/openapi/v3", "/version"} <= set(
+        paths
+    )
+    assert paths == sorted(paths)
 
 
 def test_documents_can_be_kept(server: Server) -> None:
