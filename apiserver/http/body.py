@@ -27,14 +27,20 @@ async def read(exchange: Exchange) -> bytes:
         raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
 
 
-async def read_object(exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Object:
-    """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415."""
+async def read_object(
+    exchange: Exchange, gvk: GroupVersionKind, validation: str, *, older: str = ""
+) -> Object:
+    """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415.
+
+    ``older``: another group version that means the same."""
     media_type = negotiation.content_type(
         exchange.request.headers.get("Content-Type"), exchange.services.media_types
     )
     data = await read(exchange)
     protobuf = media_type == negotiation.PROTOBUF
     value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
+    if older and value.get("apiVersion") == older:
+        value["apiVersion"] = gvk.group_version
     check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 

@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, Final
 
+from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, invalid
 from apiserver.validation.common import non_negative
 
 Object = dict[str, Any]
 Rule = Callable[[Object, Object], list[FieldError]]
 _STATUS: Final = Path("status")
+_SYSTEM_CONDITIONS: Final = frozenset(
+    {"PodScheduled", "PodReady", "Ready", "Initialized", "ContainersReady", "DisruptionTarget"}
+)
+_NO_ADDRESS: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _REPLICAS: Final = "cannot be greater than status.replicas"
 
 
 def validate_status(group: str, kind: str, new: Object, old: Object) -> list[FieldError]:
+    if (group, kind) == ("", "Namespace"):
+        return _namespace(new)
     rule = _RULES.get((group, kind))
     return rule(new.get("status") or {}, old.get("status") or {}) if rule is not None else []
+
+
+def _namespace(obj: Object) -> list[FieldError]:
+    deleting = bool(obj["metadata"].get("deletionTimestamp"))
+    phase, wanted = (obj.get("status") or {}).get("phase") or "", "Terminating" if deleting else "Active"
+    if phase == wanted:
+        return []
+    text = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' if deleting else ''}empty"
+    return [invalid(_STATUS.child("Phase"), phase, text)]
+
+
+def _pod(status: Object, old: Object) -> list[FieldError]:
+    found = []
+    node = status.get("nominatedNodeName") or ""
+    if node:
+        path = _STATUS.child("nominatedNodeName")
+        found += [invalid(path, node, text) for text in names.check_dns1123_subdomain(node)]
+    for at, condition in enumerate(status.get("conditions") or ()):
+        kind, path = condition.get("type") or "", _STATUS.child("conditions").index(at).child("type")
+        if kind not in _SYSTEM_CONDITIONS:
+            found += [invalid(path, kind, text) for text in names.check_qualified_name(kind)]
+    return found + _addresses(status.get("podIPs") or [], _STATUS.child("podIPs"))
+
+
+def _addresses(addresses: list[Object], path: Path) -> list[FieldError]:
+    """At most one of each family."""
+    found, families = [], []
+    for at, address in enumerate(addresses):
+        try:
+            families.append(ip_address(address.get("ip") or "").version)
+        except ValueError:
+            where = path.index(at).child("ip")
+            found.append(invalid(where, address.get("ip") or "", _NO_ADDRESS))
+    if not found and len(families) != len(set(families)):
+        shown = [address.get("ip") for address in addresses]
+        found.append(invalid(path, shown, "may specify no more than one IP for each IP family"))
+    return found
 
 
 def _counts(status: Object, *names: str) -> list[FieldError]:
@@ -84,6 +129,7 @@ def _autoscaler(status: Object, old: Object) -> list[FieldError]:
 
 
 _RULES: Final[dict[tuple[str, str], Rule]] = {
+    ("", "Pod"): _pod,
     ("", "ReplicationController"): _replica_set,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,

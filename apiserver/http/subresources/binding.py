@@ -24,6 +24,8 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     name = info.name or meta.name(wanted)
     if info.name and meta.name(wanted) != info.name:
         raise errors.bad_request("name in URL does not match name in Binding object")
+    if not name:
+        raise errors.bad_request("Name parameter required.")
     _validate(wanted)
     pods = exchange.services.registry.lookup("", "v1", "pods")
     assert pods is not None

@@ -21,6 +21,7 @@ from apiserver.registry.subresources import strategy_for
 from apiserver.storage.interface import RevisionMismatch
 
 _GVK: Final = GroupVersionKind("policy", "v1", "Eviction")
+_OLDER: Final = "policy/v1beta1"
 _BUDGET: Final = GroupResource("policy", "poddisruptionbudget")
 _REFUSED: Final = "Cannot evict pod as it would violate the pod's disruption budget."
 _SEVERAL: Final = (
@@ -40,7 +41,7 @@ _ATTEMPTS: Final = 20
 async def handle(exchange: Exchange) -> web.StreamResponse:
     info, resource = exchange.info, exchange.resource
     chosen = options.write_options(exchange.query, "CreateOptions")
-    wanted = await body.read_object(exchange, _GVK, chosen.field_validation)
+    wanted = await body.read_object(exchange, _GVK, chosen.field_validation, older=_OLDER)
     if meta.name(wanted) != info.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     dry_run = _dry_run(exchange, wanted.get("deleteOptions") or {})

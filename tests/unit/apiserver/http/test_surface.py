@@ -174,6 +174,33 @@ def test_a_page_whose_past_is_gone_offers_to_go_on_without_it(tmp_path: Path) ->
         )
 
 
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("abc%25", "illegal base64 data at input byte 3"),
+        ("abcde", "illegal base64 data at input byte 4"),
+        ("abc", "invalid character 'i' looking for beginning of value"),
+    ],
+)
+def test_tokens_that_are_none(server: Server, token: str, reason: str) -> None:
+    status, _, data = server.ask("GET", f"{CONFIG_MAPS}?continue={token}")
+    expected = f"invalid continue token: continue key is not valid: {reason}"
+    assert (status, json.loads(data)["message"]) == (400, expected)
+
+
+def test_finalizers_of_a_namespace_have_names(server: Server) -> None:
+    server.json("POST", "/api/v1/namespaces", {"metadata": {"name": "final"}})
+    path, json_body = "/api/v1/namespaces/final/finalize", {"Content_Type": "application/json"}
+    good = {"metadata": {"name": "final"}, "spec": {"finalizers": ["kubernetes", "a.com/b"]}}
+    assert server.json("PUT", path, good)["spec"] == good["spec"]
+    bad = {**good, "spec": {"finalizers": ["bad"]}}
+    status, _, data = server.ask("PUT", path, bad, **json_body)
+    assert status == 422
+    assert (
+        "name is neither a standard finalizer name nor is it fully qualified" in json.loads(data)["message"]
+    )
+
+
 def test_the_root_names_what_is_served(server: Server) -> None:
     paths = server.json("GET", "/")["paths"]
     assert {"/api/v1", "/apis/apps/v1", "/healthz/ping", "/readyz/etcd", "/openapi/v3", "/version"} <= set(
@@ -259,7 +286,7 @@ def test_an_eviction_uses_up_the_budget(server: Server) -> None:
     budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
     spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}
     server.json("POST", budgets, {"metadata": {"name": "b"}, "spec": spec})
-    eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "p"}}
+    eviction = {"kind": "Eviction", "apiVersion": "policy/v1beta1", "metadata": {"name": "p"}}
     refused = server.ask("POST", f"{base}/pods/p/eviction", eviction, Content_Type="application/json")
     assert (refused[0], refused[1]["Retry-After"]) == (429, "10")
     allowed = {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1}

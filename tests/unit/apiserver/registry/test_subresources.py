@@ -86,6 +86,25 @@ def test_numbers_of_a_status(group: str, kind: str, status: Object, complaints: 
     assert update(group, kind, "status", old, changed(old, status=status))[1] == complaints
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "complaint"),
+    [
+        ("Namespace", {"phase": "Terminating"},
+         "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"),
+        ("Pod", {"podIP": "bad"}, 'status.podIPs[0].ip: Invalid value: "bad": must be a valid IP address'),
+        ("Pod", {"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}, {"ip": "2.2.2.2"}]},
+         "may specify no more than one IP for each IP family"),
+        ("Pod", {"nominatedNodeName": "Bad Name"}, 'status.nominatedNodeName: Invalid value: "Bad Name"'),
+        ("Pod", {"conditions": [{"type": "a b"}]}, 'status.conditions[0].type: Invalid value: "a b"'),
+    ],
+)  # fmt: skip
+def test_statuses_of_core_kinds(kind: str, status: Object, complaint: str) -> None:
+    old = pod() if kind == "Pod" else obj(kind, status={"phase": "Active"})
+    errors = update("", kind, "status", old, changed(old, status=status))[1]
+    assert any(complaint in error for error in errors), errors
+    assert update("", kind, "status", old, old)[1] == []
+
+
 def test_collisions_are_not_taken_back() -> None:
     old = obj("Deployment", spec={}, status={"collisionCount": 2})
     _, errors = update("apps", "Deployment", "status", old, changed(old, status={"collisionCount": 1}))
