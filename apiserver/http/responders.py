@@ -15,14 +15,15 @@ from apiserver.http import media, negotiation
 from apiserver.http.scope import Exchange, Object
 
 GZIP_FROM: Final = 128 * 1024
-_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are compressed in a thread, not to stall the loop
+_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are written anew and compressed in a thread, not to stall the loop
 TEXT: Final = "text/plain; charset=utf-8"
 
 
 async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Response:
     """``data`` is JSON; written as asked for: with line breaks, as YAML, protobuf or CBOR, compressed."""
     accepted = _with_pretty(exchange, exchange.accepted or negotiation.PLAIN)
-    if accepted.media_type != negotiation.JSON and len(data) >= _OFF_LOOP_FROM:
+    written_anew = accepted.pretty or accepted.media_type != negotiation.JSON
+    if written_anew and len(data) >= _OFF_LOOP_FROM:
         data = await asyncio.to_thread(media.encode, accepted, data)
     else:
         data = media.encode(accepted, data)

@@ -313,3 +313,12 @@ def test_a_pod_of_two_budgets_is_not_evicted(server: Server) -> None:
     answer = server.json("POST", f"{base}/pods/p/eviction", {"metadata": {"name": "p"}})
     assert (answer["status"], answer["code"]) == ("Failure", 500)
     assert "more than one PodDisruptionBudget" in answer["message"]
+
+
+def test_a_watch_in_protobuf_is_frames_of_known_length(server: Server) -> None:
+    path = f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Dpage-0"
+    _, headers, data = server.ask("GET", path, Accept=PROTOBUF)
+    assert headers["Content-Type"] == f"{PROTOBUF};stream=watch"
+    assert int.from_bytes(data[:4], "big") == len(data) - 4
+    assert b"ADDED" in data
+    assert b"k8s\x00" in data
