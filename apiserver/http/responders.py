@@ -15,7 +15,7 @@ from apiserver.http import media, negotiation
 from apiserver.http.scope import Exchange, Object
 
 GZIP_FROM: Final = 128 * 1024
-_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are written anew and compressed in a thread, not to stall the loop
+_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are worked on in a thread, not to stall the loop
 TEXT: Final = "text/plain; charset=utf-8"
 
 
