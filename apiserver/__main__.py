@@ -89,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
     )
+    p.add_argument(
+        "--feature-gates", type=_gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
+    )
     etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
     etcd.add_argument(
         "--etcd-servers", type=_words, default=(), metavar="URLS", help="kvstore or etcd; separated by commas"
@@ -108,6 +111,14 @@ def _boolean(text: str) -> bool:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.split(",") if word)
+
+
+def _gates(text: str) -> frozenset[str]:
+    """The names that are switched on, of ``A=true,B=false``."""
+    pairs = [word.partition("=") for word in _words(text)]
+    if any(not value for _, _, value in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as CBORServingAndStorage=true")
+    return frozenset(name for name, _, value in pairs if _boolean(value))
 
 
 def _port_range(text: str) -> tuple[int, int]:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from apiserver.auth.authorizer import MODES
 
+FEATURE_GATES = frozenset({"CBORServingAndStorage"})
+"""Features that are off unless asked for. What Kubernetes has on by default cannot be switched off here."""
+
 
 class ConfigError(ValueError):
     """A flag has a value that cannot be used; the text names flag and remedy."""
@@ -43,12 +46,17 @@ class ApiServerConfig:
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
     event_ttl: int = 3600
+    feature_gates: frozenset[str] = frozenset()
     allow_loopback_endpoints: bool = False
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
 
     def check(self) -> None:
         """Raises ConfigError."""
+        for gate in self.feature_gates - FEATURE_GATES:
+            raise ConfigError(
+                f"--feature-gates {gate}: unrecognized feature gate, known are {', '.join(FEATURE_GATES)}"
+            )
         if not 0 <= self.secure_port <= 65535:
             raise ConfigError(f"--secure-port {self.secure_port} must be between 0 and 65535")
         if not 1 <= self.kubernetes_service_port <= 65535:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from apiserver.api import codec, errors
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
-from apiserver.http import go_json, negotiation, options
+from apiserver.http import cbor, go_json, negotiation, options
 from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
 
@@ -27,12 +27,20 @@ async def read(exchange: Exchange) -> bytes:
         raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
 
 
-async def read_object(exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Object:
-    """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415."""
-    media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
+async def read_object(
+    exchange: Exchange, gvk: GroupVersionKind, validation: str, *, older: str = ""
+) -> Object:
+    """The body as an object of ``gvk``: unknown fields dropped, defaults not yet set. Raises 400, 413, 415.
+
+    ``older``: another group version that means the same."""
+    media_type = negotiation.content_type(
+        exchange.request.headers.get("Content-Type"), exchange.services.media_types
+    )
     data = await read(exchange)
     protobuf = media_type == negotiation.PROTOBUF
     value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
+    if older and value.get("apiVersion") == older:
+        value["apiVersion"] = gvk.group_version
     check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 
@@ -40,7 +48,7 @@ async def read_object(exchange: Exchange, gvk: GroupVersionKind, validation: str
 def parse(data: bytes, media_type: str, kind: str) -> Object:
     """A JSON or YAML body. Raises 400, 413."""
     try:
-        value = _yaml(data) if media_type == negotiation.YAML else codec.decode(data)
+        value = _DECODERS.get(media_type, codec.decode)(data)
     except codec.DecodeError:
         raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
     require_few_values(value)
@@ -64,6 +72,9 @@ def _yaml(data: bytes) -> Any:
         return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as exc:
         raise errors.bad_request(f"error converting YAML to JSON: {exc}") from exc
+
+
+_DECODERS: Final = {negotiation.YAML: _yaml, negotiation.CBOR: cbor.load}
 
 
 def _unrecognised(kind: str, data: bytes, reason: str, *, binary: bool = False) -> errors.StatusError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec
-from apiserver.http import responders
+from apiserver.http import health, negotiation, responders
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange, Object, Services
 
@@ -41,6 +42,9 @@ def _groups(services: Services) -> dict[str, list[str]]:
 
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
     parts = exchange.info.path.strip("/").split("/")
+    if parts[0] in ("api", "apis"):
+        accept = exchange.request.headers.get("Accept")
+        exchange.accepted = _plain_form(accept, exchange.services.media_types)
     if parts == ["version"]:
         return await responders.obj(exchange, version())
     if parts == [""]:
@@ -50,6 +54,12 @@ async def handle(exchange: Exchange) -> web.StreamResponse | None:
     if parts[0] == "apis":
         return await _named(exchange, parts)
     return None
+
+
+def _plain_form(accept: str | None, served: tuple[str, ...]) -> negotiation.Accepted:
+    """The form of the documents that are not aggregated; the aggregated one is asked for with parameters."""
+    plain = ",".join(clause for clause in (accept or "").split(",") if "as=" not in clause)
+    return negotiation.negotiate(plain, served)
 
 
 def version() -> Object:
@@ -157,10 +167,14 @@ def _sub_entry(resource: Resource, sub: Subresource) -> Object:
 
 
 def _wants_aggregated(exchange: Exchange) -> bool:
-    for clause in exchange.request.headers.get("Accept", "").split(","):
-        parts = {part.strip() for part in clause.split(";")}
-        if "as=APIGroupDiscoveryList" in parts and "application/json" in parts:
-            return "v=v2" in parts
+    """Whether a clause asks for the aggregated form; one that can be served comes before plain JSON."""
+    accept = exchange.request.headers.get("Accept", "")
+    for media_type, parameters in negotiation.clauses(accept):
+        if media_type != negotiation.JSON or not parameters.get("as"):
+            continue
+        wanted = (parameters["as"], parameters.get("v"), parameters.get("g"))
+        if wanted == ("APIGroupDiscoveryList", "v2", "apidiscovery.k8s.io"):
+            return True
     return False
 
 
@@ -178,9 +192,9 @@ async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
         "metadata": {},
         "items": items,
     }
-    response = await responders.json_bytes(exchange, codec.dumps(document))
-    response.headers["Content-Type"] = _AGGREGATED
-    return response
+    data = codec.dumps(document)
+    etag = hashlib.sha512(data).hexdigest().upper()
+    return await responders.tagged(exchange, data, _AGGREGATED, etag)
 
 
 def _version_document(services: Services, group: str, version: str) -> Object:
@@ -224,14 +238,6 @@ def _paths(services: Services) -> list[str]:
         if group:
             paths.append(f"/apis/{group}")
             paths.extend(f"/apis/{group}/{version}" for version in versions)
-    paths += [
-        "/healthz",
-        "/livez",
-        "/metrics",
-        "/openapi/v2",
-        "/openapi/v3",
-        "/openid/v1/jwks",
-        "/readyz",
-        "/version",
-    ]
+    paths += health.paths()
+    paths += ["/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/version"]
     return sorted(set(paths))

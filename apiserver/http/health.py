@@ -39,6 +39,13 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
 }
 
 
+def paths() -> list[str]:
+    """What is served here, every single check included."""
+    return [
+        path for name, checks in _CHECKS.items() for path in (f"/{name}", *(f"/{name}/{c}" for c in checks))
+    ]
+
+
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
     parts = exchange.info.path.strip("/").split("/")
     if parts == ["metrics"]:

@@ -1,8 +1,8 @@
 """Accept and Content-Type: which form an answer takes, how a body is read.
 
-Pure. Follows ``apiserver/pkg/endpoints/handlers/negotiation``: the first acceptable clause wins; JSON and YAML are
-served; ``as=Table`` and ``as=PartialObjectMetadata`` (``v`` v1 or v1beta1, ``g`` meta.k8s.io) transform. Protobuf is
-read but not written: a client that asks for it first falls through to its next choice, as real clients send one.
+Pure. Follows ``apiserver/pkg/endpoints/handlers/negotiation``: the first acceptable clause wins; ``as=Table`` and
+``as=PartialObjectMetadata`` (``v`` v1 or v1beta1, ``g`` meta.k8s.io) transform. One difference is meant: protobuf is
+written only for who accepts nothing else, since stored bytes are JSON and pass through unparsed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from apiserver.api import errors
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+CBOR: Final = "application/cbor"
 MEDIA_TYPES: Final = (JSON, YAML, PROTOBUF)
+WITH_CBOR: Final = (*MEDIA_TYPES, CBOR)
 _TRANSFORMS: Final = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _VERSIONS: Final = frozenset({"v1", "v1beta1"})
+_PRETTY_AGENTS: Final = ("curl", "Wget", "Mozilla/5.0")
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,41 +33,64 @@ class Accepted:
     media_type: str = JSON
     transform: str = ""
     version: str = "v1"
+    pretty: bool = False
 
 
 PLAIN: Final = Accepted()
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: str | None) -> Accepted:
+def negotiate(
+    accept: str | None, served: tuple[str, ...] = MEDIA_TYPES, *, transforms: bool = True
+) -> Accepted:
     """Raises 406 with the original's two texts: nothing served at all, or no transform served."""
     if not accept or not accept.strip():
         return PLAIN
-    known = False
-    for media_type, parameters in _clauses(accept):
+    known, last_choice = False, None
+    for media_type, parameters in clauses(accept):
         found = JSON if media_type == "*/*" else media_type
-        known = known or found in MEDIA_TYPES
-        if found not in (JSON, YAML):
+        known = known or found in served
+        if found not in served:
             continue
-        accepted = _transform(found, parameters)
-        if accepted is not None:
+        accepted = _accepted(found, parameters, transforms)
+        if accepted is not None and found != PROTOBUF:
             return accepted
+        last_choice = last_choice or accepted
+    if last_choice is not None:
+        return last_choice
     if known:
-        raise errors.not_acceptable("only the following media types are accepted: " + ", ".join(MEDIA_TYPES))
-    raise errors.generic(406, "406: Not Acceptable\n\nAvailable representations: " + ", ".join(MEDIA_TYPES))
+        raise not_served(served)
+    raise errors.generic(406, "406: Not Acceptable\n\nAvailable representations: " + ", ".join(served))
 
 
-def _transform(media_type: str, parameters: dict[str, str]) -> Accepted | None:
-    kind = parameters.get("as", "")
+def not_served(served: tuple[str, ...]) -> errors.StatusError:
+    return errors.not_acceptable("only the following media types are accepted: " + ", ".join(served))
+
+
+def _accepted(media_type: str, parameters: dict[str, str], transforms: bool) -> Accepted | None:
+    """None: not with these parameters."""
+    kind, stream = parameters.get("as", ""), parameters.get("stream", "watch")
+    pretty = parameters.get("pretty") == "1"
+    if stream != "watch":
+        return None
     if not kind:
-        return Accepted(media_type)
+        return Accepted(media_type, pretty=pretty)
     version = parameters.get("v", "")
-    if kind in _TRANSFORMS and version in _VERSIONS and parameters.get("g") == "meta.k8s.io":
-        return Accepted(media_type, kind, version)
-    return None
+    group_fits = version in _VERSIONS and parameters.get("g") == "meta.k8s.io"
+    if not transforms or kind not in _TRANSFORMS or not group_fits:
+        return None
+    if kind == "Table" and media_type == PROTOBUF:
+        return None
+    return Accepted(media_type, kind, version, pretty)
 
 
-def _clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
+def wants_pretty(asked: str | None, agent: str) -> bool:
+    """The query parameter, or else whether a person seems to be reading."""
+    return asked in _TRUE if asked else agent.startswith(_PRETTY_AGENTS)
+
+
+def clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """(media type, parameters), the most wanted first."""
     weighted = [_clause(text) for text in accept.split(",") if text.strip()]
     yield from sorted(weighted, key=lambda clause: -_quality(clause[1]))
 
@@ -81,9 +108,9 @@ def _quality(parameters: dict[str, str]) -> float:
         return 0.0
 
 
-def content_type(header: str | None) -> str:
+def content_type(header: str | None, served: tuple[str, ...] = MEDIA_TYPES) -> str:
     """The media type of a request body, JSON if none is named. Raises 415."""
     media_type = (header or "").partition(";")[0].strip().lower() or JSON
-    if media_type not in MEDIA_TYPES:
-        raise errors.unsupported_media_type(MEDIA_TYPES)
+    if media_type not in served:
+        raise errors.unsupported_media_type(served)
     return media_type

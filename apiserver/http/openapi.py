@@ -1,9 +1,14 @@
-"""/openapi/v2 and /openapi/v3 (with hashes and ETags), and the service account issuer's discovery documents."""
+"""/openapi/v2 and /openapi/v3, and the service account issuer's discovery documents.
+
+Follows kube-openapi's handlers: documents have an ETag; one that is asked for by its hash may be kept for ever, and
+one asked for by another hash is found where it is now.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,6 +16,10 @@ from apiserver.api import codec, errors
 from apiserver.http import responders
 from apiserver.http.scope import Exchange
 from apiserver.schema.openapi_v2_binary import ASKED_AS, MEDIA_TYPE
+
+_JSON: Final = "application/json"
+_KEPT: Final = timedelta(days=365)
+_HTTP_TIME: Final = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
@@ -21,28 +30,42 @@ async def handle(exchange: Exchange) -> web.StreamResponse | None:
         return _jwks(exchange)
     if parts[0] != "openapi" or len(parts) < 2:
         return None
-    documents = exchange.services.openapi
     if parts[1:] == ["v2"]:
-        if ASKED_AS in exchange.request.headers.get("Accept", ""):
-            binary = await asyncio.to_thread(documents.v2_binary)
-            return await responders.other_bytes(exchange, binary, MEDIA_TYPE)
-        return await _document(exchange, await asyncio.to_thread(documents.v2), "")
-    if parts[1:] == ["v3"]:
-        return await responders.obj(exchange, documents.v3_index())
-    group_version = "/".join(parts[3:])
-    if parts[1] != "v3" or group_version not in documents.group_versions():
-        raise errors.generic(404)
-    data = await asyncio.to_thread(documents.v3, group_version)
-    return await _document(exchange, data, documents.v3_hash(group_version))
+        return await _v2(exchange)
+    if parts[1] != "v3":
+        return None
+    return await _v3(exchange, "/".join(parts[2:]))
 
 
-async def _document(exchange: Exchange, data: bytes, etag: str) -> web.StreamResponse:
-    quoted = f'"{etag}"'
-    if etag and exchange.request.headers.get("If-None-Match") == quoted:
-        return web.Response(status=304, headers={"ETag": quoted})
-    response = await responders.json_bytes(exchange, data)
-    if etag:
-        response.headers["ETag"] = quoted
+async def _v2(exchange: Exchange) -> web.StreamResponse:
+    documents = exchange.services.openapi
+    accepted = responders.first_accepted(exchange, (_JSON, ASKED_AS, MEDIA_TYPE))
+    if accepted is None:
+        return web.Response(status=406)
+    if accepted == _JSON:
+        data, media_type = await asyncio.to_thread(documents.v2), _JSON
+    else:
+        data, media_type = await asyncio.to_thread(documents.v2_binary), MEDIA_TYPE
+    return await responders.tagged(exchange, data, media_type, documents.v2_hash())
+
+
+async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
+    documents = exchange.services.openapi
+    if not path:
+        return await responders.obj(exchange, await asyncio.to_thread(documents.v3_index))
+    if path not in documents.v3_paths():
+        return web.Response(status=404)
+    if responders.first_accepted(exchange, (_JSON,)) is None:
+        return web.Response(status=406)
+    asked = exchange.query.get("hash") or ""
+    current = await asyncio.to_thread(documents.v3_hash, path)
+    if asked and asked != current:
+        return web.Response(status=301, headers={"Location": documents.v3_url(path)})
+    response = await responders.tagged(exchange, documents.v3(path), _JSON, current)
+    if asked:
+        expires = exchange.services.now() + _KEPT
+        response.headers["Cache-Control"] = "public, immutable"
+        response.headers["Expires"] = expires.strftime(_HTTP_TIME)
     return response
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -10,7 +9,7 @@ from apiserver.api import errors
 from apiserver.api.errors import StatusError
 from apiserver.api.field_errors import FieldError, Path, Raw, forbidden, not_supported
 from apiserver.api.gvk import GroupKind
-from apiserver.http.request_info import truthy, wants_watch
+from apiserver.http.request_info import boolean
 
 _GROUP: Final = "meta.k8s.io"
 EXACT: Final = "Exact"
@@ -48,9 +47,9 @@ def list_options(query: Query) -> ListOptions:
         limit=integer(query.get("limit")) or 0,
         continue_=query.get("continue") or "",
         timeout=integer(query.get("timeoutSeconds")) or 0,
-        watch=wants_watch(_Get(query)),
-        bookmarks=truthy(query.get("allowWatchBookmarks")),
-        send_initial_events=None if initial is None else initial.lower() not in ("false", "0"),
+        watch=boolean(query.get("watch")),
+        bookmarks=boolean(query.get("allowWatchBookmarks")),
+        send_initial_events=None if initial is None else boolean(initial),
     )
     found = _check_list(options)
     if found:
@@ -58,32 +57,16 @@ def list_options(query: Query) -> ListOptions:
     return options
 
 
-class _Get(Mapping[str, str]):
-    """Enough of a mapping for ``wants_watch``."""
-
-    def __init__(self, query: Query) -> None:
-        self._query = query
-
-    def __getitem__(self, key: str) -> str:
-        value = self._query.get(key)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 def integer(text: str | None) -> int | None:
     if not text:
         return None
     digits = text[1:] if text[:1] in "+-" else text
-    if not digits.isdigit():
+    if not (digits.isascii() and digits.isdigit()):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 def _check_list(options: ListOptions) -> list[FieldError]:
@@ -128,11 +111,15 @@ def revision(text: str, error: Any = errors.unknown, prefix: str = "") -> int:
     """A resourceVersion parameter; 0 when empty."""
     if not text:
         return 0
-    if not text.isdigit():
-        reason = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    fault = "" if text.isascii() and text.isdigit() else "invalid syntax"
+    number = 0 if fault else int(text)
+    if number >= 2**64:
+        fault = "value out of range"
+    if fault:
+        reason = f'strconv.ParseUint: parsing "{text}": {fault}'
         failure: StatusError = error(f'{prefix}resourceVersion: Invalid value: "{text}": {reason}')
         raise failure
-    return int(text)
+    return number
 
 
 @dataclass(slots=True)

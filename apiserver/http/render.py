@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiserver.api import codec
-from apiserver.api.gvk import GroupVersionKind
+from apiserver.http import media
 from apiserver.http.negotiation import Accepted
 from apiserver.http.rest.call import converts, served
 from apiserver.http.table import build, partial
@@ -41,25 +41,54 @@ def list_bytes(
     return b'%b,"items":[%b]}' % (head[:-1], items)
 
 
-def framer(resource: Resource, accepted: Accepted, include: str) -> tuple[str, Callable[[str, Entry], bytes]]:
-    """(name of the encoding, function that makes a watch frame of an event type and an entry)"""
-    gvk: GroupVersionKind = resource.gvk
-    if accepted.transform == "Table":
-
-        def make(kind: str, entry: Entry) -> bytes:
-            obj = served(resource, entry.object())
-            table = build(gvk, [obj], accepted.version, include, {"resourceVersion": str(entry.revision)})
-            return frame(kind, codec.dumps(table))
-
-        return f"table {accepted.version} {include} {gvk.group_version}", make
-    if accepted.transform:
-
-        def make(kind: str, entry: Entry) -> bytes:
-            return frame(kind, codec.dumps(partial(entry.object(), accepted.version)))
-
-        return f"partial {accepted.version}", make
-    return gvk.group_version, lambda kind, entry: frame(kind, object_bytes(resource, entry))
+Make = Callable[[str, Entry], bytes]
 
 
-def frame(kind: str, data: bytes) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (kind.encode(), data)
+class Framing:
+    """Watch frames in one client's form. ``name`` stands for the form: watchers of the same name share frames."""
+
+    def __init__(self, resource: Resource, accepted: Accepted, include: str) -> None:
+        self._resource = resource
+        self._accepted = accepted
+        self._include = include
+        self._headers = True
+        parts = (
+            resource.gvk.group_version,
+            accepted.media_type,
+            accepted.transform,
+            accepted.version,
+            include,
+        )
+        self._form = " ".join(parts)
+
+    @property
+    def name(self) -> str:
+        return f"{self._form} headers" if self._headers else self._form
+
+    def once(self) -> None:
+        """A Table's columns are told with the first event only."""
+        self._headers = self._headers and self._accepted.transform != "Table"
+
+    def make(self, kind: str, entry: Entry) -> bytes:
+        """The frame of an event."""
+        if not self._accepted.transform:
+            data = object_bytes(self._resource, entry)
+        else:
+            data = self._transformed(served(self._resource, entry.object()), entry.object())
+        return self.raw(kind, data)
+
+    def bookmark(self, obj: dict[str, Any]) -> bytes:
+        data = self._transformed(obj, obj) if self._accepted.transform else codec.dumps(obj)
+        return self.raw("BOOKMARK", data)
+
+    def raw(self, kind: str, data: bytes) -> bytes:
+        """``data``: an object as JSON."""
+        return media.frame(self._accepted.media_type, kind, data)
+
+    def _transformed(self, obj: dict[str, Any], stored: dict[str, Any]) -> bytes:
+        if self._accepted.transform != "Table":
+            return codec.dumps(partial(obj, self._accepted.version))
+        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        gvk, accepted = self._resource.gvk, self._accepted
+        table = build(gvk, [obj], accepted, self._include, metadata, stored=[stored], headers=self._headers)
+        return codec.dumps(table)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
+from apiserver.api.fields import FieldSelectorError, parse_field_selector
+
 _VERBS: Final = {
     "POST": "create",
     "GET": "get",
@@ -22,7 +24,6 @@ _VERBS: Final = {
 }
 _PREFIXES: Final = frozenset({"api", "apis"})
 _NAMESPACE_SUBRESOURCES: Final = frozenset({"status", "finalize"})
-_TRUE: Final = frozenset({"1", "true"})
 
 
 @dataclass(slots=True)
@@ -97,15 +98,20 @@ def _read_scope(info: RequestInfo, parts: list[str]) -> None:
 
 def _read_collection_verb(info: RequestInfo, query: Mapping[str, str]) -> None:
     if info.verb == "get":
-        info.verb = "watch" if wants_watch(query) else "list"
+        info.verb = "watch" if boolean(query.get("watch")) else "list"
+        info.name = _selected_name(query.get("fieldSelector") or "")
     info.is_watch = info.verb == "watch"
 
 
-def wants_watch(query: Mapping[str, str]) -> bool:
-    """The ``watch`` parameter as Go's conversion of query parameters reads a bool: present and not false or 0."""
-    value = query.get("watch")
+def _selected_name(selector: str) -> str:
+    """A list or watch of one object by its name is authorized as of that name."""
+    try:
+        name = parse_field_selector(selector).exact("metadata.name") or ""
+    except FieldSelectorError:
+        return ""
+    return "" if name in (".", "..") or "/" in name or "%" in name else name
+
+
+def boolean(value: str | None) -> bool:
+    """A parameter as Go's conversion of queries reads a bool: present, and neither false nor 0."""
     return value is not None and value.lower() not in ("false", "0")
-
-
-def truthy(value: str | None) -> bool:
-    return value is not None and (value == "" or value.lower() in _TRUE)

@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec
 from apiserver.api.errors import StatusError
-from apiserver.http import negotiation
-from apiserver.http.request_info import truthy
+from apiserver.http import media, negotiation
 from apiserver.http.scope import Exchange, Object
 
 GZIP_FROM: Final = 128 * 1024
-_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are compressed in a thread, not to stall the loop
+_OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are worked on in a thread, not to stall the loop
 TEXT: Final = "text/plain; charset=utf-8"
 
 
 async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Response:
-    """``data`` is JSON; written as asked for: pretty, YAML, compressed."""
-    accepted = exchange.accepted or negotiation.PLAIN
-    content_type = negotiation.JSON
-    if accepted.media_type == negotiation.YAML:
-        import yaml
-
-        data = yaml.safe_dump(codec.decode(data), sort_keys=True, default_flow_style=False).encode()
-        content_type = negotiation.YAML
-    elif _pretty(exchange):
-        data = json.dumps(codec.decode(data), indent=2, ensure_ascii=False).encode()
-    return await _finish(exchange, data, code, content_type)
+    """``data`` is JSON; written as asked for: with line breaks, as YAML, protobuf or CBOR, compressed."""
+    accepted = _with_pretty(exchange, exchange.accepted or negotiation.PLAIN)
+    written_anew = accepted.pretty or accepted.media_type != negotiation.JSON
+    if written_anew and len(data) >= _OFF_LOOP_FROM:
+        data = await asyncio.to_thread(media.encode, accepted, data)
+    else:
+        data = media.encode(accepted, data)
+    return await _finish(exchange, data, code, accepted.media_type)
 
 
-async def other_bytes(exchange: Exchange, data: bytes, content_type: str) -> web.Response:
-    """``data`` is finished, in a form of its own."""
-    return await _finish(exchange, data, 200, content_type)
+def _with_pretty(exchange: Exchange, accepted: negotiation.Accepted) -> negotiation.Accepted:
+    """What was negotiated, and line breaks for a reader who seems to be a person."""
+    agent = exchange.request.headers.get("User-Agent", "")
+    if negotiation.wants_pretty(exchange.query.get("pretty"), agent):
+        return replace(accepted, pretty=True)
+    return accepted
+
+
+async def tagged(exchange: Exchange, data: bytes, content_type: str, etag: str) -> web.Response:
+    """``data`` is finished; a client that has it already, by its tag, is told so."""
+    headers = {"ETag": f'"{etag}"', "Vary": "Accept"}
+    known = exchange.request.headers.get("If-None-Match", "")
+    if any(tag.strip().removeprefix("W/") in (headers["ETag"], "*") for tag in known.split(",")):
+        return web.Response(status=304, headers=headers)
+    response = await _finish(exchange, data, 200, content_type)
+    vary = response.headers.pop("Vary", None)
+    response.headers.update(headers)
+    if vary is not None:
+        response.headers["Vary"] = f"{vary}, Accept"
+    return response
+
+
+def first_accepted(exchange: Exchange, offered: tuple[str, ...]) -> str | None:
+    """The first of the client's choices that is offered; anything goes if it says nothing."""
+    clauses = negotiation.clauses(exchange.request.headers.get("Accept") or "*/*")
+    for media_type, _ in clauses:
+        for offer in offered:
+            if media_type in (offer.lower(), "*/*", offer.partition("/")[0] + "/*"):
+                return offer
+    return None
 
 
 async def obj(exchange: Exchange, value: Object, code: int = 200) -> web.Response:
@@ -63,22 +86,24 @@ def add_warnings(exchange: Exchange, response: web.StreamResponse) -> None:
         response.headers.add("Warning", f'299 - "{quoted}"')
 
 
-def _pretty(exchange: Exchange) -> bool:
-    value = exchange.query.get("pretty")
-    if value is not None:
-        return truthy(value)
-    agent = exchange.request.headers.get("User-Agent", "")
-    return agent.startswith(("curl", "Wget", "Mozilla/5.0"))
-
-
-def error(exchange: Exchange | None, exc: StatusError) -> web.Response:
-    headers = {"Content-Type": negotiation.JSON, "Cache-Control": "no-cache, private"}
+def error(exchange: Exchange, exc: StatusError) -> web.Response:
+    """In the form that the client accepts; one that accepts nothing gets JSON all the same."""
+    accepted, data = _form_of_error(exchange), codec.dumps(exc.status())
+    headers = {"Content-Type": accepted.media_type, "Cache-Control": "no-cache, private"}
     if exc.retry_after:
         headers["Retry-After"] = str(exc.retry_after)
-    response = web.Response(body=codec.dumps(exc.status()), status=exc.code, headers=headers)
-    if exchange is not None:
-        add_warnings(exchange, response)
+    response = web.Response(body=media.encode(accepted, data), status=exc.code, headers=headers)
+    add_warnings(exchange, response)
     return response
+
+
+def _form_of_error(exchange: Exchange) -> negotiation.Accepted:
+    """Errors are never transformed: a client that accepts a Table alone cannot be served."""
+    header, served = exchange.request.headers.get("Accept"), exchange.services.media_types
+    try:
+        return _with_pretty(exchange, negotiation.negotiate(header, served, transforms=False))
+    except StatusError:
+        return negotiation.Accepted(pretty=True)
 
 
 def text(body: str, code: int = 200, content_type: str = TEXT) -> web.Response:

@@ -26,7 +26,7 @@ _VERBS: Final[dict[str, Handler]] = {
     "delete": delete.handle,
     "deletecollection": deletecollection.handle,
 }
-_STATUS_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
+_PART_VERBS: Final[dict[str, Handler]] = {"get": get.handle, "update": update.handle, "patch": patch.handle}
 _DEPRECATED: Final = {
     ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
@@ -53,8 +53,9 @@ async def _resource(exchange: Exchange) -> web.StreamResponse:
     warning = _DEPRECATED.get((info.group, info.version, info.resource))
     if warning:
         exchange.warn(warning)
-    if not info.subresource or info.subresource == "status":
-        exchange.accepted = negotiation.negotiate(exchange.request.headers.get("Accept"))
+    if info.subresource not in catalogue.STREAMS:
+        accept = exchange.request.headers.get("Accept")
+        exchange.accepted = negotiation.negotiate(accept, exchange.services.media_types)
     return await handler(exchange)
 
 
@@ -67,7 +68,7 @@ def _handler(exchange: Exchange) -> Handler | None:
         special = catalogue.find(resource, info.subresource)
         if special is not None:
             return special if info.verb in resource.subresources[info.subresource].verbs else None
-        return _STATUS_VERBS.get(info.verb)
+        return _PART_VERBS.get(info.verb)
     special = catalogue.find(resource, "")
     if special is not None:
         return special if info.verb in resource.verbs else None

@@ -15,7 +15,7 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.auth.user import ANONYMOUS_USER, User
 from apiserver.config import ApiServerConfig
-from apiserver.http.negotiation import Accepted
+from apiserver.http.negotiation import MEDIA_TYPES, WITH_CBOR, Accepted
 from apiserver.http.request_info import RequestInfo
 from apiserver.storage.cacher import Caches, ResourceCache
 from apiserver.storage.interface import Storage
@@ -71,6 +71,11 @@ class Services:
     metrics: Metrics
     openapi: OpenApi
     stopping: Stopping = field(default_factory=Stopping)
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The forms that objects are read and written in."""
+        return WITH_CBOR if "CBORServingAndStorage" in self.config.feature_gates else MEDIA_TYPES
 
     def cache(self, resource: Resource) -> ResourceCache:
         return self.caches.of(resource.storage_prefix + "/")

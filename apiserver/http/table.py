@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiserver.api.gvk import GroupVersionKind
+from apiserver.http.negotiation import Accepted
 
 _DATA: Final = Path(__file__).parent / "data" / "table_columns.json"
 _DEFAULT: Final = [["Name", "string", "name", 0], ["Created At", "date", "", 0]]
@@ -29,23 +30,34 @@ def _columns() -> dict[str, list[list[Any]]]:
 def build(
     gvk: GroupVersionKind,
     objects: Sequence[Object],
-    version: str,
+    accepted: Accepted,
     include: str,
     metadata: Object,
+    *,
+    stored: Sequence[Object] | None = None,
+    headers: bool = True,
     now: datetime | None = None,
 ) -> Object:
-    """``include``: None, Metadata or Object; ``metadata``: that of the list, or of the one object."""
-    from apiserver.http.printers import printer
+    """``include``: None, Metadata or Object; ``metadata``: that of the list, or of the one object.
+
+    ``stored``: the objects in their stored version, which the cells are printed from, where it is another one.
+    """
+    from apiserver.http.printers import printer, row_conditions
 
     columns = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
     cells = printer(gvk, columns)
     moment = now or datetime.now(UTC)
-    rows = [{"cells": cells(obj, moment), "object": _included(obj, version, include)} for obj in objects]
+    rows = []
+    for obj, printed in zip(objects, stored or objects, strict=True):
+        row: Object = {"cells": cells(printed, moment)}
+        if conditions := row_conditions(gvk, printed):
+            row["conditions"] = conditions
+        rows.append({**row, "object": _included(obj, accepted.version, include)})
     return {
         "kind": "Table",
-        "apiVersion": f"meta.k8s.io/{version}",
+        "apiVersion": f"meta.k8s.io/{accepted.version}",
         "metadata": metadata,
-        "columnDefinitions": [_definition(*column) for column in columns],
+        "columnDefinitions": [_definition(*column) for column in columns] if headers else None,
         "rows": rows,
     }
 

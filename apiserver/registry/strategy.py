@@ -15,7 +15,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from apiserver.api import meta
 from apiserver.api.field_errors import FieldError
@@ -57,6 +57,28 @@ async def nothing_to_release(stored: bool) -> None:
     """The callback of kinds that reserve nothing."""
 
 
+_ALL_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+_KEPT_BY_STATUS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("apps", "Deployment"): ("labels",),
+    ("apiregistration.k8s.io", "APIService"): _ALL_METADATA,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _ALL_METADATA,
+    ("storage.k8s.io", "VolumeAttachment"): _ALL_METADATA,
+    ("resource.k8s.io", "ResourceClaim"): _ALL_METADATA,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): _ALL_METADATA,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): _ALL_METADATA,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _ALL_METADATA,
+}
+"""Metadata that an update of the status leaves alone; most kinds let labels and the like change with it."""
+
+
+def keep_metadata(new: Object, old: Object, fields: tuple[str, ...] = _ALL_METADATA) -> None:
+    """The fields of the metadata as they were (``metav1.ResetObjectMetaForStatus``)."""
+    for name in fields:
+        new["metadata"].pop(name, None)
+        if name in old["metadata"]:
+            new["metadata"][name] = copy.deepcopy(old["metadata"][name])
+
+
 class StatusStrategy:
     """Updates through the status subresource: only status (and metadata that is not identity) may change."""
 
@@ -70,6 +92,7 @@ class StatusStrategy:
         for name, value in old.items():
             if name not in ("metadata", "status"):
                 new[name] = copy.deepcopy(value)
+        keep_metadata(new, old, _KEPT_BY_STATUS.get((self._main.gvk.group, self._main.gvk.kind), ()))
         if "generation" in meta.metadata(old):
             new["metadata"]["generation"] = old["metadata"]["generation"]
 

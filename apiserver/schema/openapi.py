@@ -1,60 +1,152 @@
 """OpenAPI documents for clients: ``/openapi/v2`` and ``/openapi/v3/...``, generated when first asked for.
 
-The definitions are turned back from JSON Schema to OpenAPI (no "or null", references renamed); paths come
-from the resource table, with the group-version-kind and action extensions by which kubectl finds the type
-of a resource.
+The definitions are turned back from JSON Schema to OpenAPI (no "or null", references renamed); paths come from the
+resource table by way of :mod:`.openapi_operations`, with the group-version-kind and action extensions by which
+kubectl finds the type of a resource. ``http.openapi`` serves what this makes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from apiserver.api import codec
-from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
-from apiserver.schema import openapi_v2_binary
+from apiserver.api.gvk import GroupVersionKind
+from apiserver.schema import openapi_v2, openapi_v2_binary, openapi_v3
+from apiserver.schema.openapi_operations import OpenApiResource
 from apiserver.schema.schemas import Schemas
 
 _INFO: Final = {"title": "Kubernetes", "version": "v1.36.2"}
-_ACTIONS: Final = {
-    # verb: (method, on one object, action as the original names it)
-    "list": ("get", False, "list"),
-    "create": ("post", False, "post"),
-    "deletecollection": ("delete", False, "deletecollection"),
-    "get": ("get", True, "get"),
-    "update": ("put", True, "put"),
-    "patch": ("patch", True, "patch"),
-    "delete": ("delete", True, "delete"),
+_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_GROUPS: Final = {
+    # path: (kind of the answer, description, operation, tag)
+    "api": ("APIVersions", "get available API versions", "getCoreAPIVersions", "core"),
+    "apis": ("APIGroupList", "get available API versions", "getAPIVersions", "apis"),
 }
-_REFERENCES_V2: Final = "#/definitions/"
-_REFERENCES_V3: Final = "#/components/schemas/"
-_INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-# The types that are written as one value. Version 2 has no choice of types; in version 3 kubectl explain
-# shows a type by its name only when it has several.
-_SCALARS_V2: Final[dict[str, dict[str, Any]]] = {
-    _INT_OR_STRING: {"type": "string", "format": "int-or-string"},
-    _QUANTITY: {"type": "string"},
-}
-_SCALARS_V3: Final[dict[str, dict[str, Any]]] = {
-    _INT_OR_STRING: {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]},
-    _QUANTITY: {"oneOf": [{"type": "string"}, {"type": "number"}]},
-}
+_VERSION: Final = "io.k8s.apimachinery.pkg.version.Info"
 
 
-class OpenApiResource(Protocol):
-    """What is needed of a registry resource."""
+class OpenApi:
+    def __init__(self, schemas: Schemas, resources: Iterable[OpenApiResource]) -> None:
+        self._schemas = schemas
+        self._resources = list(resources)
+        self.v2 = cache(self._v2)
+        self.v2_binary = cache(self._v2_binary)
+        self.v2_hash = cache(self._v2_hash)
+        self.v3 = cache(self._v3)
+        self.v3_hash = cache(self._v3_hash)
 
-    @property
-    def gvr(self) -> GroupVersionResource: ...
-    @property
-    def gvk(self) -> GroupVersionKind: ...
-    @property
-    def namespaced(self) -> bool: ...
-    @property
-    def verbs(self) -> tuple[str, ...]: ...
+    def group_versions(self) -> list[str]:
+        """``"v1"``, ``"apps/v1"``, ... in the order of the table."""
+        return list(dict.fromkeys(resource.gvr.group_version for resource in self._resources))
+
+    def v3_paths(self) -> list[str]:
+        """What version 3 describes, as the paths that are described: ``api/v1``, ``apis/apps``, ``version``."""
+        versions = [_path_of(group_version) for group_version in self.group_versions()]
+        groups = [path.rpartition("/")[0] for path in versions if path.startswith("apis/")]
+        return list(dict.fromkeys(["api", "apis", *groups, *versions, "version"]))
+
+    def v3_index(self) -> dict[str, Any]:
+        """The answer of ``/openapi/v3``. Names every document by its hash, so it makes them all: 0.2 s once."""
+        return {"paths": {path: {"serverRelativeURL": self.v3_url(path)} for path in self.v3_paths()}}
+
+    def v3_url(self, path: str) -> str:
+        return f"/openapi/v3/{path}?hash={self.v3_hash(path)}"
+
+    def _v3_hash(self, path: str) -> str:
+        return hashlib.sha512(self.v3(path)).hexdigest().upper()
+
+    def _v2_hash(self) -> str:
+        return hashlib.sha512(self.v2()).hexdigest().upper()
+
+    def _v2(self) -> bytes:
+        name = self._namer()
+        plain = _translator(openapi_v2.REFERENCES, openapi_v2.SCALARS)
+        definitions = self._schemas.definitions
+        document = {
+            "swagger": "2.0",
+            "info": _INFO,
+            "paths": openapi_v2.paths(self._resources, name),
+            "definitions": {known: plain(known, definition) for known, definition in definitions.items()},
+            "parameters": openapi_v2.shared(),
+            "securityDefinitions": openapi_v3.SecurityScheme,
+            "security": [{"BearerToken": []}],
+        }
+        return codec.dumps(document)
+
+    def _v2_binary(self) -> bytes:
+        return openapi_v2_binary.encode(codec.decode(self.v2()))
+
+    def _v3(self, path: str) -> bytes:
+        """``path``: one of :meth:`v3_paths`."""
+        resources = [item for item in self._resources if _path_of(item.gvr.group_version) == path]
+        found = {**self._discovery(path), **openapi_v3.paths(resources, self._namer())}
+        plain = _translator(openapi_v3.REFERENCES, openapi_v3.SCALARS)
+        definitions = self._schemas.definitions
+        schemas = {
+            name: openapi_v3.schema(plain(name, definitions[name]))
+            for name in self._closure(_references(found, openapi_v3.REFERENCES))
+        }
+        components = {"schemas": schemas, "securitySchemes": openapi_v3.SecurityScheme}
+        document = {"openapi": "3.0.0", "info": _INFO, "paths": found, "components": components}
+        return codec.dumps({**document, "security": [{"BearerToken": []}]})
+
+    def _discovery(self, path: str) -> dict[str, Any]:
+        """The path that lists what there is."""
+        if path == "version":
+            described = "get the version information for this server"
+            return openapi_v3.discovery("/version/", _VERSION, described, "getCodeVersion", "version")
+        if path in _GROUPS:
+            kind, described, name, owner = _GROUPS[path]
+            return openapi_v3.discovery(f"/{path}/", _META + kind, described, name, owner)
+        owner = path.replace("/", "_")
+        name = "get" + "".join(part.capitalize() for part in path.replace(".", "/").split("/")[1:])
+        if path.startswith("apis/") and path.count("/") == 1:
+            described = "get information of a group"
+            return openapi_v3.discovery(f"/{path}/", f"{_META}APIGroup", described, f"{name}APIGroup", owner)
+        described = "get available resources"
+        return openapi_v3.discovery(
+            f"/{path}/", f"{_META}APIResourceList", described, f"{name}APIResources", owner
+        )
+
+    def _namer(self) -> openapi_v3.NameOf:
+        def name_of(gvk: GroupVersionKind, listed: bool) -> str:
+            if gvk.group == "meta":
+                return _META + gvk.kind
+            return (self._schemas.definition_name(gvk) or f"{_META}Status") + ("List" if listed else "")
+
+        return name_of
+
+    def _closure(self, names: Iterable[str]) -> list[str]:
+        seen: dict[str, None] = {}
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name in seen or name not in self._schemas.definitions:
+                continue
+            seen[name] = None
+            pending.extend(_references(self._schemas.definitions[name], "#/$defs/"))
+        return sorted(seen)
+
+
+def _path_of(group_version: str) -> str:
+    return f"{'apis' if '/' in group_version else 'api'}/{group_version}"
+
+
+def _translator(
+    references: str, scalars: Mapping[str, dict[str, Any]]
+) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    def translate(name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+        if name in scalars:
+            return scalars[name]
+        result: dict[str, Any] = _plain(dict(definition), references)
+        for field in ("kind", "apiVersion"):
+            result.get("properties", {}).get(field, {}).pop("enum", None)
+        return result
+
+    return translate
 
 
 def _plain(schema: Any, references: str) -> Any:
@@ -71,138 +163,14 @@ def _plain(schema: Any, references: str) -> Any:
     return result
 
 
-def _definition(name: str, definition: Mapping[str, Any], references: str) -> dict[str, Any]:
-    scalar = (_SCALARS_V2 if references == _REFERENCES_V2 else _SCALARS_V3).get(name)
-    if scalar:
-        return scalar
-    result: dict[str, Any] = _plain(dict(definition), references)
-    for field in ("kind", "apiVersion"):
-        result.get("properties", {}).get(field, {}).pop("enum", None)
-    return result
-
-
-class OpenApi:
-    def __init__(self, schemas: Schemas, resources: Iterable[OpenApiResource]) -> None:
-        self._schemas = schemas
-        self._resources = list(resources)
-        self.v2 = cache(self._v2)
-        self.v2_binary = cache(self._v2_binary)
-        self.v3 = cache(self._v3)
-
-    def group_versions(self) -> list[str]:
-        """``"v1"``, ``"apps/v1"``, ... in the order of the table."""
-        return list(dict.fromkeys(resource.gvr.group_version for resource in self._resources))
-
-    def v3_index(self) -> dict[str, Any]:
-        """The answer of ``/openapi/v3``."""
-        paths = {}
-        for group_version in self.group_versions():
-            path = f"{'apis' if '/' in group_version else 'api'}/{group_version}"
-            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={self.v3_hash(group_version)}"}
-        return {"paths": paths}
-
-    def v3_hash(self, group_version: str) -> str:
-        """Depends on what the document is made of, so that it need not be built to be named."""
-        kinds = [
-            [*item.gvk, item.verbs] for item in self._resources if item.gvr.group_version == group_version
-        ]
-        return hashlib.sha512(codec.dumps([_INFO, kinds])).hexdigest().upper()
-
-    def _v2(self) -> bytes:
-        definitions = {
-            name: _definition(name, definition, _REFERENCES_V2)
-            for name, definition in self._schemas.definitions.items()
-        }
-        paths: dict[str, Any] = {}
-        for resource in self._resources:
-            self._add_paths(paths, resource, _REFERENCES_V2, version=2)
-        return codec.dumps({"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": definitions})
-
-    def _v2_binary(self) -> bytes:
-        return openapi_v2_binary.encode(codec.decode(self.v2()))
-
-    def _v3(self, group_version: str) -> bytes:
-        references = _REFERENCES_V3
-        paths: dict[str, Any] = {}
-        wanted: list[str] = []
-        for resource in self._resources:
-            if resource.gvr.group_version == group_version:
-                self._add_paths(paths, resource, references, version=3)
-                name = self._schemas.definition_name(resource.gvk)
-                wanted.extend([name, name + "List"] if name else [])
-        schemas = {
-            name: _definition(name, self._schemas.definitions[name], references)
-            for name in self._closure(wanted)
-        }
-        return codec.dumps(
-            {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
-        )
-
-    def _closure(self, names: list[str]) -> list[str]:
-        seen: dict[str, None] = {}
-        pending = [*names, "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"]
-        while pending:
-            name = pending.pop()
-            if name in seen or name not in self._schemas.definitions:
-                continue
-            seen[name] = None
-            pending.extend(_references(self._schemas.definitions[name]))
-        return sorted(seen)
-
-    def _add_paths(
-        self, paths: dict[str, Any], resource: OpenApiResource, references: str, version: int
-    ) -> None:
-        gvr = resource.gvr
-        root = f"/apis/{gvr.group_version}" if gvr.group else f"/api/{gvr.version}"
-        scope = "/namespaces/{namespace}" if resource.namespaced else ""
-        collection = f"{root}{scope}/{gvr.resource}"
-        for verb in resource.verbs:
-            if verb in _ACTIONS:
-                method, single, action = _ACTIONS[verb]
-                path = f"{collection}/{{name}}" if single else collection
-                operation = self._operation(resource, action, references, version)
-                paths.setdefault(path, {})[method] = operation
-
-    def _operation(
-        self, resource: OpenApiResource, action: str, references: str, version: int
-    ) -> dict[str, Any]:
-        group, api_version, kind = resource.gvk
-        name = self._schemas.definition_name(resource.gvk)
-        if name and action == "list":
-            name += "List"
-        response: dict[str, Any] = {"description": "OK"}
-        if name:
-            schema = {"$ref": references + name}
-            response |= (
-                {"schema": schema} if version == 2 else {"content": {"application/json": {"schema": schema}}}
-            )
-        operation: dict[str, Any] = {
-            "operationId": f"{action}{group.title().replace('.', '')}{api_version.title()}{kind}",
-            "responses": {"200": response},
-            "x-kubernetes-action": action,
-            "x-kubernetes-group-version-kind": {"group": group, "kind": kind, "version": api_version},
-        }
-        if action != "list" and action != "get":
-            operation["parameters"] = [_FIELD_VALIDATION if version == 2 else _FIELD_VALIDATION_V3]
-        return operation
-
-
-# kubectl looks for this parameter to know whether the server validates fields itself.
-_FIELD_VALIDATION: Final = {"name": "fieldValidation", "in": "query", "type": "string", "uniqueItems": True}
-_FIELD_VALIDATION_V3: Final = {
-    "name": "fieldValidation",
-    "in": "query",
-    "schema": {"type": "string", "uniqueItems": True},
-}
-
-
-def _references(schema: Any) -> Iterable[str]:
+def _references(schema: Any, prefix: str) -> Iterable[str]:
+    """The names that are referred to."""
     if isinstance(schema, dict):
         reference = schema.get("$ref")
         if isinstance(reference, str):
-            yield reference.removeprefix("#/$defs/")
+            yield reference.removeprefix(prefix)
         for value in schema.values():
-            yield from _references(value)
+            yield from _references(value, prefix)
     elif isinstance(schema, list):
         for value in schema:
-            yield from _references(value)
+            yield from _references(value, prefix)

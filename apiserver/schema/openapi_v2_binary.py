@@ -15,13 +15,16 @@ from apiserver.api import codec
 ASKED_AS: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 MEDIA_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
+_LEFT_OUT: Final = frozenset({"security", "securityDefinitions"})  # nobody who reads this form logs in by it
+
 Encoder = Callable[[Any], bytes]
 Fields = Mapping[str, tuple[int, Encoder]]
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """``document`` is a whole OpenAPI v2 document of ours; unknown keys raise KeyError rather than get lost."""
-    return _message(_DOCUMENT, document, extensions=16)
+    told = {key: value for key, value in document.items() if key not in _LEFT_OUT}
+    return _message(_DOCUMENT, told, extensions=16)
 
 
 def _varint(value: int) -> bytes:
@@ -86,9 +89,19 @@ def _in(number: int, encoder: Encoder) -> Encoder:
 
 
 def _parameter(value: Mapping[str, Any]) -> bytes:
-    """All ours are query parameters."""
-    query = _message(_QUERY_PARAMETER, value, extensions=23)
-    return _field(1, _field(2, _field(3, query)))
+    """One of a body, of the query or of the path."""
+    if value["in"] == "body":
+        return _field(1, _message(_BODY_PARAMETER, value))
+    query = value["in"] == "query"
+    fields = _message(_QUERY_PARAMETER if query else _PATH_PARAMETER, value)
+    return _field(2, _field(3 if query else 4, fields))
+
+
+def _parameter_item(value: Mapping[str, Any]) -> bytes:
+    """A parameter, or a reference to one that many share."""
+    if "$ref" in value:
+        return _field(2, _field(1, value["$ref"].encode()))
+    return _field(1, _parameter(value))
 
 
 def _response(value: Mapping[str, Any]) -> bytes:
@@ -103,7 +116,7 @@ def _path(value: Mapping[str, Any]) -> bytes:
     return _message(_PATH, value, extensions=10)
 
 
-_REPEATED: Final = (_text, _parameter)
+_REPEATED: Final = (_text, _parameter_item)
 _SCHEMA: Final[Fields] = {
     "$ref": (1, _text),
     "format": (2, _text),
@@ -114,24 +127,47 @@ _SCHEMA: Final[Fields] = {
     "items": (23, _in(1, _schema)),
     "properties": (25, _map(1, _schema)),
 }
+_BODY_PARAMETER: Final[Fields] = {
+    "name": (2, _text),
+    "in": (3, _text),
+    "required": (4, _flag),
+    "schema": (5, _schema),
+}
 _QUERY_PARAMETER: Final[Fields] = {
     "in": (2, _text),
+    "description": (3, _text),
     "name": (4, _text),
     "type": (6, _text),
     "uniqueItems": (20, _flag),
 }
+_PATH_PARAMETER: Final[Fields] = {
+    "required": (1, _flag),
+    "in": (2, _text),
+    "description": (3, _text),
+    "name": (4, _text),
+    "type": (5, _text),
+    "uniqueItems": (19, _flag),
+}
 _RESPONSE: Final[Fields] = {"description": (1, _text), "schema": (2, _in(1, _schema))}
 _OPERATION: Final[Fields] = {
+    "tags": (1, _text),
+    "description": (3, _text),
     "operationId": (5, _text),
-    "parameters": (8, _parameter),
+    "produces": (6, _text),
+    "consumes": (7, _text),
+    "parameters": (8, _parameter_item),
     "responses": (9, _map(1, _response)),
+    "schemes": (10, _text),
 }
 _PATH: Final[Fields] = {
     "get": (2, _operation),
     "put": (3, _operation),
     "post": (4, _operation),
     "delete": (5, _operation),
+    "options": (6, _operation),
+    "head": (7, _operation),
     "patch": (8, _operation),
+    "parameters": (9, _parameter_item),
 }
 _INFO: Final[Fields] = {"title": (1, _text), "version": (2, _text)}
 _DOCUMENT: Final[Fields] = {
@@ -139,4 +175,5 @@ _DOCUMENT: Final[Fields] = {
     "info": (2, lambda value: _message(_INFO, value)),
     "paths": (8, _map(2, _path)),
     "definitions": (9, _map(1, _schema)),
+    "parameters": (10, _map(1, _parameter)),
 }

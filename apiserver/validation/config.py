@@ -43,7 +43,7 @@ def validate_config_map(obj: Object, options: Options) -> list[FieldError]:
     size = sum(len(value.encode()) for value in data.values())
     size += sum(len(base64.b64decode(value)) for value in binary.values())
     if size > _LIMIT:
-        found.append(too_long(Path(""), _LIMIT))
+        found.append(too_long(Path("[]"), _LIMIT))  # as Go writes a path of one empty name
     return found
 
 

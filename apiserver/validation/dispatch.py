@@ -13,6 +13,7 @@ from apiserver.api.field_errors import FieldError
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.validation.objectmeta import validate_metadata, validate_metadata_update
 from apiserver.validation.rules import CREATE_RULES, UPDATE_RULES, name_rule
+from apiserver.validation.status import validate_status
 
 Object = dict[str, Any]
 Options = Mapping[str, Any]
@@ -30,10 +31,10 @@ def validate_create(
 def validate_update(
     gvk: GroupVersionKind, new: Object, old: Object, options: Options, *, status: bool = False
 ) -> list[FieldError]:
-    """``status``: through the status subresource, where only metadata is checked against the old object."""
+    """``status``: through the status subresource, where the spec is known to be the old one."""
     found = validate_metadata_update(new.get("metadata") or {}, old.get("metadata") or {})
     if status:
-        return found
+        return found + validate_status(gvk.group, gvk.kind, new, old)
     identity = (gvk.group, gvk.kind)
     update = UPDATE_RULES.get(identity)
     if update is not None:

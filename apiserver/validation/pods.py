@@ -18,6 +18,7 @@ from apiserver.api.field_errors import (
 )
 from apiserver.validation.common import non_negative, one_of
 from apiserver.validation.containers import validate_container
+from apiserver.validation.diff import diff
 from apiserver.validation.objectmeta import validate_annotations, validate_labels
 
 Object = dict[str, Any]
@@ -44,8 +45,9 @@ def validate_pod_update(new: Object, old: Object, options: Mapping[str, Any]) ->
             return [forbidden(path.child(field), "pod updates may not add or remove containers")]
     found += _deadline_update(spec, before, path.child("activeDeadlineSeconds"))
     found += _tolerations_update(spec, before, path.child("tolerations"))
-    if _with_mutable_fields_of(spec, before) != before:
-        found.append(forbidden(path, _UPDATE_TEXT))
+    fixed = _with_mutable_fields_of(spec, before)
+    if fixed != before:
+        found.append(forbidden(path, f"{_UPDATE_TEXT}\n{diff(before, fixed)}"))
     return found
 
 

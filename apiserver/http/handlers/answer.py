@@ -9,6 +9,7 @@ from aiohttp import web
 from apiserver.api import codec, errors
 from apiserver.http import responders, table
 from apiserver.http.negotiation import PLAIN
+from apiserver.http.rest.call import to_stored
 from apiserver.http.scope import Exchange, Object
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ async def one(exchange: Exchange, gvk: GroupVersionKind, obj: Object, code: int 
     if accepted.transform == "Table" and obj.get("kind") != "Status":
         version = str((obj.get("metadata") or {}).get("resourceVersion", ""))
         metadata = {"resourceVersion": version} if version else {}
-        obj = table.build(gvk, [obj], accepted.version, include_object(exchange), metadata)
+        stored = [to_stored(exchange.resource, obj)] if gvk == exchange.resource.gvk else None
+        obj = table.build(gvk, [obj], accepted, include_object(exchange), metadata, stored=stored)
     elif accepted.transform and obj.get("kind") != "Status":
         if accepted.transform == "PartialObjectMetadataList":
             text = f"you requested PartialObjectMetadataList, but the requested object is not a list ({gvk.kind})"

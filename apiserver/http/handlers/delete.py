@@ -16,20 +16,10 @@ from apiserver.http.protobuf import envelope
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.delete import Deleted, DeleteOptions, delete
 from apiserver.http.scope import Exchange, Object
+from apiserver.registry.deletion import RETURNS_OBJECT
 
 _KIND: Final = GroupVersionKind("", "v1", "DeleteOptions")
 _POLICIES: Final = ("Foreground", "Background", "Orphan")
-# Kinds whose deletion answers with the object (ReturnDeletedObject in their registries).
-_RETURNS_OBJECT: Final = frozenset(
-    {
-        ("", "pods"), ("", "services"), ("", "serviceaccounts"), ("", "podtemplates"), ("", "resourcequotas"),
-        ("", "persistentvolumes"), ("", "persistentvolumeclaims"), ("storage.k8s.io", "storageclasses"),
-        ("storage.k8s.io", "csidrivers"), ("storage.k8s.io", "csinodes"), ("storage.k8s.io", "volumeattachments"),
-        ("storage.k8s.io", "csistoragecapacities"), ("storage.k8s.io", "volumeattributesclasses"),
-        ("resource.k8s.io", "deviceclasses"), ("resource.k8s.io", "resourceclaims"),
-        ("resource.k8s.io", "resourceclaimtemplates"), ("resource.k8s.io", "resourceslices"),
-    }
-)  # fmt: skip
 _JOB_WARNING: Final = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
     "or set propagationPolicy=Orphan to suppress this warning"
@@ -48,7 +38,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
 
 def _result(exchange: Exchange, done: Deleted) -> Object:
     resource = exchange.resource
-    if not done.gone or tuple(resource.gvr.group_resource) in _RETURNS_OBJECT:
+    if not done.gone or tuple(resource.gvr.group_resource) in RETURNS_OBJECT:
         return done.obj
     metadata = done.obj["metadata"]
     details = {
@@ -115,10 +105,12 @@ def _from_protobuf(data: bytes) -> Object:
 
 
 def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
-    media_type = negotiation.content_type(exchange.request.headers.get("Content-Type"))
+    media_type = negotiation.content_type(
+        exchange.request.headers.get("Content-Type"), exchange.services.media_types
+    )
     if media_type == negotiation.PROTOBUF:
         document: Any = _from_protobuf(data)
-    elif media_type == negotiation.YAML:
+    elif media_type != negotiation.JSON:
         document = body.parse(data, media_type, "DeleteOptions")
     else:
         try:

@@ -112,7 +112,8 @@ async def respond(exchange: Exchange, page: Page) -> web.Response:
         metadata["remainingItemCount"] = page.remaining
     objects = [served(resource, entry.object()) for entry in page.entries]
     if accepted.transform == "Table":
-        document = table.build(resource.gvk, objects, accepted.version, include_object(exchange), metadata)
+        include, stored = include_object(exchange), [entry.object() for entry in page.entries]
+        document = table.build(resource.gvk, objects, accepted, include, metadata, stored=stored)
     elif accepted.transform == "PartialObjectMetadata":
         group = resource.gvk.group.partition(".")[0] or "core"
         raise errors.not_acceptable(

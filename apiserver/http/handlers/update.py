@@ -12,6 +12,7 @@ from apiserver.http.handlers import answer
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
+from apiserver.registry.subresources import strategy_for
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
@@ -38,9 +39,10 @@ def strategy_of(resource: Resource, subresource: str) -> Any:
     """Raises 404 for a subresource the kind does not have."""
     if not subresource:
         return resource.strategy
-    if subresource == "status" and resource.strategy.status is not None:
-        return resource.strategy.status
-    raise errors.generic(404)
+    strategy = strategy_for(resource.strategy, subresource)
+    if strategy is None:
+        raise errors.generic(404)
+    return strategy
 
 
 def namespace_of(resource: Resource, namespace: str) -> str:

@@ -18,15 +18,15 @@ from aiohttp.abc import AbstractStreamWriter
 
 from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
-from apiserver.http import responders
+from apiserver.http import media, negotiation, responders
 from apiserver.http.handlers.answer import include_object
 from apiserver.http.negotiation import PLAIN
 from apiserver.http.options import ListOptions, list_options, revision
-from apiserver.http.render import frame, framer
+from apiserver.http.render import Framing
 from apiserver.http.scope import Exchange
 from apiserver.http.selection import Selection, select
 from apiserver.storage.cacher import CacheReset, NotYet, ResourceCache, Subscription, TooOld, WatcherTooSlow
-from apiserver.storage.entry import CacheEvent
+from apiserver.storage.entry import CacheEvent, Entry
 
 _BOOKMARK_EVERY: Final = 60.0
 _BOOKMARK_BEFORE_END: Final = 2.0
@@ -37,6 +37,10 @@ _END_OF_INITIAL: Final = {"k8s.io/initial-events-end": "true"}
 
 async def handle(exchange: Exchange) -> web.StreamResponse:
     options = list_options(exchange.query)
+    accepted = exchange.accepted or PLAIN
+    if not media.streams(accepted.media_type):
+        types = exchange.services.media_types
+        raise negotiation.not_served(tuple(f"{name};stream=watch" for name in types if media.streams(name)))
     selection = select(exchange.resource, exchange.info.namespace, options, exchange.info.name)
     cache = exchange.services.cache(exchange.resource)
     since = revision(options.resource_version)
@@ -47,7 +51,10 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     except (TooOld, NotYet) as exc:
         failure = errors.expired(str(exc)) if isinstance(exc, TooOld) else _too_large(exc)
     response = web.StreamResponse(
-        headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        headers={
+            "Content-Type": media.stream_type(accepted.media_type),
+            "Cache-Control": "no-cache, private",
+        }
     )
     responders.add_warnings(exchange, response)
     response.enable_chunked_encoding()
@@ -55,7 +62,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     assert writer is not None
     try:
         if failure is not None:
-            await response.write(frame("ERROR", codec.dumps(failure.status())))
+            await response.write(watcher.framing.raw("ERROR", codec.dumps(failure.status())))
         else:
             await watcher.run(writer)
         await response.write_eof()
@@ -80,7 +87,7 @@ class _Watcher:
         self._filter = selection.filter()
         self._cache = cache
         include = include_object(exchange)
-        self._encoding, self._make = framer(exchange.resource, exchange.accepted or PLAIN, include)
+        self.framing = Framing(exchange.resource, exchange.accepted or PLAIN, include)
         self._backlog: list[bytes] = []
         self._subscription: Subscription | None = None
         self._protocol = exchange.request.protocol
@@ -111,7 +118,7 @@ class _Watcher:
             await cache.wait_current()
         if options.send_initial_events is not False:
             entries = self._selection.entries(cache)
-            self._backlog.extend(self._make("ADDED", entry) for entry in entries)
+            self._backlog.extend(self._added(entry) for entry in entries)
         if options.send_initial_events and options.bookmarks:
             self._backlog.append(self._bookmark(_END_OF_INITIAL))
         self._subscription = cache.subscribe(cache.revision, self._changed)
@@ -196,19 +203,25 @@ class _Watcher:
                 continue
             seen = event.seen_by(None if self._unfiltered else self._filter)
             if seen is not None:
-                frames.append(event.frame(seen[0], self._encoding, self._make, seen[1]))
+                frames.append(event.frame(seen[0], self.framing.name, self.framing.make, seen[1]))
+                self.framing.once()
         return frames
+
+    def _added(self, entry: Entry) -> bytes:
+        frame = self.framing.make("ADDED", entry)
+        self.framing.once()
+        return frame
 
     @property
     def _unfiltered(self) -> bool:
         return self._selection.matches is None and not self._selection.key
 
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
+        """An object of the kind, as empty as Go writes it, that tells a version."""
         gvk = self._exchange.resource.gvk
         metadata: dict[str, object] = {"resourceVersion": str(self._cache.revision)}
         if annotations:
             metadata["annotations"] = annotations
-        return frame(
-            "BOOKMARK",
-            codec.dumps({"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}),
-        )
+        empty = {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}
+        obj, _ = self._exchange.services.schemas.check(gvk, empty)
+        return self.framing.bookmark(obj)

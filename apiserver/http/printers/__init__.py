@@ -11,6 +11,7 @@ from typing import Any
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.http.printers.common import age
+from apiserver.http.printers.pods import ended
 from apiserver.http.printers.table import PRINTERS
 
 Object = dict[str, Any]
@@ -21,6 +22,11 @@ Printer = Callable[[Object, datetime], Cells]
 def printer(gvk: GroupVersionKind, columns: list[list[Any]]) -> Printer:
     own = PRINTERS.get((gvk.group, gvk.kind))
     return own if own is not None else lambda obj, now: _generic(obj, columns, now)
+
+
+def row_conditions(gvk: GroupVersionKind, obj: Object) -> list[Object]:
+    """What a row says of its object beside the cells."""
+    return ended(obj) if (gvk.group, gvk.kind) == ("", "Pod") else []
 
 
 def _generic(obj: Object, columns: list[list[Any]], now: datetime) -> Cells:

@@ -10,12 +10,13 @@ from apiserver.http.printers.common import NONE, UNKNOWN, UNSET, age, meta_of
 Object = dict[str, Any]
 Cells = list[Any]
 _ROLE: Final = "node-role.kubernetes.io/"
-_MODES: Final = {
-    "ReadWriteOnce": "RWO",
-    "ReadOnlyMany": "ROX",
-    "ReadWriteMany": "RWX",
-    "ReadWriteOncePod": "RWOP",
-}
+_MODES: Final = (  # in the order in which they are shown
+    ("ReadWriteOnce", "RWO"),
+    ("ReadOnlyMany", "ROX"),
+    ("ReadWriteMany", "RWX"),
+    ("ReadWriteOncePod", "RWOP"),
+)
+_CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 
 
 def node(obj: Object, now: datetime) -> Cells:
@@ -71,35 +72,36 @@ def secret(obj: Object, now: datetime) -> Cells:
     return [name, obj.get("type", ""), len(obj.get("data") or ()), age(created, now)]
 
 
-def event(obj: Object, now: datetime) -> Cells:
-    """Core and events.k8s.io events: the newer API names some fields otherwise."""
-    first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
-    last = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or first
-    series = obj.get("series") or {}
-    about = obj.get("involvedObject") or obj.get("regarding") or {}
-    source = obj.get("source") or obj.get("deprecatedSource") or {}
-    reporter = (
-        source.get("component") or obj.get("reportingComponent") or obj.get("reportingController") or ""
-    )
-    count = series.get("count") or obj.get("count") or obj.get("deprecatedCount") or 1
-    return [
-        age(series.get("lastObservedTime") or last, now),
-        obj.get("type", ""),
-        obj.get("reason", ""),
-        f"{about.get('kind', '').lower()}/{about.get('name', '')}"
-        if about.get("name")
-        else about.get("kind", "").lower(),
-        about.get("fieldPath", ""),
-        f"{reporter}, {source['host']}" if source.get("host") else reporter,
-        (obj.get("message") or obj.get("note") or "").strip(),
-        age(first, now),
-        count,
-        obj["metadata"].get("name", ""),
-    ]
+def resource_quota(obj: Object, now: datetime) -> Cells:
+    """What is used of what is allowed, in two columns: limits and everything else."""
+    name, created = meta_of(obj)
+    status = obj.get("status") or {}
+    hard, used = status.get("hard") or {}, status.get("used") or {}
+    shown = [(key, f"{key}: {used.get(key, '0')}/{hard[key]}") for key in sorted(hard)]
+    limits = [text for key, text in shown if key.startswith("limits.")]
+    requests = [text for key, text in shown if not key.startswith("limits.")]
+    return [name, ", ".join(requests), ", ".join(limits), age(created, now)]
+
+
+def component_status(obj: Object, now: datetime) -> Cells:
+    name, _ = meta_of(obj)
+    for condition in obj.get("conditions") or ():
+        if condition.get("type") == "Healthy":
+            healthy = "Healthy" if condition.get("status") == "True" else "Unhealthy"
+            return [name, healthy, condition.get("message") or "", condition.get("error") or ""]
+    return [name, "Unknown", "", ""]
 
 
 def _modes(modes: list[str] | None) -> str:
-    return ",".join(_MODES.get(mode, mode) for mode in dict.fromkeys(modes or ()))
+    return ",".join(short for mode, short in _MODES if mode in (modes or ()))
+
+
+def _class(obj: Object) -> str:
+    """The annotation came before the field and still counts more."""
+    annotation = (obj["metadata"].get("annotations") or {}).get(_CLASS_ANNOTATION)
+    return str(
+        annotation if annotation is not None else (obj.get("spec") or {}).get("storageClassName") or ""
+    )
 
 
 def _phase(obj: Object) -> str:
@@ -117,7 +119,7 @@ def claim(obj: Object, now: datetime) -> Cells:
         spec.get("volumeName", ""),
         (status.get("capacity") or {}).get("storage", "0") if bound else "",
         _modes(status.get("accessModes")) if bound else "",
-        spec.get("storageClassName") or "",
+        _class(obj),
         spec.get("volumeAttributesClassName") or UNSET,
         age(created, now),
         spec.get("volumeMode") or UNSET,
@@ -130,12 +132,12 @@ def volume(obj: Object, now: datetime) -> Cells:
     ref = spec.get("claimRef")
     return [
         name,
-        (spec.get("capacity") or {}).get("storage", ""),
+        (spec.get("capacity") or {}).get("storage", "0"),
         _modes(spec.get("accessModes")),
         spec.get("persistentVolumeReclaimPolicy", ""),
         _phase(obj),
         f"{ref.get('namespace', '')}/{ref.get('name', '')}" if ref else "",
-        spec.get("storageClassName", ""),
+        _class(obj),
         spec.get("volumeAttributesClassName") or UNSET,
         status.get("reason", ""),
         age(created, now),

@@ -1,66 +1,15 @@
-"""Services, endpoints, ingresses, network policies. Pure."""
+"""Endpoint slices, ingresses, network policies. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
 
-from apiserver.http.printers.common import NONE, UNSET, age, joined, meta_of, pairs, selector
+from apiserver.http.printers.common import NONE, UNSET, age, joined, meta_of, selector
 
 Object = dict[str, Any]
 Cells = list[Any]
 _SHOWN: Final = 3
-
-
-def service(obj: Object, now: datetime) -> Cells:
-    name, created = meta_of(obj)
-    spec = obj.get("spec") or {}
-    kind = spec.get("type", "ClusterIP")
-    address = (spec.get("clusterIPs") or [spec.get("clusterIP")])[0] or NONE
-    return [
-        name,
-        kind,
-        address,
-        _external(obj, kind),
-        _ports(spec),
-        age(created, now),
-        pairs(spec.get("selector")),
-    ]
-
-
-def _external(obj: Object, kind: str) -> str:
-    spec = obj["spec"]
-    external = spec.get("externalIPs") or []
-    if kind == "ExternalName":
-        return spec.get("externalName") or NONE
-    if kind == "LoadBalancer":
-        ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-        found = [item.get("ip") or item.get("hostname") for item in ingress] + external
-        return ",".join(found) or "<pending>"
-    return joined(external)
-
-
-def _ports(spec: Object) -> str:
-    found = []
-    for port in spec.get("ports") or ():
-        node = f":{port['nodePort']}" if port.get("nodePort") else ""
-        found.append(f"{port['port']}{node}/{port.get('protocol', 'TCP')}")
-    return joined(found)
-
-
-def endpoints(obj: Object, now: datetime) -> Cells:
-    name, created = meta_of(obj)
-    found = [
-        f"{address['ip']}:{port['port']}"
-        for subset in obj.get("subsets") or ()
-        for port in subset.get("ports") or ()
-        for address in subset.get("addresses") or ()
-    ]
-    if not found:
-        found = [
-            a["ip"] for s in obj.get("subsets") or () if not s.get("ports") for a in s.get("addresses") or ()
-        ]
-    return [name, _some(found), age(created, now)]
 
 
 def _some(values: list[str]) -> str:

@@ -1,11 +1,11 @@
-"""Leases, priorities, budgets, autoscalers, role bindings, signing requests. Pure."""
+"""Leases, priorities, budgets, role bindings, signing requests. Pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from apiserver.http.printers.common import NONE, UNKNOWN, age, duration, meta_of
+from apiserver.http.printers.common import NONE, age, duration, meta_of
 
 Object = dict[str, Any]
 Cells = list[Any]
@@ -29,52 +29,6 @@ def disruption_budget(obj: Object, now: datetime) -> Cells:
         str(spec[key]) if spec.get(key) is not None else "N/A" for key in ("minAvailable", "maxUnavailable")
     ]
     return [name, *limits, status.get("disruptionsAllowed", 0), age(created, now)]
-
-
-def autoscaler(obj: Object, now: datetime) -> Cells:
-    name, created = meta_of(obj)
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    target = spec.get("scaleTargetRef") or {}
-    minimum = spec.get("minReplicas")
-    return [
-        name,
-        f"{target.get('kind', '')}/{target.get('name', '')}",
-        _targets(spec, status),
-        "<unset>" if minimum is None else str(minimum),
-        spec.get("maxReplicas", 0),
-        status.get("currentReplicas", 0),
-        age(created, now),
-    ]
-
-
-def _targets(spec: Object, status: Object) -> str:
-    if spec.get("targetCPUUtilizationPercentage") is not None:
-        return _percent(
-            "cpu", status.get("currentCPUUtilizationPercentage"), spec["targetCPUUtilizationPercentage"]
-        )
-    current = {
-        (m.get("resource") or {}).get("name"): (m["resource"].get("current") or {}).get("averageUtilization")
-        for m in status.get("currentMetrics") or ()
-        if m.get("resource")
-    }
-    shown = []
-    for metric in spec.get("metrics") or ():
-        resource = metric.get("resource") or {}
-        wanted = (resource.get("target") or {}).get("averageUtilization")
-        if wanted is not None:
-            shown.append(_percent(resource["name"], current.get(resource["name"]), wanted))
-        elif resource:
-            value = (resource.get("target") or {}).get("averageValue", "")
-            shown.append(f"{resource['name']}: {UNKNOWN}/{value}")
-        else:
-            shown.append(f"{UNKNOWN}/<auto>")
-    if len(shown) > 2:
-        return ", ".join(shown[:2]) + f" + {len(shown) - 2} more..."
-    return ", ".join(shown) or NONE
-
-
-def _percent(name: str, current: int | None, wanted: int) -> str:
-    return f"{name}: {UNKNOWN if current is None else f'{current}%'}/{wanted}%"
 
 
 def role_binding(obj: Object, now: datetime) -> Cells:

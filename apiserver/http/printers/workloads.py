@@ -1,4 +1,4 @@
-"""Workloads. Pure."""
+"""Workloads, their templates and revisions. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from apiserver.api.meta import parse_time
-from apiserver.http.printers.common import NONE, age, containers, duration, meta_of, pairs, selector
+from apiserver.http.printers.common import NONE, UNSET, age, containers, duration, meta_of, pairs, selector
 
 Object = dict[str, Any]
 Cells = list[Any]
@@ -73,6 +73,26 @@ def daemon_set(obj: Object, now: datetime) -> Cells:
     ]
 
 
+def pod_template(obj: Object, now: datetime) -> Cells:
+    template = obj.get("template") or {}
+    labels = (template.get("metadata") or {}).get("labels")
+    return [meta_of(obj)[0], *containers(template.get("spec")), pairs(labels)]
+
+
+def controller_revision(obj: Object, now: datetime) -> Cells:
+    name, created = meta_of(obj)
+    return [name, _controller(obj["metadata"]), obj.get("revision", 0), age(created, now)]
+
+
+def _controller(metadata: Object) -> str:
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("controller"):
+            group = owner.get("apiVersion", "").rpartition("/")[0]
+            kind = owner.get("kind", "").lower()
+            return f"{kind}.{group}/{owner.get('name', '')}" if group else f"{kind}/{owner.get('name', '')}"
+    return NONE
+
+
 def job(obj: Object, now: datetime) -> Cells:
     spec, status, name, created = _parts(obj)
     done, wanted = status.get("succeeded", 0), spec.get("completions")
@@ -127,10 +147,14 @@ def cron_job(obj: Object, now: datetime) -> Cells:
         name,
         spec.get("schedule", ""),
         spec.get("timeZone") or NONE,
-        "True" if spec.get("suspend") else "False",
+        _flag(spec.get("suspend")),
         len(status.get("active") or ()),
         age(last, now) if last else NONE,
         age(created, now),
         *containers(_template(template)),
-        selector(template.get("selector")) if template.get("selector") else NONE,
+        selector(template.get("selector")),
     ]
+
+
+def _flag(value: bool | None) -> str:
+    return UNSET if value is None else str(value)

@@ -60,7 +60,7 @@ async def _delete_once(
     call: Call, namespace: str, name: str, stored: Stored, options: DeleteOptions
 ) -> Deleted:
     old = call.decode(stored)
-    _check_preconditions(call, name, old, options)
+    check_preconditions(call, name, old, options)
     await call.services.admission.validate(call.attributes("DELETE", namespace, name, None, old))
     if call.resource.gvk.kind == "Namespace":
         return await _delete_namespace(call, stored, old, options)
@@ -80,7 +80,8 @@ async def _delete_once(
     return Deleted(obj, gone=True, graceful=graceful)
 
 
-def _check_preconditions(call: Call, name: str, obj: Object, options: DeleteOptions) -> None:
+def check_preconditions(call: Call, name: str, obj: Object, options: DeleteOptions) -> None:
+    """Raises 409."""
     kind = GroupResource(call.resource.gvk.group, call.resource.gvk.kind)
     uid, version = meta.uid(obj), meta.resource_version(obj)
     if options.uid is not None and options.uid != uid:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from apiserver.api import errors, meta
-from apiserver.api.field_errors import Path, not_supported, required
-from apiserver.api.gvk import GroupKind, GroupResource, GroupVersionKind
+from apiserver.api.field_errors import Path, aggregate, not_supported, required
+from apiserver.api.gvk import GroupResource, GroupVersionKind
 from apiserver.http import body, options, responders
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Exchange, Object
@@ -24,6 +24,8 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     name = info.name or meta.name(wanted)
     if info.name and meta.name(wanted) != info.name:
         raise errors.bad_request("name in URL does not match name in Binding object")
+    if not name:
+        raise errors.bad_request("Name parameter required.")
     _validate(wanted)
     pods = exchange.services.registry.lookup("", "v1", "pods")
     assert pods is not None
@@ -37,11 +39,11 @@ def _validate(wanted: Object) -> None:
     found = []
     path = Path("target")
     if target.get("kind") not in (None, "", "Node"):
-        found.append(not_supported(path.child("kind"), target["kind"], ["Node", "<empty>"]))
+        found.append(not_supported(path.child("kind"), target["kind"], ["Node", "<empty>"], ordered=True))
     if not target.get("name"):
         found.append(required(path.child("name")))
-    if found:
-        raise errors.invalid(GroupKind("", "Binding"), meta.name(wanted), found)
+    if found:  # not an error of the API to the original: its text alone, and 500
+        raise errors.unknown(aggregate(found))
 
 
 async def _bind(call: Call, namespace: str, name: str, wanted: Object) -> None:

@@ -10,10 +10,14 @@ from aiohttp import web
 from apiserver.api import errors
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange
-from apiserver.http.subresources import binding, eviction, finalize, log, reviews, scale, token
+from apiserver.http.subresources import binding, components, eviction, finalize, log, reviews, scale, token
+from apiserver.registry.subresources import has_own
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
+
+STREAMS: Final = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+"""They answer with bytes of their own, not with objects."""
 
 Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
@@ -25,13 +29,9 @@ async def _refused(exchange: Exchange) -> web.StreamResponse:
     )
 
 
-async def _components(exchange: Exchange) -> web.StreamResponse:
-    raise errors.StatusError(501, "NotImplemented", "componentstatuses are not supported by this server", {})
-
-
 _SPECIAL: Final[dict[tuple[str, str, str], Handler]] = {
     ("", "bindings", ""): binding.handle,
-    ("", "componentstatuses", ""): _components,
+    ("", "componentstatuses", ""): components.handle,
     ("", "namespaces", "finalize"): finalize.handle,
     ("", "pods", "binding"): binding.handle,
     ("", "pods", "eviction"): eviction.handle,
@@ -51,9 +51,9 @@ def find(resource: Resource, subresource: str) -> Handler | None:
     handler = _SPECIAL.get((resource.gvr.group, resource.gvr.resource, subresource))
     if handler is None and subresource == "scale":
         return scale.handle
-    if handler is None and subresource not in ("", "status"):
-        return _refused
-    return handler
+    if handler is not None or subresource in ("", "status"):
+        return handler
+    return None if has_own(resource.gvk.group, resource.gvk.kind, subresource) else _refused
 
 
 def takes_path(info: RequestInfo) -> bool:

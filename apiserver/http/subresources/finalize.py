@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
-from apiserver.api.field_errors import FieldError
+from apiserver.api.field_errors import FieldError, Path, invalid
+from apiserver.api.names import check_qualified_name
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
 from apiserver.http.handlers.update import check_name
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
+
+_STANDARD: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 
 
 class _Finalize:
@@ -21,7 +26,17 @@ class _Finalize:
             new["status"] = old["status"]
 
     def validate_update(self, new: Object, old: Object) -> list[FieldError]:
-        return []
+        finalizers = (new.get("spec") or {}).get("finalizers") or ()
+        path = Path("spec").child("finalizers")
+        return [error for at, name in enumerate(finalizers) for error in _finalizer(name, path.index(at))]
+
+
+def _finalizer(name: str, path: Path) -> list[FieldError]:
+    found = [invalid(path, name, text) for text in check_qualified_name(name)]
+    if "/" not in name and name not in _STANDARD:
+        text = "name is neither a standard finalizer name nor is it fully qualified"
+        found.append(invalid(path, name, text))
+    return found
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse:

@@ -30,7 +30,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     container = _container(pod, exchange.query.get("container") or "")
     node = pod["spec"].get("nodeName") or ""
     if not node:
-        return web.Response(headers={"Content-Type": "text/plain"})
+        return web.Response(status=204)  # no node, no log
     host, port = await _address(exchange, node)
     info = exchange.info
     url = f"https://{host}:{port}/containerLogs/{info.namespace}/{info.name}/{container}"

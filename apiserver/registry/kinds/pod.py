@@ -6,33 +6,17 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from apiserver.api import pods
+from apiserver.api import meta, pods
 from apiserver.registry.kinds.pod_spec import default_pod
-from apiserver.registry.strategy import Object, StatusStrategy, Strategy
+from apiserver.registry.strategy import Object, Strategy
 
 _SELECTABLE_SPEC: Final = ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
 _SELECTABLE_STATUS: Final = ("phase", "podIP", "nominatedNodeName")
 
 
-class PodStatusStrategy(StatusStrategy):
-    def prepare_for_update(self, new: Object, old: Object) -> None:
-        super().prepare_for_update(new, old)
-        new["metadata"].pop("deletionTimestamp", None)
-        if "deletionTimestamp" in old["metadata"]:
-            new["metadata"]["deletionTimestamp"] = old["metadata"]["deletionTimestamp"]
-        status = new.setdefault("status", {})
-        qos = (old.get("status") or {}).get("qosClass")
-        if qos:
-            status.setdefault("qosClass", qos)
-
-
 class PodStrategy(Strategy):
     has_status = True
     tracks_generation = True
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.status = PodStatusStrategy(self)
 
     def default(self, obj: Object) -> None:
         default_pod(obj)
@@ -47,7 +31,7 @@ class PodStrategy(Strategy):
                 "type": "PodScheduled",
                 "status": "False",
                 "lastProbeTime": None,
-                "lastTransitionTime": None,
+                "lastTransitionTime": meta.format_time(self.options.now()),
                 "reason": "SchedulingGated",
                 "message": message,
             }

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 
+from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind
-from apiserver.http.printers import printer
+from apiserver.http.negotiation import Accepted
+from apiserver.http.printers import printer, row_conditions
 from apiserver.http.printers.common import duration
 from apiserver.http.printers.pods import pod as print_pod
+from apiserver.http.render import Framing
+from apiserver.registry.strategy import RegistryOptions
+from apiserver.registry.table import Registry
+from apiserver.storage.entry import Entry
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 Object = dict[str, Any]
@@ -164,3 +170,80 @@ def test_other_kinds_get_what_their_columns_name() -> None:
     obj = {"metadata": {"name": "x", "creationTimestamp": "2026-01-01T23:00:00Z"}}
     assert row("", "LimitRange", obj, ("Name", "Created At")) == ["x", "2026-01-01T23:00:00Z"]
     assert row("new", "Thing", obj, ("Name", "Age", "What")) == ["x", "60m", "<none>"]
+
+
+def cells(group: str, kind: str, obj: Object) -> list[Any]:
+    return printer(GroupVersionKind(group, "v1", kind), [])({"metadata": {"name": "x"}, **obj}, NOW)
+
+
+def test_quota_in_requests_and_limits() -> None:
+    status = {"hard": {"pods": "5", "limits.cpu": "2", "cpu": "1"}, "used": {"pods": "1"}}
+    shown = cells("", "ResourceQuota", {"status": status})
+    assert shown[:3] == ["x", "cpu: 0/1, pods: 1/5", "limits.cpu: 0/2"]
+
+
+def test_the_controller_of_a_revision() -> None:
+    owner = {"kind": "StatefulSet", "apiVersion": "apps/v1", "name": "web", "controller": True}
+    obj = {"metadata": {"name": "x", "ownerReferences": [owner]}, "revision": 3}
+    assert cells("apps", "ControllerRevision", obj)[:3] == ["x", "statefulset.apps/web", 3]
+    assert cells("apps", "ControllerRevision", {"revision": 3})[1] == "<none>"
+
+
+def test_endpoints_count_what_they_do_not_show() -> None:
+    addresses = [{"ip": f"10.0.0.{n}"} for n in range(4)]
+    subset = {"addresses": addresses, "ports": [{"port": 80}]}
+    shown = cells(
+        "", "Endpoints", {"subsets": [subset, {"addresses": [{"ip": "::1"}], "ports": [{"port": 1}]}]}
+    )
+    assert shown[1] == "10.0.0.0:80,10.0.0.1:80,10.0.0.2:80 + 2 more..."
+    assert cells("", "Endpoints", {"subsets": [{"addresses": [{"ip": "::1"}], "ports": [{"port": 1}]}]})[
+        1
+    ] == ("[::1]:1")
+
+
+@pytest.mark.parametrize(
+    ("metric", "status", "text"),
+    [
+        ({"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 80}}},
+         {"resource": {"current": {"averageUtilization": 7}}}, "cpu: 7%/80%"),
+        ({"type": "Resource", "resource": {"name": "cpu", "target": {}}}, {}, "cpu: <unknown>/<auto>"),
+        ({"type": "Pods", "pods": {"target": {"averageValue": "5"}}}, {}, "<unknown>/5"),
+        ({"type": "External", "external": {"target": {"averageValue": "5"}}},
+         {"external": {"current": {"averageValue": "2"}}}, "2/5 (avg)"),
+        ({"type": "Object", "object": {"target": {"value": "5"}}}, {}, "<unknown>/5"),
+        ({"type": "Other"}, {}, "<unknown type>"),
+    ],
+)  # fmt: skip
+def test_metrics_of_an_autoscaler(metric: Object, status: Object, text: str) -> None:
+    obj = {"spec": {"metrics": [metric]}, "status": {"currentMetrics": [status]}}
+    assert cells("autoscaling", "HorizontalPodAutoscaler", obj)[2] == text
+
+
+def test_access_modes_have_an_order_and_the_annotation_names_the_class() -> None:
+    obj = {
+        "metadata": {"name": "x", "annotations": {"volume.beta.kubernetes.io/storage-class": "old"}},
+        "spec": {"accessModes": ["ReadWriteMany", "ReadWriteOnce"], "storageClassName": "new"},
+    }
+    shown = cells("", "PersistentVolume", obj)
+    assert (shown[2], shown[6]) == ("RWO,RWX", "old")
+
+
+def test_a_row_says_that_a_pod_is_over() -> None:
+    gvk = GroupVersionKind("", "v1", "Pod")
+    assert row_conditions(gvk, pod({"phase": "Running"})) == []
+    assert row_conditions(gvk, pod({"phase": "Failed"}))[0]["message"] == "The pod failed."
+
+
+def test_only_the_first_event_of_a_watch_tells_the_columns() -> None:
+    resource = Registry.default(RegistryOptions()).lookup("", "v1", "configmaps")
+    assert resource is not None
+    framing = Framing(resource, Accepted(transform="Table"), "None")
+    entry = Entry("k", codec.encode({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x"}}), 5)
+    first = codec.decode(framing.make("ADDED", entry))["object"]
+    name = framing.name
+    framing.once()
+    second = codec.decode(framing.make("ADDED", entry))["object"]
+    assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert second["columnDefinitions"] is None
+    assert second["metadata"] == {"resourceVersion": "5"}
+    assert framing.name != name

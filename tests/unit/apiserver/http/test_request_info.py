@@ -19,6 +19,13 @@ from apiserver.http.request_info import parse
         ("GET", "/api/v1/pods", {}, ("list", "", "", "pods", "", "")),
         ("GET", "/api/v1/pods", {"watch": "true"}, ("watch", "", "", "pods", "", "")),
         ("GET", "/api/v1/pods", {"watch": "false"}, ("list", "", "", "pods", "", "")),
+        ("GET", "/api/v1/pods", {"watch": "0"}, ("list", "", "", "pods", "", "")),
+        ("GET", "/api/v1/pods", {"watch": ""}, ("watch", "", "", "pods", "", "")),
+        ("GET", "/api/v1/pods", {"fieldSelector": "metadata.name=foo"}, ("list", "", "", "pods", "", "foo")),
+        ("GET", "/api/v1/pods", {"fieldSelector": "metadata.name!=foo"}, ("list", "", "", "pods", "", "")),
+        ("GET", "/api/v1/pods", {"fieldSelector": "metadata.name=a/b"}, ("list", "", "", "pods", "", "")),
+        ("GET", "/api/v1/pods", {"fieldSelector": "odd"}, ("list", "", "", "pods", "", "")),
+        ("DELETE", "/api/v1/namespaces/o/pods", {"fieldSelector": "metadata.name=foo"}, ("deletecollection", "", "o", "pods", "", "")),  # noqa: E501
         ("GET", "/api/v1/watch/namespaces/other/pods", {}, ("watch", "", "other", "pods", "", "")),
         ("GET", "/api/v1/watch/namespaces/o/pods/x", {}, ("watch", "", "o", "pods", "", "x")),
         ("PUT", "/api/v1/namespaces/other/finalize", {}, ("update", "", "other", "namespaces", "finalize", "other")),

@@ -10,10 +10,6 @@ import pytest
 from apiserver.api import codec
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind
-from apiserver.http.protobuf import wire
-from apiserver.registry.strategy import RegistryOptions
-from apiserver.registry.table import Registry
-from apiserver.schema.openapi import OpenApi
 from apiserver.schema.schemas import Schemas
 
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
@@ -113,58 +109,3 @@ def test_loading_is_cheap() -> None:
     begin = time.perf_counter()
     Schemas.load()
     assert time.perf_counter() - begin < 0.5
-
-
-def test_openapi_describes_types_and_paths(schemas: Schemas) -> None:
-    openapi = OpenApi(schemas, Registry.default(RegistryOptions()).resources)
-    document = codec.decode(openapi.v3("apps/v1"))
-    operation = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["get"]
-    assert operation["x-kubernetes-group-version-kind"] == {
-        "group": "apps",
-        "kind": "Deployment",
-        "version": "v1",
-    }
-    known = document["components"]["schemas"]
-    assert known["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"]["type"] == "integer"
-    assert known["io.k8s.apimachinery.pkg.api.resource.Quantity"]["oneOf"] == [
-        {"type": "string"},
-        {"type": "number"},
-    ]
-    assert (
-        "/openapi/v3/apis/apps/v1?hash=" in openapi.v3_index()["paths"]["apis/apps/v1"]["serverRelativeURL"]
-    )
-    assert codec.decode(openapi.v2())["definitions"]["io.k8s.api.core.v1.Pod"]
-    choice = document["components"]["schemas"]["io.k8s.apimachinery.pkg.util.intstr.IntOrString"]
-    assert choice == {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
-
-
-def test_openapi_v2_as_kubectl_reads_it(schemas: Schemas) -> None:
-    openapi = OpenApi(schemas, Registry.default(RegistryOptions()).resources)
-    document = codec.decode(openapi.v2())
-    found = _read(openapi.v2_binary())
-    assert (found[1], _read(found[2][0])[2]) == ([b"2.0"], [document["info"]["version"].encode()])
-    definitions = dict(map(_pair, _read(found[9][0])[1]))
-    assert list(definitions) == [name.encode() for name in document["definitions"]]
-    pod = _read(definitions[b"io.k8s.api.core.v1.Pod"])
-    assert _read(pod[22][0])[1] == [b"object"]
-    fields = dict(map(_pair, _read(pod[25][0])[1]))
-    assert _read(fields[b"spec"])[1] == [b"#/definitions/io.k8s.api.core.v1.PodSpec"]
-    extensions = dict(map(_pair, pod[31]))
-    kind = codec.decode(_read(extensions[b"x-kubernetes-group-version-kind"])[2][0])
-    assert kind == [{"group": "", "kind": "Pod", "version": "v1"}]
-    paths = dict(map(_pair, _read(found[8][0])[2]))
-    patch = _read(_read(paths[b"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"])[8][0])
-    query = _read(_read(_read(_read(patch[8][0])[1][0])[2][0])[3][0])
-    assert query[4] == [b"fieldValidation"]
-
-
-def _read(data: bytes) -> dict[int, list[Any]]:
-    result: dict[int, list[Any]] = {}
-    for number, _, value in wire.fields(data, "test"):
-        result.setdefault(number, []).append(value)
-    return result
-
-
-def _pair(data: bytes) -> tuple[bytes, bytes]:
-    fields = _read(data)
-    return fields[1][0], fields[2][0]
