@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import zlib
 from collections.abc import Callable, Iterable
@@ -46,8 +47,8 @@ class Owner(Protocol):
 class Outgoing:
     """`index` is 0 until the copy is made. `acked`: bytes the member has written."""
 
-    task: asyncio.Task[None]
     floor: int
+    task: asyncio.Task[None] | None = None
     acked: int = 0
     state: str = ""
     index: int = 0
@@ -72,6 +73,8 @@ class Snapshots:
         self._incoming: Incoming | None = None
         self._preparing: set[asyncio.Task[None]] = set()
         self._stopped = False
+        self._numbers = itertools.count(1)
+        self._ending: set[asyncio.Task[None]] = set()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._directory.glob("*.tmp"):
             left.unlink()
@@ -79,8 +82,8 @@ class Snapshots:
     def need(self, peer: int) -> None:
         if peer in self._outgoing:
             return
-        task = asyncio.get_running_loop().create_task(self._stream(peer), name=f"snapshot {peer:x}")
-        self._outgoing[peer] = Outgoing(task, self._core.node.applied_index)
+        out = self._outgoing[peer] = Outgoing(self._core.node.applied_index)
+        out.task = asyncio.get_running_loop().create_task(self._stream(peer, out), name=f"snapshot {peer:x}")
         self._core.snapshotting.add(peer)
 
     def oldest_index(self, default: int) -> int:
@@ -88,18 +91,17 @@ class Snapshots:
         return min((out.index or out.floor for out in self._outgoing.values()), default=default)
 
     def disconnected(self, peer: int) -> None:
-        if peer in self._outgoing:
-            self._outgoing[peer].task.cancel()
+        """Forgotten here and not by the task, which may not even have begun."""
+        self._end(peer, self._outgoing.get(peer))
         if self._incoming is not None and self._incoming.peer == peer:
             self._drop_incoming()
 
     async def stop(self) -> None:
-        tasks = [out.task for out in self._outgoing.values()]
-        for task in tasks:
-            task.cancel()
+        for peer in list(self._outgoing):
+            self._end(peer, self._outgoing[peer])
         self._stopped = True
         self._drop_incoming()
-        await asyncio.gather(*tasks, *self._preparing, return_exceptions=True)
+        await asyncio.gather(*self._ending, *self._preparing, return_exceptions=True)
 
     def received(self, peer: int, message: Message) -> None:
         if message["term"] != self._core.node.term:
@@ -114,12 +116,30 @@ class Snapshots:
 
     # The leader's side.
 
-    async def _stream(self, peer: int) -> None:
-        path = self._directory / f"to-{peer:x}.tmp"
-        out: Outgoing | None = None
+    def _end(self, peer: int, out: Outgoing | None) -> None:
+        if out is None or self._outgoing.get(peer) is not out:
+            return  # ended before; another one may be under way
+        del self._outgoing[peer]
+        if out.state not in (DONE, HAVE):
+            self._core.snapshotting.discard(peer)
+        if out.task is not None and out.task is not asyncio.current_task():
+            out.task.cancel()
+            self._ending.add(out.task)
+            out.task.add_done_callback(self._ending.discard)
+
+    async def _copy(self, path: Path) -> SnapshotMeta:
+        """The thread cannot be stopped: what it writes for nobody is removed when it is done."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._owner.machine.write_snapshot, path))
         try:
-            meta = await asyncio.to_thread(self._owner.machine.write_snapshot, path)
-            out = self._outgoing[peer]
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            writing.add_done_callback(lambda _: path.unlink(missing_ok=True))
+            raise
+
+    async def _stream(self, peer: int, out: Outgoing) -> None:
+        path = self._directory / f"to-{peer:x}-{next(self._numbers)}.tmp"
+        try:
+            meta = await self._copy(path)
             out.index = meta.index
             log.info(
                 "member %x lags: sending a snapshot of %d bytes at index %d", peer, meta.size, meta.index
@@ -137,9 +157,7 @@ class Snapshots:
             await asyncio.sleep(PATIENCE_SECONDS / 10)
         finally:
             path.unlink(missing_ok=True)
-            self._outgoing.pop(peer, None)
-            if out is None or out.state not in (DONE, HAVE):
-                self._core.snapshotting.discard(peer)
+            self._end(peer, out)
 
     async def _transfer(self, peer: int, out: Outgoing, path: Path, meta: SnapshotMeta) -> None:
         term = self._core.node.term
