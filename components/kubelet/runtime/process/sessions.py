@@ -39,6 +39,7 @@ class ProcessSession:
         self._connection: socket.socket | None = None
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
+        self._attached = False  # to a container, whose input others may hold open
 
     async def read_stdout(self) -> bytes:
         return await self._stdout.read() if self._stdout is not None else b""
@@ -56,8 +57,12 @@ class ProcessSession:
 
     def close_stdin(self) -> None:
         """The end of input. A terminal has none: what means the end there is typed."""
-        if self._stdin is not None and self._stdin is not self._terminal:
-            self._stdin.close()
+        if self._stdin is None or self._stdin is self._terminal or self._stdin.closed:
+            return
+        self._stdin.close()
+        if self._attached and self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.send(json.dumps({"id": 2, "op": "end_input"}).encode() + b"\n")
 
     def resize(self, width: int, height: int) -> None:
         if self._terminal is not None and not self._terminal.closed:
@@ -155,6 +160,7 @@ class ProcessSession:
     @classmethod
     async def attach(cls, directory: Path, container_id: str, streams: Streams) -> ProcessSession:
         session = cls()
+        session._attached = True
         theirs = session._open_pipes(Streams(stdout=streams.stdout, stderr=streams.stderr))
         request = {"id": 1, "op": "attach", "container": container_id, "stdin": streams.stdin}
         try:

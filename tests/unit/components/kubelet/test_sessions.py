@@ -124,9 +124,10 @@ def test_attached_clients_share_the_output_and_stdin_once_closes_it(tmp_path: Pa
         await first.write_stdin(b"hello\n")
         assert await until(first.read_stdout, b"\n") == b"hello\n"
         assert await until(second.read_stdout, b"\n") == b"hello\n"
-        await second.close()
-        await first.close()  # the last end of the pipe: cat ends
-        await eventually(lambda: runtime.list_containers()[0].state == "EXITED")
+        await second.close()  # input for one client only: the shim lets go of it with the first that ends
+        first.close_stdin()  # the last end of the pipe: cat ends
+        assert await everything(first.read_stdout) == b""
+        assert await done(first) == 0
         assert b"stdout F hello" in (tmp_path / "log" / "0.log").read_bytes()
         with pytest.raises(NotFound):
             await runtime.attach(container, ALL)

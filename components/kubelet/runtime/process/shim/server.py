@@ -6,7 +6,7 @@ what happened meanwhile. One shim per pod, not per container: it is the pod's sa
 is), costs one interpreter per pod, and starting a further container or a probe is only a fork.
 
 Protocol: JSON lines on a Unix socket in the sandbox directory. Requests carry `id` and `op` (start, kill,
-exec, open, attach, list, forget, shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit",
+exec, open, attach, end_input, list, forget, shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit",
 "status": {...}}` comes unasked. `open` and `attach` come on connections of their own with file descriptors
 (`sessions`), and end with `{"event": "ended", "code": ...}`. One thread, one epoll; it sleeps unless something
 happens.
@@ -220,6 +220,11 @@ class Shim:
         given = container.input() if wants_input else container.terminal
         found = {"tty": container.terminal is not None, "input": given is not None}
         client.send({"id": message["id"], "ok": found}, [given] if given is not None else None)
+        return None
+
+    def _op_end_input(self, client: Client, _message: dict[str, object]) -> object:
+        if isinstance(client.session, Attachment):
+            client.session.end_input()
         return None
 
     def _live(self, message: dict[str, object]) -> Container:

@@ -52,6 +52,10 @@ class Attachment:
         for name, fd in self._sinks.items():
             if name in self.container.outputs:
                 self.container.outputs[name].detach(fd)
+        self.end_input()
+
+    def end_input(self) -> None:
+        """The client's input is at its end: so is the container's, if it is for one client only."""
         if self._uses_input and self.container.spec["stdin_once"]:
             self.container.close_stdin()
 
