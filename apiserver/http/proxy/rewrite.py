@@ -18,7 +18,8 @@ _ATTRIBUTES: Final[dict[str, list[str]]] = json.loads(
     (Path(__file__).parents[1] / "data" / "html_links.json").read_text(encoding="utf-8")
 )
 _RAW_TEXT: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
-_MARKUP: Final = re.compile(r"<!--.*?-->|<([a-zA-Z][^\s/>]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>", re.DOTALL)
+_START: Final = re.compile(r"<!--|<(?=[a-zA-Z])")
+_TAG: Final = re.compile(r"<([a-zA-Z][^\s/>]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*+)>")
 _ATTRIBUTE: Final = re.compile(r"([^\s=/>\"']+)(\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s>]+)")
 
 
@@ -44,18 +45,34 @@ class Rewriter:
         return urlunsplit((*kept, path, parts.query, parts.fragment))
 
     def html(self, text: str) -> str:
-        out, position = [], 0
-        while (found := _MARKUP.search(text, position)) is not None:
-            out.append(text[position : found.start()])
-            name = (found[1] or "").lower()
-            out.append(_tag(found, _ATTRIBUTES.get(name, ()), self.url))
-            position = found.end()
-            if name in _RAW_TEXT:
-                closing = re.compile(f"</{name}", re.IGNORECASE).search(text, position)
-                end = closing.start() if closing is not None else len(text)
-                out.append(text[position:end])
-                position = end
+        """One pass: what is not closed properly ends the changing, so that no page can cost more than its length."""
+        out, position = list[str](), 0
+        while (start := _START.search(text, position)) is not None:
+            out.append(text[position : start.start()])
+            position = start.start()
+            piece = self._comment(text, position) if start[0] == "<!--" else self._element(text, position)
+            if piece is None:
+                break
+            changed, position = piece
+            out.append(changed)
         return "".join([*out, text[position:]])
+
+    def _comment(self, text: str, start: int) -> tuple[str, int] | None:
+        end = text.find("-->", start)
+        return (text[start : end + 3], end + 3) if end >= 0 else None
+
+    def _element(self, text: str, start: int) -> tuple[str, int] | None:
+        """A start tag, with the text behind it if that is not HTML; and where it ends."""
+        found = _TAG.match(text, start)
+        if found is None:
+            return None
+        name = found[1].lower()
+        tag = _tag(found, _ATTRIBUTES.get(name, ()), self.url)
+        if name not in _RAW_TEXT:
+            return tag, found.end()
+        closing = re.compile(f"</{name}", re.IGNORECASE).search(text, found.end())
+        end = closing.start() if closing is not None else len(text)
+        return tag + text[found.end() : end], end
 
 
 def _tag(found: re.Match[str], names: list[str] | tuple[()], change: Callable[[str], str]) -> str:

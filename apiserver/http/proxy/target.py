@@ -1,4 +1,4 @@
-"""Where a proxied request goes (P): names, addresses and paths as the original reads and writes them."""
+"""Where a proxied request goes: names, addresses and paths as the original reads and writes them."""
 
 from __future__ import annotations
 

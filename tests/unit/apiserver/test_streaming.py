@@ -41,7 +41,9 @@ async def joined() -> AsyncIterator[tuple[Pair, Pair, asyncio.Task[None]]]:
                 writer.transport.abort()
 
 
-def run(body: Callable[[Pair, Pair, asyncio.Task[None]], Awaitable[None]], loop: Callable[[], object]) -> None:
+def run(
+    body: Callable[[Pair, Pair, asyncio.Task[None]], Awaitable[None]], loop: Callable[[], object]
+) -> None:
     async def whole() -> None:
         async with asyncio.timeout(20), joined() as (client, backend, task):
             await body(client, backend, task)
