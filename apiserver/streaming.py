@@ -37,8 +37,11 @@ class ByteStream(Protocol):
 class Link:
     """A connection as a :class:`ByteStream`. `source`: who is asked for life while a write is blocked."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(
+        self, reader: asyncio.StreamReader, protocol: _Protocol, transport: asyncio.Transport
+    ) -> None:
+        self._reader, self._protocol = reader, protocol
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
         self.source: Link | None = None
 
     async def read(self) -> bytes:
@@ -75,7 +78,7 @@ class Link:
                     raise ConnectionResetError("the other side is gone") from None
 
     def hung_up(self) -> bool:
-        if self._writer.is_closing():
+        if self._protocol.lost or self._writer.is_closing():
             return True
         sock = self._writer.get_extra_info("socket")
         return sock is not None and peer_closed(sock.fileno())
@@ -119,9 +122,13 @@ def peer_closed(fd: int) -> bool:
 
 async def dial(host: str, port: int, context: ssl.SSLContext | None, limit: float) -> Link:
     """Raises OSError; a TimeoutError is one."""
+    reader = asyncio.StreamReader(limit=_CHUNK)
+    protocol = _Protocol(reader)
     async with asyncio.timeout(limit):
-        reader, writer = await asyncio.open_connection(host, port, ssl=context, limit=_CHUNK)
-    return Link(reader, writer)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol, host, port, ssl=context
+        )
+    return Link(reader, protocol, transport)
 
 
 async def splice(one: Link, other: Link) -> None:
@@ -157,15 +164,18 @@ class Taken(web.StreamResponse):
 
 
 class _Protocol(asyncio.StreamReaderProtocol):
-    """Tells the protocol that had the connection before when it is lost, so that it can let go of it."""
+    """Remembers that the connection is lost, and tells the protocol that had it `before`, which lets go of it."""
 
-    def __init__(self, reader: asyncio.StreamReader, before: asyncio.BaseProtocol) -> None:
+    def __init__(self, reader: asyncio.StreamReader, before: asyncio.BaseProtocol | None = None) -> None:
         super().__init__(reader)
         self._before = before
+        self.lost = False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         super().connection_lost(exc)
-        self._before.connection_lost(exc)
+        if self._before is not None:
+            self._before.connection_lost(exc)
 
 
 def take_over(request: web.BaseRequest) -> Link:
@@ -182,4 +192,4 @@ def take_over(request: web.BaseRequest) -> Link:
     protocol.connection_made(transport)
     with contextlib.suppress(RuntimeError):
         transport.resume_reading()
-    return Link(reader, asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop()))
+    return Link(reader, protocol, transport)

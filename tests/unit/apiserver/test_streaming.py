@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
-from apiserver.streaming import Link, dial, splice
+from apiserver.streaming import dial, splice
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -25,8 +25,8 @@ async def joined() -> AsyncIterator[tuple[Pair, Pair, asyncio.Task[None]]]:
 
     async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        client = await asyncio.open_connection("127.0.0.1", port)
-        near = Link(*await arrived.get())
+        near = await dial("127.0.0.1", port, None, 5.0)
+        client = await arrived.get()
         far = await dial("127.0.0.1", port, None, 5.0)
         backend = await arrived.get()
         task = asyncio.create_task(splice(near, far))
