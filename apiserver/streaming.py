@@ -15,7 +15,8 @@ import select
 import socket
 import ssl
 import struct
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -43,6 +44,7 @@ class Link:
         self._reader, self._protocol = reader, protocol
         self._writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
         self.source: Link | None = None
+        _keep_alive(self._writer.get_extra_info("socket"))
 
     async def read(self) -> bytes:
         try:
@@ -103,13 +105,27 @@ async def _see_off(writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(_FLUSH_SECONDS):
             await writer.wait_closed()
     except TimeoutError:
-        sock = writer.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            with socket.socket(fileno=os.dup(sock.fileno())) as same:
-                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        linger = struct.pack("ii", 1, 0)
+        _set_options(writer.get_extra_info("socket"), {(socket.SOL_SOCKET, socket.SO_LINGER): linger})
         writer.transport.abort()
     except (OSError, ssl.SSLError):
         return
+
+
+def _keep_alive(sock: Any) -> None:
+    """A machine that fell silent is noticed within minutes, as Go's connections do."""
+    tcp = socket.IPPROTO_TCP
+    options = {(tcp, socket.TCP_KEEPIDLE): 15, (tcp, socket.TCP_KEEPINTVL): 15, (tcp, socket.TCP_KEEPCNT): 9}
+    _set_options(sock, {(socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1, **options})
+
+
+def _set_options(sock: Any, options: Mapping[tuple[int, int], int | bytes]) -> None:
+    """On the connection behind `sock`: uvloop gives a socket that has no setsockopt."""
+    if sock is None or sock.fileno() < 0:
+        return
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as same:
+        for (level, name), value in options.items():
+            same.setsockopt(level, name, value)
 
 
 def peer_closed(fd: int) -> bool:

@@ -48,7 +48,7 @@ async def forward(exchange: Exchange, target: Target) -> web.StreamResponse:
     timeout = ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
     connector = TCPConnector(ssl=target.context or True, force_close=True)
     async with ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-        upstream = await _ask(session, exchange, target)
+        upstream = await attended(exchange, _ask(session, exchange, target))
         async with upstream:
             return await _answer(exchange, target, upstream)
 
@@ -115,11 +115,10 @@ def _has_body(request: web.BaseRequest, upstream: ClientResponse) -> bool:
 async def _copy(exchange: Exchange, upstream: ClientResponse, response: web.StreamResponse) -> None:
     """Every piece as it comes. If the backend breaks off so must this answer, or it would pass for complete."""
     try:
-        complete = await attended(exchange, _pieces(upstream, response))
+        await attended(exchange, _pieces(upstream, response))
     except (ClientError, ConnectionError):
-        complete = False
-    if not complete and exchange.request.transport is not None:
-        exchange.request.transport.abort()
+        if exchange.request.transport is not None:
+            exchange.request.transport.abort()
 
 
 async def _pieces(upstream: ClientResponse, response: web.StreamResponse) -> None:

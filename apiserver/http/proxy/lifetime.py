@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from apiserver.http.scope import Exchange
 
+T = TypeVar("T")
 _LOOK_SECONDS: Final = 1.0  # a client that is gone is noticed by then, also while nothing is sent to it
 
 
-async def attended(exchange: Exchange, work: Coroutine[Any, Any, None], *, watch_client: bool = True) -> bool:
-    """Run `work`; false if it was cut off. What it raises is raised."""
+class CutOff(ConnectionError):
+    """The client is gone, or this server is being stopped: the work was not finished."""
+
+
+async def attended(exchange: Exchange, work: Coroutine[Any, Any, T], *, watch_client: bool = True) -> T:
+    """What `work` returns. Raises what it raises, or CutOff."""
     task = asyncio.ensure_future(work)
     stopping = exchange.services.stopping
 
@@ -26,9 +31,8 @@ async def attended(exchange: Exchange, work: Coroutine[Any, Any, None], *, watch
             if watch_client and exchange.request.transport is None:
                 break
         if task.done() and not task.cancelled():
-            task.result()
-            return True
-        return False
+            return task.result()
+        raise CutOff("cut off")
     finally:
         stopping.forget(stop)
         task.cancel()

@@ -8,6 +8,7 @@ backend is passed on as it is. Follows apimachinery's util/proxy/upgradeaware.go
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import Final
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from apiserver.api import errors
 from apiserver.http.proxy import headers
-from apiserver.http.proxy.lifetime import attended
+from apiserver.http.proxy.lifetime import CutOff, attended
 from apiserver.http.proxy.target import Target
 from apiserver.http.scope import Exchange
 from apiserver.streaming import Link, Taken, dial, splice, take_over
@@ -47,7 +48,8 @@ async def tunnel(exchange: Exchange, target: Target) -> web.StreamResponse:
         await backend.close()
         raise
     if status == 101:
-        await attended(exchange, _forward(client, backend, answer), watch_client=False)
+        with contextlib.suppress(CutOff):
+            await attended(exchange, _forward(client, backend, answer), watch_client=False)
     else:
         await _refuse(client, backend, answer)
     return Taken(status)

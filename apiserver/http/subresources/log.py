@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, web
 
 from apiserver.api import errors
 from apiserver.api.errors import StatusError
-from apiserver.http.proxy.lifetime import attended
+from apiserver.http.proxy.lifetime import CutOff, attended
 from apiserver.http.proxy.upgrade import os_text
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Exchange
@@ -48,7 +49,8 @@ async def _relay(exchange: Exchange, upstream: ClientResponse) -> web.StreamResp
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     response.enable_chunked_encoding()
     await response.prepare(exchange.request)
-    await attended(exchange, _copy(upstream, response))
+    with contextlib.suppress(CutOff):  # a log that stops with this server ends properly
+        await attended(exchange, _copy(upstream, response))
     await response.write_eof()
     return response
 

@@ -123,7 +123,7 @@ def _insecure(exchange: Exchange, scheme: str, host: str, port: str) -> Target:
         raise errors.service_unavailable(where)
     context = None
     if scheme == "https":
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     number = int(port) if port else _DEFAULT_PORTS[scheme]

@@ -41,12 +41,12 @@ class Lookup:
         return sorted(mine, key=lambda status: (status.attempt, status.created_at), reverse=True)
 
     def running(self, request: web.Request) -> ContainerStatus:
-        """The running container of the path. Raises 404, or 500 as the original does for a container."""
+        """The running container of the path. Raises 404 for the pod, 500 for the container, as the original."""
         pod, name = self.pod(request), request.match_info["container"]
         for status in self.runs(pod, name)[:1]:
             if status.state == "RUNNING":
                 return status
-        raise web.HTTPNotFound(text=f'container not found ("{name}")\n')
+        raise web.HTTPInternalServerError(text=f'container not found ("{name}")\n')
 
     def sandbox(self, request: web.Request) -> str:
         """The id of the sandbox of the pod of the path."""

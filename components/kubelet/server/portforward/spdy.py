@@ -47,7 +47,7 @@ class SpdyPorts:
             raise Refused(f"{kind} stream already assigned")
         pair[kind] = stream
         if len(pair) == 1:
-            self._start(self._expire(request))
+            self._start(self._expire(request, pair))
         else:
             del self._waiting[request]
             self._start(self._forward(port, pair["data"], pair["error"]))
@@ -57,9 +57,8 @@ class SpdyPorts:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _expire(self, request: str) -> None:
+    async def _expire(self, request: str, pair: dict[str, SpdyStream]) -> None:
         """Half a pair is not kept for ever."""
-        pair = self._waiting[request]
         await asyncio.sleep(_CREATION_SECONDS)
         if self._waiting.get(request) is not pair:
             return

@@ -182,7 +182,7 @@ def test_what_is_refused_before_the_upgrade(tmp_path: Path) -> None:
         for path, code, text in (
             ("/exec/default/p/c?command=ls", 400, "you must specify at least 1 of stdin, stdout, stderr\n"),
             ("/exec/default/q/c?output=1", 404, "pod does not exist\n"),
-            ("/exec/default/p/x?output=1", 404, 'container not found ("x")\n'),
+            ("/exec/default/p/x?output=1", 500, 'container not found ("x")\n'),
             ("/exec/default/p/no-such-uid/c?output=1", 404, "pod does not exist\n"),
             ("/attach/default/q/c?output=1", 404, "pod does not exist\n"),
             ("/portForward/default/q", 404, "pod does not exist\n"),
