@@ -290,7 +290,7 @@ def test_the_end_of_the_shim_ends_its_containers_and_is_noticed(tmp_path: Path) 
         async with sandbox(tmp_path) as (runtime, box):
             container = await runtime.create_container(box, shell(tmp_path, "sleep 100"))
             await runtime.start_container(container)
-            record = runtime._sandboxes[box].record
+            record = runtime._sandboxes.by_id[box].record
             os.kill(record.shim_pid, signal.SIGKILL)
             status = await ended(runtime, container)
             assert (status.exit_code, status.reason) == (137, "Error")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.kubelet.runtime.interface import Streams
@@ -14,6 +14,7 @@ from components.kubelet.server.portforward import ports
 from components.kubelet.server.remotecommand import options, spdy
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(0, 65535)), max_size=5), st.integers(1, 9))
 def test_window_sizes_arrive_however_they_are_cut(sizes: list[tuple[int, int]], cut: int) -> None:
     wire = "\n".join(json.dumps({"Width": w, "Height": h}) for w, h in sizes).encode()
