@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import re
 import ssl
 import subprocess
@@ -93,12 +94,18 @@ def bench(small_cluster: LocalCluster) -> Iterator[Bench]:
         assert "Traceback" not in file.read_text(), file
 
 
+def environment(bench: Bench, old: bool) -> dict[str, str]:
+    """`old`: kubectl does as before WebSockets. Its caches belong to the cluster's folder."""
+    found = {"PATH": os.environ["PATH"], "HOME": str(bench.cluster.dir), "TERM": "xterm"}
+    return {**found, **(OLD if old else {})}
+
+
 def kubectl(
     bench: Bench, *args: str, stdin: bytes | None = None, old: bool = False
 ) -> tuple[int, bytes, str]:
     """(exit code, output, errors); `old`: as the kubectl of before WebSockets."""
     command = ["kubectl", "--kubeconfig", str(bench.cluster.kubeconfig), *args]
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(bench.cluster.dir), **(OLD if old else {})}
+    env = environment(bench, old)
     done = subprocess.run(command, input=stdin, capture_output=True, timeout=30, env=env, check=False)
     return done.returncode, done.stdout, done.stderr.decode()
 
@@ -126,7 +133,7 @@ def test_a_terminal(bench: Bench, old: bool) -> None:
     inside = 'while [ "$(stty size)" != "33 99" ]; do sleep 0.05; done; test -t 0 && echo tty; exit 4'
     inner = f"kubectl --kubeconfig {bench.cluster.kubeconfig} exec -it sh -c main -- sh -c '{inside}'"
     command = f"stty rows 33 cols 99; {inner}"
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "xterm", **(OLD if old else {})}
+    env = environment(bench, old)
     script = ["script", "-qec", command, "/dev/null"]
     done = subprocess.run(
         script, capture_output=True, stdin=subprocess.DEVNULL, timeout=30, env=env, check=False
@@ -176,7 +183,7 @@ def test_copy_both_ways(bench: Bench, tmp_path: Path) -> None:
 def forwarding(bench: Bench, what: str, port: int, *, old: bool) -> Iterator[int]:
     """`kubectl port-forward`; gives the local port."""
     command = ["kubectl", "--kubeconfig", str(bench.cluster.kubeconfig), "port-forward", what, f":{port}"]
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", **(OLD if old else {})}
+    env = environment(bench, old)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     ) as process:

@@ -308,7 +308,7 @@ def test_a_process_with_a_recycled_pid_is_left_alone(tmp_path: Path) -> None:
             first = make(tmp_path)
             await first.start()
             box = await first.run_pod_sandbox(POD)
-            record = first._sandboxes[box].record
+            record = first._sandboxes.by_id[box].record
             os.kill(record.shim_pid, signal.SIGKILL)
             await first.close()
             path = tmp_path / "rt" / "sandboxes" / box / "sandbox.json"

@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.kubelet.server.spdy.frames import (
@@ -59,7 +59,7 @@ def joined(found: list[Frame]) -> list[Frame]:
     return out
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(frames, max_size=6), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_frames_survive_any_cut(sent: list[Frame], cuts: list[int]) -> None:
     sent = joined(sent)
@@ -72,14 +72,14 @@ def test_frames_survive_any_cut(sent: list[Frame], cuts: list[int]) -> None:
     assert joined(found) == sent
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_anything_is_frames_or_a_clean_error(wire: bytes) -> None:
     with contextlib.suppress(SpdyError):  # any other exception fails the test
         Decoder().feed(wire)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(frames, min_size=1, max_size=4), st.data())
 def test_a_changed_byte_is_a_clean_error_or_another_frame(sent: list[Frame], data: st.DataObject) -> None:
     encoder = Encoder()
