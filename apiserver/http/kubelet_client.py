@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
@@ -15,18 +14,24 @@ class KubeletClient:
     def __init__(self, config: ApiServerConfig) -> None:
         self._config = config
         self._session: ClientSession | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether the kubelet's certificate is checked
 
     async def session(self) -> ClientSession:
         if self._session is None:
-            context = await asyncio.to_thread(self._context)
             timeout = ClientTimeout(total=None, connect=5.0)
-            self._session = ClientSession(connector=TCPConnector(ssl=context), timeout=timeout)
+            self._session = ClientSession(connector=TCPConnector(ssl=await self.context()), timeout=timeout)
         return self._session
 
-    def _context(self) -> Any:
+    async def context(self, *, verify: bool = True) -> ssl.SSLContext:
+        """How TLS is spoken with kubelets; the files are read once, off the event loop."""
+        if verify not in self._contexts:
+            self._contexts[verify] = await asyncio.to_thread(self._context, verify)
+        return self._contexts[verify]
+
+    def _context(self, verify: bool) -> ssl.SSLContext:
         config = self._config
         context = ssl.create_default_context(cafile=config.kubelet_certificate_authority)
-        if config.kubelet_certificate_authority is None:
+        if config.kubelet_certificate_authority is None or not verify:
             # As kube-apiserver without this flag: the kubelet's serving certificate is not checked.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -48,7 +48,7 @@ async def _resource(exchange: Exchange) -> web.StreamResponse:
     if len(info.parts) > 3 and not catalogue.takes_path(info):
         raise errors.generic(404)
     handler = _handler(exchange)
-    if method == "HEAD" or handler is None:
+    if handler is None or (method == "HEAD" and not catalogue.takes_path(info)):
         raise errors.generic(405)
     warning = _DEPRECATED.get((info.group, info.version, info.resource))
     if warning:
@@ -67,6 +67,8 @@ def _handler(exchange: Exchange) -> Handler | None:
             raise errors.generic(404)
         special = catalogue.find(resource, info.subresource)
         if special is not None:
+            if method == "OPTIONS" and catalogue.takes_path(info):
+                return special
             return special if info.verb in resource.subresources[info.subresource].verbs else None
         return _PART_VERBS.get(info.verb)
     special = catalogue.find(resource, "")

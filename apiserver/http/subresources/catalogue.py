@@ -10,7 +10,18 @@ from aiohttp import web
 from apiserver.api import errors
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.scope import Exchange
-from apiserver.http.subresources import binding, components, eviction, finalize, log, reviews, scale, token
+from apiserver.http.subresources import (
+    binding,
+    components,
+    eviction,
+    finalize,
+    kubelet_stream,
+    log,
+    proxy,
+    reviews,
+    scale,
+    token,
+)
 from apiserver.registry.subresources import has_own
 
 if TYPE_CHECKING:
@@ -33,10 +44,16 @@ _SPECIAL: Final[dict[tuple[str, str, str], Handler]] = {
     ("", "bindings", ""): binding.handle,
     ("", "componentstatuses", ""): components.handle,
     ("", "namespaces", "finalize"): finalize.handle,
+    ("", "nodes", "proxy"): proxy.node,
+    ("", "pods", "attach"): kubelet_stream.attach,
     ("", "pods", "binding"): binding.handle,
     ("", "pods", "eviction"): eviction.handle,
+    ("", "pods", "exec"): kubelet_stream.exec_,
     ("", "pods", "log"): log.handle,
+    ("", "pods", "portforward"): kubelet_stream.port_forward,
+    ("", "pods", "proxy"): proxy.pod,
     ("", "serviceaccounts", "token"): token.handle,
+    ("", "services", "proxy"): proxy.service,
     ("authentication.k8s.io", "selfsubjectreviews", ""): reviews.self_subject,
     ("authentication.k8s.io", "tokenreviews", ""): reviews.token,
     ("authorization.k8s.io", "localsubjectaccessreviews", ""): reviews.local_subject_access,

@@ -110,6 +110,8 @@ def node_status(
             "operatingSystem": "linux",
             "architecture": machine.arch,
         },
+        # WebSockets of exec, attach and port-forward may come here untranslated.
+        "declaredFeatures": ["ExtendWebSocketsToKubelet"],
         "images": [{"names": [image.tag], "sizeBytes": image.size} for image in images],
     }
 

@@ -74,6 +74,9 @@ class ContainerBuilder:
             run_as_user=user,
             run_as_group=group,
             readonly_rootfs=bool(context.get("readOnlyRootFilesystem")),
+            stdin=bool(container.get("stdin")),
+            stdin_once=bool(container.get("stdinOnce")),
+            tty=bool(container.get("tty")),
         )
 
     # --- environment

@@ -18,6 +18,7 @@ Source: k8s.io/cri-api/pkg/apis/runtime/v1/api.proto.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal, Protocol
 
@@ -100,6 +101,9 @@ class ContainerConfig(msgspec.Struct, frozen=True):
     run_as_group: int | None = None
     readonly_rootfs: bool = False
     oom_score_adj: int = 0
+    stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
 
 
 class ContainerStatus(msgspec.Struct, frozen=True):
@@ -125,6 +129,28 @@ class ExecResult(msgspec.Struct, frozen=True):
     exit_code: int
     stdout: bytes
     stderr: bytes
+
+
+class Streams(msgspec.Struct, frozen=True):
+    """Which streams a client wants of a command or a container. With a terminal there is no stderr."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
+
+
+class Session(Protocol):
+    """A command with live streams, or a container attached to. Reads give b"" at the end of the stream; a
+    stream that was not asked for is at its end. Whoever does not read stops the program that writes."""
+
+    async def read_stdout(self) -> bytes: ...
+    async def read_stderr(self) -> bytes: ...
+    async def write_stdin(self, data: bytes) -> None: ...
+    def close_stdin(self) -> None: ...
+    def resize(self, width: int, height: int) -> None: ...
+    async def wait(self) -> int: ...
+    async def close(self) -> None: ...
 
 
 class ExecTimeout(RuntimeFault):
@@ -171,6 +197,11 @@ class Runtime(Protocol):
     async def remove_container(self, container_id: str) -> None: ...
     def list_containers(self, pod_uid: str | None = None) -> list[ContainerStatus]: ...
     async def exec_sync(self, container_id: str, command: list[str], timeout: float) -> ExecResult: ...
+    async def exec(self, container_id: str, command: list[str], streams: Streams) -> Session: ...
+    async def attach(self, container_id: str, streams: Streams) -> Session: ...
+    async def port_forward(
+        self, sandbox_id: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]: ...
     def container_stats(self) -> dict[str, ContainerStats]: ...
 
     def image_status(self, image: str) -> ImageInfo | None: ...

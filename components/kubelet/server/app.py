@@ -1,4 +1,5 @@
-"""The kubelet's HTTPS server: what the API server asks a node for (logs, pods, statistics) and health.
+"""The kubelet's HTTPS server: what the API server asks a node for (logs, commands, ports, pods, statistics) and
+health.
 
 TLS with a client certificate of the cluster's CA; without certificate files the server does not start
 (its answers hold logs and environment). Routes as the original's pkg/kubelet/server/server.go.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -17,13 +19,14 @@ from components.kubelet.config import KubeletConfig
 from components.kubelet.runtime.interface import Runtime
 from components.kubelet.server import stats
 from components.kubelet.server.logs import LogHandler
+from components.kubelet.server.lookup import Lookup
+from components.kubelet.server.portforward.handler import PortForward
+from components.kubelet.server.remotecommand.handler import RemoteCommand
 
 if TYPE_CHECKING:
     from components.kubelet.kubelet import Kubelet
 
 log = logging.getLogger(__name__)
-
-_UNSUPPORTED = ("exec", "attach", "portForward", "run")
 
 
 class KubeletServer:
@@ -61,14 +64,19 @@ class KubeletServer:
 
     def application(self) -> web.Application:
         app = web.Application()
-        logs = LogHandler(self._kubelet.pods.store.list, self._runtime)
+        lookup = Lookup(self._kubelet.pods.store.list, self._runtime)
+        commands = RemoteCommand(lookup, self._runtime)
         app.router.add_get("/healthz", _healthy)
         app.router.add_get("/pods", self._pods)
+        logs = LogHandler(lookup, self._runtime)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.handle)
         app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/metrics/resource", self._metrics)
-        for name in _UNSUPPORTED:
-            app.router.add_route("*", f"/{name}/{{rest:.*}}", _unsupported)
+        for place in ("{namespace}/{pod}", "{namespace}/{pod}/{uid}"):
+            _both(app, f"/exec/{place}/{{container}}", commands.exec)
+            _both(app, f"/attach/{place}/{{container}}", commands.attach)
+            _both(app, f"/portForward/{place}", PortForward(lookup, self._runtime).handle)
+            app.router.add_post(f"/run/{place}/{{container}}", commands.run)
         return app
 
     async def _pods(self, _request: web.Request) -> web.Response:
@@ -88,6 +96,9 @@ async def _healthy(_request: web.Request) -> web.Response:
     return web.Response(text="ok")
 
 
-async def _unsupported(request: web.Request) -> web.Response:
-    what = request.path.split("/")[1]
-    return web.Response(status=501, text=f"{what} is not supported by this kubelet yet\n")
+def _both(
+    app: web.Application, path: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> None:
+    """WebSocket clients come with GET, the others with POST."""
+    app.router.add_get(path, handler, allow_head=False)
+    app.router.add_post(path, handler)

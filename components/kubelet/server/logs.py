@@ -7,7 +7,6 @@ started 400.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from aiohttp import web
 from apiserver.api.meta import format_time, parse_time
 from components.kubelet.logs.reader import LogOptions, read
 from components.kubelet.runtime.interface import ContainerStatus, Runtime
+from components.kubelet.server.lookup import Lookup
 
 Object = dict[str, Any]
 
@@ -27,11 +27,11 @@ _WAITING = {
 
 
 class LogHandler:
-    def __init__(self, pods: Callable[[], Sequence[Object]], runtime: Runtime) -> None:
-        self._pods, self._runtime = pods, runtime
+    def __init__(self, lookup: Lookup, runtime: Runtime) -> None:
+        self._lookup, self._runtime = lookup, runtime
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        pod = self._find_pod(request.match_info["namespace"], request.match_info["pod"])
+        pod = self._lookup.pod(request, f'pod "{request.match_info["pod"]}" does not exist')
         status = self._find_container(pod, request.match_info["container"], request.query)
         try:
             options = _options(request.query)
@@ -47,21 +47,11 @@ class LogHandler:
     def _running(self, status: ContainerStatus) -> bool:
         return any(s.id == status.id and s.state == "RUNNING" for s in self._runtime.list_containers())
 
-    def _find_pod(self, namespace: str, name: str) -> Object:
-        for pod in self._pods():
-            if pod["metadata"]["namespace"] == namespace and pod["metadata"]["name"] == name:
-                return pod
-        raise web.HTTPNotFound(text=f'pod "{name}" does not exist\n')
-
     def _find_container(self, pod: Object, name: str, query: Any) -> ContainerStatus:
-        meta, spec = pod["metadata"], pod["spec"]
-        names = [c["name"] for c in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]]
-        if name not in names:
+        meta = pod["metadata"]
+        if not self._lookup.has_container(pod, name):
             raise web.HTTPNotFound(text=f'container "{name}" not found in pod "{meta["name"]}"\n')
-        mine = [
-            s for s in self._runtime.list_containers(meta["uid"]) if s.name == name and s.state != "CREATED"
-        ]
-        mine.sort(key=lambda s: (s.attempt, s.created_at), reverse=True)
+        mine = self._lookup.runs(pod, name)
         reason = waiting_reason(pod, name)
         if _flag(query, "previous"):
             # A container that waits to be started again is the previous one of the next.

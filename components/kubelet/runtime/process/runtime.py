@@ -36,45 +36,23 @@ from components.kubelet.runtime.interface import (
     ImageFault,
     ImageInfo,
     NotFound,
+    RuntimeFault,
     SandboxConfig,
-    SandboxFault,
     SandboxStatus,
+    Session,
+    Streams,
 )
 from components.kubelet.runtime.process import records, shims, spec
-from components.kubelet.runtime.process.ipam import AddressPool, Exhausted
-from components.kubelet.runtime.process.records import ContainerRecord, SandboxRecord, ShimStatus
+from components.kubelet.runtime.process.ipam import AddressPool
+from components.kubelet.runtime.process.records import ContainerRecord, ShimStatus
+from components.kubelet.runtime.process.sandboxes import Sandboxes
+from components.kubelet.runtime.process.sessions import ProcessSession
+from components.kubelet.runtime.process.state import Container
 from components.kubelet.runtime.process.usage import container_usage
 
 log = logging.getLogger(__name__)
 
-_KILLED = 128 + signal.SIGKILL
-
-
-class _Sandbox:
-    def __init__(self, record: SandboxRecord, directory: Path) -> None:
-        self.record, self.directory = record, directory
-        self.client: shims.ShimClient | None = None
-        self.containers: dict[str, _Container] = {}
-
-    @property
-    def ready(self) -> bool:
-        return self.client is not None and not self.record.stopped
-
-
-class _Container:
-    def __init__(self, record: ContainerRecord, sandbox: _Sandbox) -> None:
-        self.record, self.sandbox = record, sandbox
-        self.status: ShimStatus | None = None
-        self.exited = asyncio.Event()
-
-    def apply(self, status: ShimStatus) -> None:
-        self.status = status
-        if status.state == "EXITED":
-            self.exited.set()
-
-    @property
-    def directory(self) -> Path:
-        return self.sandbox.directory / "containers" / self.record.id
+_CONNECT_SECONDS = 10.0
 
 
 class ProcessRuntime:
@@ -93,15 +71,14 @@ class ProcessRuntime:
         new_id: Callable[[], str] = lambda: secrets.token_hex(32),
     ) -> None:
         self._root = root
-        self._node_ip = node_ip
-        self._pool = AddressPool(pod_cidr)
         self._catalogue = catalogue
         self.isolation = isolation or ""
         self.isolation_problem = ""
         self._now, self._new_id = now, new_id
-        self._sandboxes: dict[str, _Sandbox] = {}
-        self._containers: dict[str, _Container] = {}
         self._changed: Callable[[str], None] = lambda uid: None
+        self._sandboxes = Sandboxes(
+            root, AddressPool(pod_cidr), node_ip, now, new_id, lambda uid: self._changed(uid)
+        )
 
     # --- life of the runtime itself
 
@@ -110,15 +87,11 @@ class ProcessRuntime:
         (self._root / "sandboxes").mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self.isolation:
             await self._find_isolation()
-        for directory in sorted((self._root / "sandboxes").iterdir()):
-            await self._adopt(directory)
+        await self._sandboxes.adopt_all()
 
     async def close(self) -> None:
         """Let go of the shims; the containers keep running."""
-        for sandbox in self._sandboxes.values():
-            client, sandbox.client = sandbox.client, None
-            if client is not None:
-                await client.close()
+        await self._sandboxes.let_go()
 
     def can_mount(self) -> bool:
         """Whether volumes can appear at their mount paths on this machine."""
@@ -139,177 +112,29 @@ class ProcessRuntime:
         self.isolation = "none"
         log.warning("no namespaces on this machine (%s): pods run without volumes", self.isolation_problem)
 
-    async def _adopt(self, directory: Path) -> None:
-        record = records.read(directory / "sandbox.json", SandboxRecord)
-        if record is None:  # the kubelet died before the sandbox was complete; nothing runs in it
-            records.remove_tree(directory)
-            return
-        sandbox = _Sandbox(record, directory)
-        self._sandboxes[record.id] = sandbox
-        for path in sorted((directory / "containers").iterdir()):
-            known = records.read(path / "container.json", ContainerRecord)
-            if known is not None:
-                self._containers[known.id] = sandbox.containers[known.id] = _Container(known, sandbox)
-        if record.stopped:
-            self._read_statuses(sandbox)
-            return
-        if record.ip and not record.config.host_network:
-            self._pool.claim(record.ip)
-        if shims.is_alive(record.shim_pid, record.shim_ticks):
-            await self._connect(sandbox)
-        if sandbox.client is None:
-            self._mark_lost(sandbox)
-
-    async def _connect(self, sandbox: _Sandbox) -> None:
-        def exited(data: dict[str, object]) -> None:
-            self._exited(sandbox, records.shim_status(data))
-
-        client = shims.ShimClient(sandbox.directory, exited, lambda: self._shim_gone(sandbox))
-        try:
-            await client.connect()
-            listed = await client.request("list")
-        except (OSError, shims.ShimGone) as error:
-            log.warning("sandbox %s does not answer: %s", sandbox.record.id, error)
-            return
-        sandbox.client = client
-        self._read_statuses(sandbox)
-        for data in listed:
-            container = sandbox.containers.get(data["id"])
-            if container is not None:
-                container.apply(records.shim_status(data))
-
-    def _read_statuses(self, sandbox: _Sandbox) -> None:
-        for container in sandbox.containers.values():
-            status = records.read(container.directory / "status.json", ShimStatus)
-            if status is not None:
-                container.apply(status)
-
-    def _mark_lost(self, sandbox: _Sandbox) -> None:
-        """The shim is gone, and the kernel ended its containers with it."""
-        self._read_statuses(sandbox)
-        for container in sandbox.containers.values():
-            status = container.status
-            if status is not None and status.state == "RUNNING":
-                lost = ShimStatus(
-                    id=status.id,
-                    state="EXITED",
-                    started_at=status.started_at,
-                    finished_at=self._now(),
-                    exit_code=_KILLED,
-                    reason="Error",
-                    message="the sandbox process of the pod ended",
-                )
-                records.write(container.directory / "status.json", lost)
-                container.apply(lost)
-
-    def _shim_gone(self, sandbox: _Sandbox) -> None:
-        if sandbox.client is None:
-            return
-        sandbox.client = None
-        self._mark_lost(sandbox)
-        self._changed(sandbox.record.config.uid)
-
-    def _exited(self, sandbox: _Sandbox, status: ShimStatus) -> None:
-        container = sandbox.containers.get(status.id)
-        if container is not None:
-            container.apply(status)
-            self._changed(sandbox.record.config.uid)
-
     # --- sandboxes
 
     async def run_pod_sandbox(self, config: SandboxConfig) -> str:
-        sandbox_id = self._new_id()
-        directory = self._root / "sandboxes" / sandbox_id
-        ip = self._take_address(config)
-        record = SandboxRecord(sandbox_id, config, ip, self._now())
-        sandbox = _Sandbox(record, directory)
-        try:
-            (directory / "containers").mkdir(parents=True, mode=0o700)
-            record.shim_pid, record.shim_ticks = await shims.start_shim(directory)
-            records.write(directory / "sandbox.json", record)
-            await self._connect(sandbox)
-        except (OSError, SandboxFault) as error:
-            self._give_back(record)
-            records.remove_tree(directory)
-            raise SandboxFault(str(error)) from error
-        self._sandboxes[sandbox_id] = sandbox
-        return sandbox_id
-
-    def _take_address(self, config: SandboxConfig) -> str:
-        if config.host_network:
-            return self._node_ip
-        try:
-            return self._pool.allocate()
-        except Exhausted as error:
-            raise SandboxFault(f"failed to set up pod network: {error}") from error
-
-    def _give_back(self, record: SandboxRecord) -> None:
-        if not record.config.host_network:
-            self._pool.release(record.ip)
+        return await self._sandboxes.run(config)
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
         """End whatever still runs in it at once and give its address back."""
-        sandbox = self._sandbox(sandbox_id)
-        if sandbox.record.stopped:
-            return
-        client = sandbox.client
-        if client is not None:
-            await self._shut_down(sandbox, client)
-        if shims.is_alive(sandbox.record.shim_pid, sandbox.record.shim_ticks):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(sandbox.record.shim_pid, signal.SIGKILL)  # its containers end with it
-        self._mark_lost(sandbox)
-        sandbox.record.stopped = True
-        records.write(sandbox.directory / "sandbox.json", sandbox.record)
-        self._give_back(sandbox.record)
-
-    async def _shut_down(self, sandbox: _Sandbox, client: shims.ShimClient) -> None:
-        try:
-            for container in sandbox.containers.values():
-                if container.status is not None and container.status.state == "RUNNING":
-                    await self._kill(container)
-            sandbox.client = None
-            with contextlib.suppress(shims.ShimGone, ExecTimeout):
-                await client.request("shutdown", 5.0)
-        finally:
-            sandbox.client = None
-            await client.close()
+        await self._sandboxes.stop(sandbox_id)
 
     async def remove_pod_sandbox(self, sandbox_id: str) -> None:
-        sandbox = self._sandbox(sandbox_id)
-        await self.stop_pod_sandbox(sandbox_id)
-        for container_id in list(sandbox.containers):
-            self._containers.pop(container_id, None)
-        del self._sandboxes[sandbox_id]
-        await asyncio.to_thread(records.remove_tree, sandbox.directory)
+        await self._sandboxes.remove(sandbox_id)
 
     def list_pod_sandboxes(self) -> list[SandboxStatus]:
-        return [self._sandbox_status(sandbox) for sandbox in self._sandboxes.values()]
-
-    def _sandbox_status(self, sandbox: _Sandbox) -> SandboxStatus:
-        record = sandbox.record
-        return SandboxStatus(
-            id=record.id,
-            config=record.config,
-            state="READY" if sandbox.ready else "NOTREADY",
-            created_at=record.created_at,
-            ips=(record.ip,) if record.ip else (),
-        )
-
-    def _sandbox(self, sandbox_id: str) -> _Sandbox:
-        try:
-            return self._sandboxes[sandbox_id]
-        except KeyError:
-            raise NotFound(f"sandbox {sandbox_id} not found") from None
+        return self._sandboxes.statuses()
 
     # --- containers
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        sandbox = self._sandbox(sandbox_id)
+        sandbox = self._sandboxes.get(sandbox_id)
         image = self._image(config.image)
         container_id = self._new_id()
         record = ContainerRecord(container_id, sandbox_id, config, image.digest, self._now())
-        container = _Container(record, sandbox)
+        container = Container(record, sandbox)
         problem = spec.refusal(config, self.isolation, self.isolation_problem)
         if problem:
             raise ConfigFault(problem)
@@ -324,7 +149,7 @@ class ProcessRuntime:
         except OSError as error:
             records.remove_tree(container.directory)
             raise CreateFault(str(error)) from error
-        self._containers[container_id] = sandbox.containers[container_id] = container
+        self._sandboxes.containers[container_id] = sandbox.containers[container_id] = container
         return container_id
 
     async def start_container(self, container_id: str) -> None:
@@ -360,34 +185,25 @@ class ProcessRuntime:
                 async with asyncio.timeout(timeout):
                     await container.exited.wait()
                     return
-        await self._kill(container)
-
-    async def _kill(self, container: _Container) -> None:
-        client = container.sandbox.client
-        if client is None:
-            return
-        with contextlib.suppress(shims.ShimGone):
-            await client.request("kill", container=container.record.id, signal=int(signal.SIGKILL))
-            async with asyncio.timeout(30.0):
-                await container.exited.wait()
+        await self._sandboxes.kill(container)
 
     async def remove_container(self, container_id: str) -> None:
         container = self._container(container_id)
         await self.stop_container(container_id, 0)
         if container.sandbox.client is not None:
             await container.sandbox.client.request("forget", container=container_id)
-        del self._containers[container_id]
+        del self._sandboxes.containers[container_id]
         del container.sandbox.containers[container_id]
         await asyncio.to_thread(records.remove_tree, container.directory)
 
     def list_containers(self, pod_uid: str | None = None) -> list[ContainerStatus]:
         return [
             self._container_status(container)
-            for container in self._containers.values()
+            for container in self._sandboxes.containers.values()
             if pod_uid is None or container.sandbox.record.config.uid == pod_uid
         ]
 
-    def _container_status(self, container: _Container) -> ContainerStatus:
+    def _container_status(self, container: Container) -> ContainerStatus:
         record, status = container.record, container.status or ShimStatus(container.record.id, "CREATED")
         return ContainerStatus(
             id=record.id,
@@ -409,10 +225,8 @@ class ProcessRuntime:
         )
 
     async def exec_sync(self, container_id: str, command: list[str], timeout: float) -> ExecResult:
-        container = self._container(container_id)
-        client = container.sandbox.client
-        if client is None or container.exited.is_set():
-            raise NotFound(f"container {container_id} is not running")
+        client = self._running(container_id).sandbox.client
+        assert client is not None
         data = await client.request(
             "exec", timeout + 5.0, container=container_id, argv=command, limit=timeout
         )
@@ -421,17 +235,53 @@ class ProcessRuntime:
         out, err = (data[name].encode("utf-8", "surrogateescape") for name in ("stdout", "stderr"))
         return ExecResult(data["code"], out, err)
 
+    async def exec(self, container_id: str, command: list[str], streams: Streams) -> Session:
+        """Raises StartFault when the command cannot be started."""
+        container = self._running(container_id)
+        user = container.record.config.run_as_user
+        owner = user if os.geteuid() == 0 else None
+        return await ProcessSession.execute(
+            container.sandbox.directory, container_id, command, streams, owner
+        )
+
+    async def attach(self, container_id: str, streams: Streams) -> Session:
+        container = self._running(container_id)
+        return await ProcessSession.attach(container.sandbox.directory, container_id, streams)
+
+    async def port_forward(
+        self, sandbox_id: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the port on the pod's address. Raises RuntimeFault when nobody listens there."""
+        sandbox = self._sandboxes.get(sandbox_id)
+        address = sandbox.record.ip
+        if not sandbox.ready:
+            raise NotFound(f"sandbox {sandbox_id} is not running")
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await asyncio.open_connection(address, port)
+        except TimeoutError:
+            raise RuntimeFault(f"dial tcp4 {address}:{port}: i/o timeout") from None
+        except OSError as error:
+            why = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise RuntimeFault(f"dial tcp4 {address}:{port}: connect: {why}") from error
+
+    def _running(self, container_id: str) -> Container:
+        container = self._container(container_id)
+        if container.sandbox.client is None or container.exited.is_set():
+            raise NotFound(f"container {container_id} is not running")
+        return container
+
     def container_stats(self) -> dict[str, ContainerStats]:
         now = self._now()
         return {
             container_id: container_usage(container.status.pid, now)
-            for container_id, container in self._containers.items()
+            for container_id, container in self._sandboxes.containers.items()
             if container.status is not None and container.status.state == "RUNNING"
         }
 
-    def _container(self, container_id: str) -> _Container:
+    def _container(self, container_id: str) -> Container:
         try:
-            return self._containers[container_id]
+            return self._sandboxes.containers[container_id]
         except KeyError:
             raise NotFound(f"container {container_id} not found") from None
 

@@ -83,6 +83,20 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         process.kill()
 
 
+def open_socket(directory: Path) -> socket.socket:
+    """Connected to the shim; through /proc/self/fd, because a socket's path may not be longer than 107 bytes."""
+    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(f"/proc/self/fd/{handle}/shim.sock")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(handle)
+    return connection
+
+
 class ShimClient:
     """One connection to one shim. `on_exit(status)`: a container ended; `on_gone()`: the shim ended."""
 
@@ -97,23 +111,10 @@ class ShimClient:
         self._reader_task: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        connection = self._open_socket()
+        connection = open_socket(self._directory)
+        connection.setblocking(False)
         reader, self._writer = await asyncio.open_unix_connection(sock=connection, limit=_LINE_LIMIT)
         self._reader_task = asyncio.create_task(self._read(reader), name="shim-reader")
-
-    def _open_socket(self) -> socket.socket:
-        """Through /proc/self/fd, because a socket's path may not be longer than 107 bytes."""
-        directory = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(f"/proc/self/fd/{directory}/shim.sock")
-        except OSError:
-            connection.close()
-            raise
-        finally:
-            os.close(directory)
-        connection.setblocking(False)
-        return connection
 
     async def request(self, op: str, timeout: float = _REQUEST_TIMEOUT, **fields: object) -> Any:
         if self._reader_task is None or self._reader_task.done():

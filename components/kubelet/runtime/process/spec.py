@@ -64,6 +64,9 @@ def build(
         "uid": config.run_as_user,
         "gid": config.run_as_group,
         "oom_score_adj": config.oom_score_adj,
+        "stdin": config.stdin,
+        "stdin_once": config.stdin_once,
+        "tty": config.tty,
         "memory_limit": config.memory_limit,
         "log_path": config.log_path,
         "log_max_bytes": LOG_MAX_BYTES,
@@ -75,4 +78,6 @@ def _environment(config: ContainerConfig, image: Image, work: str) -> dict[str, 
     # Another user than the kubelet's may be unable to reach a directory of the kubelet by its path.
     home = "/" if config.run_as_user and os.geteuid() == 0 else work
     base = {"PATH": DEFAULT_PATH, "HOME": home, "LANG": os.environ.get("LANG", "C.UTF-8")}
+    if config.tty:
+        base["TERM"] = "xterm"
     return {**base, **image.env(config.image), **config.env}

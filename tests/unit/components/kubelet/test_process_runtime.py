@@ -290,7 +290,7 @@ def test_the_end_of_the_shim_ends_its_containers_and_is_noticed(tmp_path: Path) 
         async with sandbox(tmp_path) as (runtime, box):
             container = await runtime.create_container(box, shell(tmp_path, "sleep 100"))
             await runtime.start_container(container)
-            record = runtime._sandboxes[box].record
+            record = runtime._sandboxes.by_id[box].record
             os.kill(record.shim_pid, signal.SIGKILL)
             status = await ended(runtime, container)
             assert (status.exit_code, status.reason) == (137, "Error")
@@ -308,7 +308,7 @@ def test_a_process_with_a_recycled_pid_is_left_alone(tmp_path: Path) -> None:
             first = make(tmp_path)
             await first.start()
             box = await first.run_pod_sandbox(POD)
-            record = first._sandboxes[box].record
+            record = first._sandboxes.by_id[box].record
             os.kill(record.shim_pid, signal.SIGKILL)
             await first.close()
             path = tmp_path / "rt" / "sandboxes" / box / "sandbox.json"

@@ -61,6 +61,8 @@ def probe(root: str, namespaces: list[str]) -> int:
         "uid": None,
         "gid": None,
         "oom_score_adj": 0,
+        "stdin": False,
+        "tty": False,
     }
     try:
         child = spawn.start(spec)

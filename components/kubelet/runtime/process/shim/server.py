@@ -5,9 +5,11 @@ containers and records each exit in `containers/<id>/status.json`, so that a kub
 what happened meanwhile. One shim per pod, not per container: it is the pod's sandbox (as containerd's shim v2
 is), costs one interpreter per pod, and starting a further container or a probe is only a fork.
 
-Protocol: JSON lines on a Unix socket in the sandbox directory. Requests carry `id` and `op` (start,
-kill, exec, list, shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit", "status":
-{...}}` comes unasked. One thread, one epoll; it sleeps unless something happens.
+Protocol: JSON lines on a Unix socket in the sandbox directory. Requests carry `id` and `op` (start, kill,
+exec, open, attach, end_input, list, forget, shutdown), answers repeat the `id` with `ok` or `error`; `{"event": "exit",
+"status": {...}}` comes unasked. `open` and `attach` come on connections of their own with file descriptors
+(`sessions`), and end with `{"event": "ended", "code": ...}`. One thread, one epoll; it sleeps unless something
+happens.
 """
 
 from __future__ import annotations
@@ -15,134 +17,114 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import time
 
 from components.kubelet.runtime.process.shim import proctree, spawn
-from components.kubelet.runtime.process.shim.logfile import LogFile, StreamWriter
+from components.kubelet.runtime.process.shim.commands import Command
+from components.kubelet.runtime.process.shim.containers import READ, Container
+from components.kubelet.runtime.process.shim.logfile import LogFile
+from components.kubelet.runtime.process.shim.sessions import Attachment, LiveCommand, stdio
+from components.kubelet.runtime.process.shim.watcher import Watcher
 
-_READ = 64 * 1024
-_EXEC_OUTPUT_LIMIT = 1 << 20
 _MEMORY_INTERVAL = 1.0
 _DRAIN_SECONDS = 2.0  # how long output that a container's children still hold open is waited for
-
-
-class Container:
-    def __init__(self, spec: spawn.Spec, child: spawn.Child, log: LogFile) -> None:
-        self.spec, self.pid, self.log = spec, child.pid, log
-        self.streams = {
-            child.stdout: StreamWriter("stdout", log),
-            child.stderr: StreamWriter("stderr", log),
-        }
-        self.oom_killed = False
-        self.exited_at = 0.0  # monotonic; 0 while it runs
-        self.status = {
-            "id": spec["id"],
-            "state": "RUNNING",
-            "pid": child.pid,
-            "start_ticks": proctree.start_time(child.pid),
-            "started_at": time.time(),
-            "finished_at": 0.0,
-            "exit_code": 0,
-            "reason": "",
-        }
-
-
-class Exec:
-    def __init__(self, client: Client, request: int, child: spawn.Child, deadline: float) -> None:
-        self.client, self.request, self.pid, self.deadline = client, request, child.pid, deadline
-        self.output = {child.stdout: bytearray(), child.stderr: bytearray()}
-        self.order = (child.stdout, child.stderr)
-        self.open = {child.stdout, child.stderr}
-        self.code: int | None = None
-        self.timed_out = False
+_MAX_FDS = 3
 
 
 class Client:
+    """One connection of the kubelet; `session` is what lives and ends with it."""
+
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.buffer = b""
+        self.fds: list[int] = []
+        self.session: LiveCommand | Attachment | None = None
 
-    def send(self, message: dict[str, object]) -> None:
+    def receive(self) -> bytes:
+        try:
+            data, fds, _, _ = socket.recv_fds(self.connection, READ, _MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return b""
+        self.fds += fds
+        return data
+
+    def take_fds(self) -> list[int]:
+        fds, self.fds = self.fds, []
+        return fds
+
+    def send(self, message: dict[str, object], fds: list[int] | None = None) -> None:
         """A kubelet that is gone or stuck misses messages; it asks for the whole list when it comes back."""
         with contextlib.suppress(OSError):
-            self.connection.sendall(json.dumps(message).encode() + b"\n")
+            line = json.dumps(message).encode() + b"\n"
+            if fds:
+                socket.send_fds(self.connection, [line], fds)
+            else:
+                self.connection.sendall(line)
 
 
 class Shim:
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._epoll = select.epoll()
+        self._watcher = Watcher()
         self._clients: dict[int, Client] = {}
         self._containers: dict[str, Container] = {}
-        self._execs: dict[int, Exec] = {}
-        self._owners: dict[int, Container | Exec] = {}
+        self._commands: dict[int, Command | LiveCommand] = {}
         self._wake_r, self._wake_w = os.pipe()
         self._running = True
 
     def run(self) -> None:
         os.set_blocking(self._wake_w, False)
-        os.set_blocking(self._wake_r, False)
         signal.set_wakeup_fd(self._wake_w)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._epoll.register(self._wake_r, select.EPOLLIN)
-        self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._watcher.readable(self._wake_r, self._woken)
+        self._watcher.readable(self._listener.fileno(), self._accept)
         while self._running:
-            for fd, _ in self._epoll.poll(self._timeout()):
-                self._ready(fd)
+            self._watcher.run_once(self._timeout())
             self._tick()
 
     def _timeout(self) -> float:
         now = time.monotonic()
-        waits = [run.deadline - now for run in self._execs.values() if not run.timed_out]
+        waits = [
+            c.deadline - now for c in self._commands.values() if isinstance(c, Command) and not c.timed_out
+        ]
         for container in self._containers.values():
-            if container.exited_at and container.streams:
+            if container.exited_at and container.outputs:
                 waits.append(container.exited_at + _DRAIN_SECONDS - now)
             elif not container.exited_at and container.spec["memory_limit"]:
                 waits.append(_MEMORY_INTERVAL)
         return max(min(waits), 0.0) if waits else -1
 
-    def _ready(self, fd: int) -> None:
-        if fd == self._wake_r:
-            with contextlib.suppress(BlockingIOError):
-                os.read(fd, _READ)
-            self._reap()
-        elif fd == self._listener.fileno():
-            self._accept()
-        elif fd in self._clients:
-            self._receive(self._clients[fd])
-        elif fd in self._owners:
-            self._output(fd, self._owners[fd])
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_r, READ)
+        self._reap()
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for run in list(self._execs.values()):
-            if now >= run.deadline and not run.timed_out:
-                run.timed_out = True
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(run.pid, signal.SIGKILL)
+        for command in list(self._commands.values()):
+            if isinstance(command, Command):
+                command.check_time(now)
         for container in list(self._containers.values()):
-            if container.exited_at and container.streams and now >= container.exited_at + _DRAIN_SECONDS:
-                for fd in list(container.streams):
-                    self._end_stream(fd, container)
+            if container.exited_at and container.outputs and now >= container.exited_at + _DRAIN_SECONDS:
+                for name in list(container.outputs):
+                    container.end_output(name)
             elif not container.exited_at and container.spec["memory_limit"]:
-                self._check_memory(container)
+                container.check_memory()
 
     # --- clients
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
+        client = Client(connection)
+        self._clients[connection.fileno()] = client
+        self._watcher.readable(connection.fileno(), lambda: self._receive(client))
         connection.settimeout(5.0)
-        self._clients[connection.fileno()] = Client(connection)
-        self._epoll.register(connection.fileno(), select.EPOLLIN)
 
     def _receive(self, client: Client) -> None:
-        try:
-            data = client.connection.recv(_READ)
-        except OSError:
-            data = b""
+        data = client.receive()
         if not data:
             self._drop(client)
             return
@@ -152,9 +134,13 @@ class Shim:
 
     def _drop(self, client: Client) -> None:
         fd = client.connection.fileno()
-        self._epoll.unregister(fd)
+        self._watcher.forget(fd)
         del self._clients[fd]
         client.connection.close()
+        for left in client.take_fds():
+            os.close(left)
+        if client.session is not None:
+            client.session.close()
 
     def _request(self, client: Client, message: dict[str, object]) -> None:
         answer: dict[str, object] = {"id": message["id"]}
@@ -164,9 +150,11 @@ class Shim:
             answer["error"] = str(error)
         else:
             if result is None:
-                return  # answered later
+                return  # answered later, or already
             answer["ok"] = result
         client.send(answer)
+
+    # --- operations
 
     def _op_start(self, _client: Client, message: dict[str, object]) -> object:
         with open(os.path.join("containers", str(message["container"]), "spec.json"), "rb") as file:
@@ -177,9 +165,8 @@ class Shim:
         except (spawn.StartError, OSError):
             log.close()
             raise
-        container = Container(spec, child, log)
+        container = Container(spec, child, log, self._watcher, self._finish_container)
         self._containers[spec["id"]] = container
-        self._watch_output(container, list(container.streams))
         self._record(container)
         return container.status
 
@@ -188,23 +175,63 @@ class Shim:
         if container is not None and not container.exited_at:
             number = int(str(message["signal"]))
             if number == signal.SIGKILL:
-                self._kill_hard(container)
+                container.kill()
             else:
                 os.kill(container.pid, number)
         return True
 
     def _op_exec(self, client: Client, message: dict[str, object]) -> object:
+        container = self._live(message)
+        child = spawn.execute(container.spec, container.pid, _argv(message))
+        request = message["id"]
+        self._commands[child.pid] = Command(
+            self._watcher,
+            child,
+            float(str(message["limit"])),
+            lambda result: client.send({"id": request, "ok": result}),
+        )
+        return None
+
+    def _op_open(self, client: Client, message: dict[str, object]) -> object:
+        fds = client.take_fds()
+        try:
+            container = self._live(message)
+            child = spawn.execute(container.spec, container.pid, _argv(message), stdio(message, fds))
+        finally:
+            for fd in fds:
+                os.close(fd)
+        session = LiveCommand(child, lambda code: client.send({"event": "ended", "code": code}))
+        self._commands[child.pid] = client.session = session
+        return {"pid": child.pid}
+
+    def _op_attach(self, client: Client, message: dict[str, object]) -> object:
+        fds = client.take_fds()
+        names = message["streams"]
+        assert isinstance(names, list)
+        try:
+            container = self._live(message)
+        except spawn.StartError:
+            for fd in fds:
+                os.close(fd)
+            raise
+        wants_input = bool(message["stdin"])
+        client.session = Attachment(container, dict(zip(names, fds, strict=True)), uses_input=wants_input)
+        # A terminal is sent in any case, because its window size is set through it.
+        given = container.input() if wants_input else container.terminal
+        found = {"tty": container.terminal is not None, "input": given is not None}
+        client.send({"id": message["id"], "ok": found}, [given] if given is not None else None)
+        return None
+
+    def _op_end_input(self, client: Client, _message: dict[str, object]) -> object:
+        if isinstance(client.session, Attachment):
+            client.session.end_input()
+        return None
+
+    def _live(self, message: dict[str, object]) -> Container:
         container = self._containers[str(message["container"])]
         if container.exited_at:
             raise spawn.StartError("container is not running")
-        argv = message["argv"]
-        assert isinstance(argv, list)
-        child = spawn.execute(container.spec, container.pid, argv)
-        deadline = time.monotonic() + float(str(message["limit"]))
-        run = Exec(client, int(str(message["id"])), child, deadline)
-        self._execs[child.pid] = run
-        self._watch_output(run, list(run.output))
-        return None
+        return container
 
     def _op_list(self, _client: Client, _message: dict[str, object]) -> object:
         return [container.status for container in self._containers.values()]
@@ -218,42 +245,13 @@ class Shim:
     def _op_shutdown(self, _client: Client, _message: dict[str, object]) -> object:
         for container in self._containers.values():
             if not container.exited_at:
-                self._kill_hard(container)
+                container.kill()
         # What left its container's tree has come back to this process, the pod's subreaper.
         proctree.kill_all(proctree.tree(os.getpid())[1:])
         self._running = False
         return True
 
     # --- processes
-
-    def _watch_output(self, owner: Container | Exec, fds: list[int]) -> None:
-        for fd in fds:
-            os.set_blocking(fd, False)
-            self._owners[fd] = owner
-            self._epoll.register(fd, select.EPOLLIN)
-
-    def _output(self, fd: int, owner: Container | Exec) -> None:
-        try:
-            data = os.read(fd, _READ)
-        except BlockingIOError:
-            return
-        if not data:
-            self._end_stream(fd, owner)
-        elif isinstance(owner, Container):
-            owner.streams[fd].feed(data, time.time_ns())
-        elif len(owner.output[fd]) < _EXEC_OUTPUT_LIMIT:
-            owner.output[fd] += data
-
-    def _end_stream(self, fd: int, owner: Container | Exec) -> None:
-        self._epoll.unregister(fd)
-        del self._owners[fd]
-        os.close(fd)
-        if isinstance(owner, Container):
-            owner.streams.pop(fd).finish(time.time_ns())
-            self._finish_container(owner)
-        else:
-            owner.open.discard(fd)
-            self._finish_exec(owner)
 
     def _reap(self) -> None:
         while True:
@@ -266,55 +264,29 @@ class Shim:
             self._ended(pid, spawn.exit_code(status))
 
     def _ended(self, pid: int, code: int) -> None:
-        if pid in self._execs:
-            self._execs[pid].code = code
-            self._finish_exec(self._execs[pid])
+        command = self._commands.pop(pid, None)
+        if command is not None:
+            command.exited(code)
             return
         for container in self._containers.values():
             if container.pid == pid and not container.exited_at:
-                container.exited_at = time.monotonic()
-                reason = "OOMKilled" if container.oom_killed else ("Error" if code else "Completed")
-                container.status.update(finished_at=time.time(), exit_code=code, reason=reason)
+                container.exited(code)
                 if "pid" not in container.spec["namespaces"]:
                     proctree.kill_all(proctree.session_members(pid))
                 self._finish_container(container)
 
     def _finish_container(self, container: Container) -> None:
         """Exited and its output is complete: only now is the exit told, so that its logs are all there."""
-        if container.exited_at and not container.streams and container.status["state"] == "RUNNING":
-            container.status["state"] = "EXITED"
-            container.log.close()
-            self._record(container)
-            for client in self._clients.values():
+        if not container.is_complete():
+            return
+        container.complete()
+        self._record(container)
+        for client in self._clients.values():
+            session = client.session
+            if session is None:
                 client.send({"event": "exit", "status": container.status})
-
-    def _finish_exec(self, run: Exec) -> None:
-        if run.code is None or (run.open and not run.timed_out):
-            return
-        for fd in list(run.open):
-            self._epoll.unregister(fd)
-            del self._owners[fd]
-            os.close(fd)
-        del self._execs[run.pid]
-        out, err = (bytes(run.output[fd]).decode("utf-8", "surrogateescape") for fd in run.order)
-        result = {"code": run.code, "stdout": out, "stderr": err, "timed_out": run.timed_out}
-        run.client.send({"id": run.request, "ok": result})
-
-    def _kill_hard(self, container: Container) -> None:
-        if "pid" in container.spec["namespaces"]:
-            os.kill(container.pid, signal.SIGKILL)  # the kernel ends the whole namespace with it
-            return
-        for _ in range(5):  # a process may fork while it is being killed
-            members = [*proctree.tree(container.pid), *proctree.session_members(container.pid)]
-            proctree.kill_all(members)
-            if len(members) <= 1:
-                return
-
-    def _check_memory(self, container: Container) -> None:
-        used = sum(proctree.anonymous_bytes(pid) for pid in proctree.tree(container.pid))
-        if used > container.spec["memory_limit"]:
-            container.oom_killed = True
-            self._kill_hard(container)
+            elif isinstance(session, Attachment) and session.container is container:
+                client.send({"event": "ended", "code": container.status["exit_code"]})
 
     def _record(self, container: Container) -> None:
         """Write the status where the next kubelet looks for it; replaced whole or not at all."""
@@ -323,3 +295,11 @@ class Shim:
             with open(path + ".new", "w", encoding="utf-8") as file:
                 json.dump(container.status, file)
             os.replace(path + ".new", path)
+
+
+def _argv(message: dict[str, object]) -> list[str]:
+    argv = message["argv"]
+    assert isinstance(argv, list)
+    if not argv:
+        raise spawn.StartError("no command specified")
+    return argv

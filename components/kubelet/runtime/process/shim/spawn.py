@@ -7,9 +7,11 @@ pipe that closes by itself on a successful exec, so the caller knows at once whe
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
+import termios
 
 from components.kubelet.runtime.process.shim import syscalls as sc
 from components.kubelet.runtime.process.shim.rootfs import Tree
@@ -29,11 +31,23 @@ class StartError(Exception):
     """The program could not be started; the text is for the user."""
 
 
-class Child:
-    """A started process and the read ends of its output."""
+class Stdio:
+    """The descriptors a new process gets as its own 0, 1 and 2; None is /dev/null."""
 
-    def __init__(self, pid: int, stdout: int, stderr: int) -> None:
-        self.pid, self.stdout, self.stderr = pid, stdout, stderr
+    def __init__(
+        self, stdin: int | None, stdout: int | None, stderr: int | None, *, terminal: bool = False
+    ) -> None:
+        self.fds = (stdin, stdout, stderr)
+        self.terminal = terminal
+
+
+class Child:
+    """A started process and our ends of its streams: `outputs` to read, `stdin` or `terminal` to write."""
+
+    def __init__(
+        self, pid: int, outputs: dict[str, int], stdin: int | None = None, terminal: int | None = None
+    ) -> None:
+        self.pid, self.outputs, self.stdin, self.terminal = pid, outputs, stdin, terminal
 
 
 def start(spec: Spec) -> Child:
@@ -41,34 +55,76 @@ def start(spec: Spec) -> Child:
     for name in spec["namespaces"]:
         flags |= _FLAGS[name]
     outside = (os.geteuid(), os.getegid())
-    return _fork(flags, lambda: _become_container(spec, outside))
+
+    def body() -> None:
+        if spec["tty"]:
+            _take_terminal()
+        _become_container(spec, outside)
+
+    if spec["tty"]:
+        return _on_terminal(flags, body, spec)
+    return _on_pipes(flags, body, with_stdin=spec["stdin"])
 
 
-def execute(spec: Spec, pid: int, argv: list[str]) -> Child:
-    """Run `argv` inside the namespaces of the container whose first process is `pid`."""
-    return _fork(0, lambda: _join_container(spec, pid, argv))
+def execute(spec: Spec, pid: int, argv: list[str], given: Stdio | None = None) -> Child:
+    """Run `argv` inside the namespaces of the container whose first process is `pid`, its output to be
+    collected, or its streams those that were `given` (which stay the caller's to close)."""
+    if given is None:
+        return _on_pipes(0, lambda: _join_container(spec, pid, argv, terminal=False), with_stdin=False)
+    started = _fork(0, lambda: _join_container(spec, pid, argv, terminal=given.terminal), given)
+    return Child(started, {})
 
 
-def _fork(flags: int, body: Callable[[], None]) -> Child:
-    out_r, out_w = os.pipe()
-    err_r, err_w = os.pipe()
+def _on_pipes(flags: int, body: Callable[[], None], *, with_stdin: bool) -> Child:
+    pipes = [os.pipe(), os.pipe(), *([os.pipe()] if with_stdin else [])]
+    (out_r, out_w), (err_r, err_w), *more = pipes
+    in_r, in_w = more[0] if more else (None, None)
+    ours, theirs = [out_r, err_r, in_w], [out_w, err_w, in_r]
+    try:
+        pid = _fork(flags, body, Stdio(in_r, out_w, err_w))
+    except BaseException:
+        _close(ours)
+        raise
+    finally:
+        _close(theirs)
+    return Child(pid, {"stdout": out_r, "stderr": err_r}, stdin=in_w)
+
+
+def _on_terminal(flags: int, body: Callable[[], None], spec: Spec) -> Child:
+    ours, theirs = os.openpty()
+    try:
+        if spec["uid"] is not None and os.geteuid() == 0:
+            os.fchown(theirs, spec["uid"], -1)
+        pid = _fork(flags, body, Stdio(theirs, theirs, theirs, terminal=True))
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return Child(pid, {"stdout": ours}, terminal=ours)
+
+
+def _close(fds: list[int | None]) -> None:
+    for fd in fds:
+        if fd is not None:
+            os.close(fd)
+
+
+def _fork(flags: int, body: Callable[[], None], stdio: Stdio) -> int:
     told_r, told_w = os.pipe()
     pid = sc.clone(flags) if flags else os.fork()
     if pid == 0:
-        _run_child(body, out_w, err_w, told_w)
-    for fd in (out_w, err_w, told_w):
-        os.close(fd)
+        _run_child(body, stdio, told_w)
+    os.close(told_w)
     with open(told_r, "rb") as told:
         failure = told.read()
     if failure:
         os.waitpid(pid, 0)
-        os.close(out_r)
-        os.close(err_r)
         raise StartError(failure.decode("utf-8", "replace"))
-    return Child(pid, out_r, err_r)
+    return pid
 
 
-def _run_child(body: Callable[[], None], out_w: int, err_w: int, told_w: int) -> NoReturn:
+def _run_child(body: Callable[[], None], stdio: Stdio, told_w: int) -> NoReturn:
     """Never returns: the child ends in exec, or says on `told_w` why not."""
     try:
         signal.set_wakeup_fd(-1)
@@ -76,15 +132,20 @@ def _run_child(body: Callable[[], None], out_w: int, err_w: int, told_w: int) ->
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.setsid()
-        null = os.open("/dev/null", os.O_RDONLY)
-        for source, target in ((null, 0), (out_w, 1), (err_w, 2)):
-            os.dup2(source, target)
+        null = os.open("/dev/null", os.O_RDWR)
+        for target, source in enumerate(stdio.fds):
+            os.dup2(null if source is None else source, target)
         body()
     except BaseException as error:  # the child must not run the parent's code, whatever happened
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         with contextlib.suppress(OSError):
             os.write(told_w, (text or type(error).__name__).encode())
     os._exit(128)
+
+
+def _take_terminal() -> None:
+    """Standard input is a terminal: make it the one that controls this session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _become_container(spec: Spec, outside: tuple[int, int]) -> None:
@@ -166,7 +227,7 @@ def _enter(directory: str) -> OSError | None:
     return None
 
 
-def _join_container(spec: Spec, pid: int, argv: list[str]) -> None:
+def _join_container(spec: Spec, pid: int, argv: list[str], *, terminal: bool) -> None:
     sc.die_with_parent()
     handles = [
         (os.open(f"/proc/{pid}/ns/{file}", os.O_RDONLY), _FLAGS[name])
@@ -176,16 +237,26 @@ def _join_container(spec: Spec, pid: int, argv: list[str]) -> None:
     for fd, kind in handles:
         sc.setns(fd, kind)
     if "pid" not in spec["namespaces"]:
-        _finish(spec, argv)
+        _run_inside(spec, argv, terminal=terminal)
     inner = os.fork()  # only a child is really inside the PID namespace
     if inner == 0:
-        _finish(spec, argv)
-    # The pipe that tells about failures must close when the inner program runs, not when it ends.
+        if terminal:
+            os.setsid()  # shells look for a session and a process group that they can see
+        _run_inside(spec, argv, terminal=terminal)
+    # The pipe that tells about failures must close when the inner program runs, not when it ends; nor may
+    # the streams stay open here after it closed them.
     os.closerange(3, 1024)
-    os.close(1)
-    os.close(2)
+    for fd in (0, 1, 2):
+        os.close(fd)
     _, status = os.waitpid(inner, 0)
     os._exit(exit_code(status))
+
+
+def _run_inside(spec: Spec, argv: list[str], *, terminal: bool) -> None:
+    if terminal:
+        _take_terminal()
+    env = {**spec["env"], "TERM": spec["env"].get("TERM", "xterm")} if terminal else spec["env"]
+    _finish({**spec, "env": env}, argv)
 
 
 def exit_code(status: int) -> int:
