@@ -53,9 +53,17 @@ class Disk:
             os.close(root)
 
     def restore_power(self) -> None:
-        """The processes that used the disk have to be gone."""
+        """The processes that used the disk have to be gone. Raises RuntimeError if somebody else holds it."""
         _run("umount", str(self.mount))
         self._attach()
+        try:
+            self._filler.write_bytes(b"")
+        except OSError as error:
+            raise RuntimeError(
+                f"{self.mount} was unmounted and mounted again and is still without power: the mounts of another "
+                "process (a container that was started meanwhile) hold the file system"
+            ) from error
+        self.empty()
 
     def close(self) -> None:
         subprocess.run(["umount", "-l", str(self.mount)], capture_output=True, check=False)
