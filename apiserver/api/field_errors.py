@@ -47,6 +47,13 @@ class Raw(str):
     """A value printed as it is, without quotes (Go's dump of a struct, a duration, a number)."""
 
 
+def go_struct(value: Any) -> Any:
+    """As the original prints its internal types, whose fields have Go's names; without those that are not set."""
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: go_struct(item) for name, item in value.items()}
+    return [go_struct(item) for item in value] if isinstance(value, list) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """``Path("spec").child("containers").index(0).child("name")`` prints ``spec.containers[0].name``."""

@@ -33,6 +33,13 @@ def one_of(value: Any, allowed: Iterable[str], path: Path) -> list[FieldError]:
     return [] if value in choices else [not_supported(path, value, choices)]
 
 
+def supported(value: Any, allowed: tuple[str, ...], path: Path) -> list[FieldError]:
+    """`one_of` for what the original lists in the order of its declaration."""
+    if not value:
+        return [required(path)]
+    return [] if value in allowed else [not_supported(path, value, allowed, ordered=True)]
+
+
 def label_selector(selector: Mapping[str, Any] | None, path: Path) -> list[FieldError]:
     if not selector:
         return []

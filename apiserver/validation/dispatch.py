@@ -12,7 +12,7 @@ from typing import Any
 from apiserver.api.field_errors import FieldError
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.validation.objectmeta import validate_metadata, validate_metadata_update
-from apiserver.validation.rules import CREATE_RULES, UPDATE_RULES, name_rule
+from apiserver.validation.rules import CREATE_RULES, NEW_RULES, UPDATE_RULES, name_rule
 from apiserver.validation.status import validate_status
 
 Object = dict[str, Any]
@@ -24,8 +24,11 @@ def validate_create(
 ) -> list[FieldError]:
     identity = (gvk.group, gvk.kind)
     found = validate_metadata(obj.get("metadata") or {}, namespaced, name_rule(*identity))
-    rule = CREATE_RULES.get(identity)
-    return found + (rule(obj, options) if rule else [])
+    for rules in (CREATE_RULES, NEW_RULES):
+        rule = rules.get(identity)
+        if rule is not None:
+            found += rule(obj, options)
+    return found
 
 
 def validate_update(
@@ -36,8 +39,8 @@ def validate_update(
     if status:
         return found + validate_status(gvk.group, gvk.kind, new, old)
     identity = (gvk.group, gvk.kind)
-    update = UPDATE_RULES.get(identity)
-    if update is not None:
-        found += update(new, old, options)
     rule = CREATE_RULES.get(identity)
-    return found + (rule(new, options) if rule else [])
+    if rule is not None:
+        found += rule(new, options)
+    update = UPDATE_RULES.get(identity)
+    return found + (update(new, old, options) if update else [])

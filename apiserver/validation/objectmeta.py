@@ -81,12 +81,15 @@ def validate_annotations(annotations: Mapping[str, Any], path: Path) -> list[Fie
     return found
 
 
+_EVENTS: Final = (("", "v1"), ("events.k8s.io", "v1"))
+
+
 def _owners(owners: Any, path: Path) -> list[FieldError]:
     found: list[FieldError] = []
     controller = ""
-    for at, owner in enumerate(owners):
-        where = path.index(at)
-        version = (owner.get("apiVersion") or "").rpartition("/")[2]
+    for owner in owners:
+        where = path  # the original names no index here
+        group, _, version = (owner.get("apiVersion") or "").rpartition("/")
         if not version:
             found.append(
                 invalid(where.child("apiVersion"), owner.get("apiVersion") or "", "version must not be empty")
@@ -94,6 +97,9 @@ def _owners(owners: Any, path: Path) -> list[FieldError]:
         for field in ("kind", "name", "uid"):
             if not owner.get(field):
                 found.append(invalid(where.child(field), owner.get(field) or "", "must not be empty"))
+        if owner.get("kind") == "Event" and (group, version) in _EVENTS:
+            text = f"{group}/{version}, Kind=Event is disallowed from being an owner"
+            found.append(invalid(path, owner, text))
         if owner.get("controller"):
             named = f"{owner.get('kind', '')}/{owner.get('name', '')}"
             if controller:

@@ -7,19 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apiserver.api import names
-from apiserver.api.field_errors import (
-    FieldError,
-    Path,
-    duplicate,
-    forbidden,
-    invalid,
-    not_supported,
-    required,
-)
-from apiserver.validation.common import non_negative, one_of
-from apiserver.validation.containers import validate_container
+from apiserver.api.field_errors import FieldError, Path, duplicate, forbidden, invalid, required
+from apiserver.validation.common import supported
+from apiserver.validation.containers import host_port_conflicts, validate_container
 from apiserver.validation.diff import diff
 from apiserver.validation.objectmeta import validate_annotations, validate_labels
+from apiserver.validation.scheduling import validate_scheduling
+from apiserver.validation.security import validate_host_namespaces, validate_pod_security
+from apiserver.validation.volumes import validate_volumes
 
 Object = dict[str, Any]
 
@@ -32,8 +27,24 @@ _UPDATE_TEXT: Final = (
 )
 
 
+_NAMES: Final = (
+    ("serviceAccountName", names.check_dns1123_subdomain),
+    ("nodeName", names.check_dns1123_subdomain),
+    ("hostname", names.check_dns1123_label),
+    ("subdomain", names.check_dns1123_label),
+    ("priorityClassName", names.check_dns1123_subdomain),
+    ("runtimeClassName", names.check_dns1123_subdomain),
+)
+
+
 def validate_pod(pod: Object, options: Mapping[str, Any]) -> list[FieldError]:
     return validate_pod_spec(pod.get("spec") or {}, Path("spec"))
+
+
+def validate_new_pod(pod: Object, options: Mapping[str, Any]) -> list[FieldError]:
+    if (pod.get("spec") or {}).get("ephemeralContainers"):
+        return [forbidden(Path("spec").child("ephemeralContainers"), "cannot be set on create")]
+    return []
 
 
 def validate_pod_update(new: Object, old: Object, options: Mapping[str, Any]) -> list[FieldError]:
@@ -109,29 +120,18 @@ def validate_template(template: Object, path: Path, claims: frozenset[str] = fro
 
 
 def validate_pod_spec(spec: Object, path: Path, claims: frozenset[str] = frozenset()) -> list[FieldError]:
-    volumes, found = _volumes(spec.get("volumes") or (), path.child("volumes"))
+    volumes, found = validate_volumes(spec.get("volumes") or (), path.child("volumes"))
     found += _containers(spec, volumes | claims, path)
-    found += one_of(spec.get("restartPolicy"), _RESTART, path.child("restartPolicy"))
-    found += one_of(spec.get("dnsPolicy"), _DNS, path.child("dnsPolicy"))
-    found += validate_labels(spec.get("nodeSelector") or {}, path.child("nodeSelector"))
-    account = spec.get("serviceAccountName") or ""
-    if account:
-        texts = names.check_dns1123_subdomain(account)
-        found += [invalid(path.child("serviceAccountName"), account, text) for text in texts]
-    node = spec.get("nodeName") or ""
-    if node:
-        found += [invalid(path.child("nodeName"), node, text) for text in names.check_dns1123_subdomain(node)]
-    found += _deadline(spec.get("activeDeadlineSeconds"), path.child("activeDeadlineSeconds"))
-    for field in ("hostname", "subdomain"):
+    found += supported(spec.get("restartPolicy"), _RESTART, path.child("restartPolicy"))
+    found += supported(spec.get("dnsPolicy"), _DNS, path.child("dnsPolicy"))
+    found += validate_scheduling(spec, path)
+    found += validate_pod_security(spec, path.child("securityContext"))
+    found += validate_host_namespaces(spec, path)
+    for field, check in _NAMES:
         value = spec.get(field) or ""
         if value:
-            found += [invalid(path.child(field), value, text) for text in names.check_dns1123_label(value)]
-    for at, toleration in enumerate(spec.get("tolerations") or ()):
-        found += _toleration(toleration, path.child("tolerations").index(at))
-    found += non_negative(
-        spec.get("terminationGracePeriodSeconds"), path.child("terminationGracePeriodSeconds")
-    )
-    return found
+            found += [invalid(path.child(field), value, text) for text in check(value)]
+    return found + _deadline(spec.get("activeDeadlineSeconds"), path.child("activeDeadlineSeconds"))
 
 
 def _deadline(value: Any, path: Path) -> list[FieldError]:
@@ -142,79 +142,24 @@ def _deadline(value: Any, path: Path) -> list[FieldError]:
 
 def _containers(spec: Object, volumes: set[str], path: Path) -> list[FieldError]:
     found: list[FieldError] = []
-    seen: set[str] = set()
     if not spec.get("containers"):
         found.append(required(path.child("containers")))
-    for field in ("initContainers", "containers"):
-        for at, container in enumerate(spec.get(field) or ()):
-            where = path.child(field).index(at)
-            name = container.get("name") or ""
-            if name and name in seen:
-                found.append(duplicate(where.child("name"), name))
-            seen.add(name)
-            found += validate_container(container, volumes, where)
-            if field == "containers" and container.get("restartPolicy"):
-                text = "may not be set for non-init containers"
-                found.append(forbidden(where.child("restartPolicy"), text))
+    seen: set[str] = set()
+    for field in ("containers", "initContainers"):
+        containers, where = spec.get(field) or (), path.child(field)
+        for at, container in enumerate(containers):
+            found += _container(container, field, volumes, seen, where.index(at))
+        found += host_port_conflicts(containers, where, host_network=bool(spec.get("hostNetwork")))
     return found
 
 
-def _volumes(volumes: Any, path: Path) -> tuple[set[str], list[FieldError]]:
-    found: list[FieldError] = []
-    seen: set[str] = set()
-    for at, volume in enumerate(volumes):
-        where, name = path.index(at), volume.get("name") or ""
-        sources = [key for key in volume if key != "name"]
-        for extra in sources[1:]:
-            found.append(forbidden(where.child(extra), "may not specify more than 1 volume type"))
-        if not sources:
-            found.append(required(where, "must specify a volume type"))
-        if not name:
-            found.append(required(where.child("name")))
-        else:
-            found += [invalid(where.child("name"), name, text) for text in names.check_dns1123_label(name)]
-        if name and name in seen:
-            found.append(duplicate(where.child("name"), name))
-        seen.add(name)
-        found += _volume_source(volume, where)
-    return seen, found
-
-
-_SOURCE_NAMES: Final = (
-    ("configMap", "name"),
-    ("secret", "secretName"),
-    ("persistentVolumeClaim", "claimName"),
-    ("hostPath", "path"),
-)
-
-
-def _volume_source(volume: Object, path: Path) -> list[FieldError]:
-    return [
-        required(path.child(source).child(field))
-        for source, field in _SOURCE_NAMES
-        if volume.get(source) is not None and not volume[source].get(field)
-    ]
-
-
-def _toleration(toleration: Object, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    key, operator = toleration.get("key") or "", toleration.get("operator") or "Equal"
-    if key:
-        found += [invalid(path.child("key"), key, text) for text in names.check_qualified_name(key)]
-    elif operator != "Exists":
-        text = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-        found.append(invalid(path.child("operator"), toleration.get("operator") or "", text))
-    effect = toleration.get("effect") or ""
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        text = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-        found.append(invalid(path.child("effect"), effect, text))
-    if operator == "Exists" and toleration.get("value"):
-        text = "value must be empty when `operator` is 'Exists'"
-        found.append(invalid(path.child("operator"), toleration.get("value"), text))
-    if operator not in ("Exists", "Equal"):
-        found.append(not_supported(path.child("operator"), operator, ("Equal", "Exists")))
-    if effect and effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
-        found.append(
-            not_supported(path.child("effect"), effect, ("NoSchedule", "PreferNoSchedule", "NoExecute"))
-        )
+def _container(
+    container: Object, field: str, volumes: set[str], seen: set[str], path: Path
+) -> list[FieldError]:
+    name = container.get("name") or ""
+    found = [duplicate(path.child("name"), name)] if name and name in seen else []
+    seen.add(name)
+    found += validate_container(container, volumes, path)
+    if field == "containers" and container.get("restartPolicy"):
+        found.append(forbidden(path.child("restartPolicy"), "may not be set for non-init containers"))
     return found

@@ -15,7 +15,7 @@ UpdateRule = Callable[[Object, Object, Mapping[str, Any]], list[FieldError]]
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 _NAME_RULES: Final[dict[tuple[str, str], Callable[[str], list[str]]]] = {
-    ("", "Service"): names.check_dns1035_label,
+    ("", "Service"): names.check_dns1123_label,
     ("", "Namespace"): names.check_dns1123_label,
     (_RBAC, "Role"): names.check_path_segment,
     (_RBAC, "ClusterRole"): names.check_path_segment,
@@ -98,6 +98,8 @@ CREATE_RULES: Final[dict[tuple[str, str], Rule]] = {
     (_RBAC, "RoleBinding"): config.validate_binding,
     (_RBAC, "ClusterRoleBinding"): config.validate_binding,
 }
+NEW_RULES: Final[dict[tuple[str, str], Rule]] = {("", "Pod"): pods.validate_new_pod}
+"""For new objects only; the others hold for changed ones, too."""
 UPDATE_RULES: Final[dict[tuple[str, str], UpdateRule]] = {
     ("", "Pod"): pods.validate_pod_update,
     ("", "Service"): services.validate_service_update,

@@ -9,8 +9,9 @@ from apiserver.api import meta, pods
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid
 from apiserver.registry.strategy import Object, StatusStrategy, Strategy, keep_metadata
 from apiserver.validation.diff import diff
-from apiserver.validation.dispatch import validate_create, validate_update
+from apiserver.validation.dispatch import validate_update
 from apiserver.validation.ephemeral import validate_ephemeral, validate_kept
+from apiserver.validation.pods import validate_pod
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
 _MUTABLE: Final = ("cpu", "memory")
@@ -69,7 +70,7 @@ class _PodPart:
 
     def _common(self, new: Object, old: Object) -> list[FieldError]:
         gvk, options = self._main.gvk, self._main.validation_options
-        return validate_create(gvk, new, True, options) + validate_update(gvk, new, old, options, status=True)
+        return validate_pod(new, options) + validate_update(gvk, new, old, options, status=True)
 
 
 class EphemeralContainers(_PodPart):
