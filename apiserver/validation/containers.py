@@ -21,6 +21,13 @@ _MESSAGES: Final = ("File", "FallbackToLogsOnError")
 
 
 def validate_container(container: Object, volumes: set[str], path: Path) -> list[FieldError]:
+    found = validate_any_container(container, volumes, path)
+    found += validate_lifecycle(container.get("lifecycle") or {}, path.child("lifecycle"))
+    return found + validate_probes(container, path)
+
+
+def validate_any_container(container: Object, volumes: set[str], path: Path) -> list[FieldError]:
+    """What holds for ephemeral containers, too, which have neither probes nor a lifecycle."""
     name, image = container.get("name") or "", container.get("image") or ""
     found: list[FieldError] = []
     if not name:
@@ -37,8 +44,6 @@ def validate_container(container: Object, volumes: set[str], path: Path) -> list
     found += validate_environment(container.get("env") or (), path.child("env"))
     found += validate_environment_sources(container.get("envFrom") or (), path.child("envFrom"))
     found += validate_mounts(container.get("volumeMounts") or (), volumes, path.child("volumeMounts"))
-    found += validate_lifecycle(container.get("lifecycle") or {}, path.child("lifecycle"))
-    found += validate_probes(container, path)
     found += validate_resources(container.get("resources") or {}, path.child("resources"))
     return found + validate_container_security(
         container.get("securityContext") or {}, path.child("securityContext")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apiserver.api.field_errors import FieldError, Path, duplicate, forbidden, not_found
-from apiserver.validation.containers import validate_container
+from apiserver.validation.containers import validate_any_container
 from apiserver.validation.diff import diff
 
 Object = dict[str, Any]
@@ -23,7 +23,7 @@ def validate_ephemeral(spec: Object) -> list[FieldError]:
     found, seen = [], set(others)
     for at, container in enumerate(spec.get("ephemeralContainers") or ()):
         path, name = _PATH.index(at), container.get("name") or ""
-        found += validate_container(container, volumes, path)
+        found += validate_any_container(container, volumes, path)
         if name in seen:
             found.append(duplicate(path.child("name"), name))
         seen.add(name)
