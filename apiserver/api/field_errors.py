@@ -122,8 +122,8 @@ def required(path: Path, detail: str = "") -> FieldError:
     return FieldError(ErrorType.REQUIRED, str(path), None, detail)
 
 
-def duplicate(path: Path, value: Any) -> FieldError:
-    return FieldError(ErrorType.DUPLICATE, str(path), value)
+def duplicate(path: Path, value: Any, detail: str = "") -> FieldError:
+    return FieldError(ErrorType.DUPLICATE, str(path), value, detail)
 
 
 def invalid(path: Path, value: Any, detail: str) -> FieldError:

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from apiserver.api import codec, errors
+from apiserver.api import codec, errors, go_json
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
-from apiserver.http import cbor, go_json, negotiation, options
+from apiserver.http import cbor, negotiation, options
 from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
 

@@ -7,9 +7,8 @@ import json
 import string
 from typing import Any
 
-from apiserver.api import errors
+from apiserver.api import errors, go_json
 from apiserver.api.errors import StatusError
-from apiserver.http import go_json
 
 _VERSION = "meta.k8s.io/v1"
 _ALPHABET = frozenset(string.ascii_letters + string.digits + "-_")

@@ -91,3 +91,7 @@ def non_negative_quantity(value: Any, path: Path) -> list[FieldError]:
     if parse_quantity(value) < ZERO:
         return [invalid(path, str(value), NON_NEGATIVE)]
     return []
+
+
+def config_keys(keys: Iterable[str], path: Path) -> list[FieldError]:
+    return [invalid(path.key(key), key, text) for key in sorted(keys) for text in names.check_config_key(key)]

@@ -1,45 +1,34 @@
-"""Rules for ConfigMaps, Secrets, Endpoints, EndpointSlices, claims, volumes, roles and autoscalers."""
+"""Rules for ConfigMaps, Endpoints, EndpointSlices, roles and storage classes."""
 
 from __future__ import annotations
 
 import base64
 import ipaddress
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required, too_long
-from apiserver.validation.common import immutable, one_of
+from apiserver.validation.common import config_keys, immutable, one_of
+from apiserver.validation.secrets import validate_secret_type
 
 Object = dict[str, Any]
 Options = Mapping[str, Any]
 
 _LIMIT: Final = 1024 * 1024
 _NO_CHANGE: Final = "field is immutable when `immutable` is set"
-_SECRET_KEYS: Final = {
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-}
-_ACCESS_MODES: Final = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
 _RBAC: Final = "rbac.authorization.k8s.io"
-
-
-def _keys(keys: Iterable[str], path: Path) -> list[FieldError]:
-    return [invalid(path.key(key), key, text) for key in sorted(keys) for text in names.check_config_key(key)]
 
 
 def validate_config_map(obj: Object, options: Options) -> list[FieldError]:
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
     found = []
     for key in sorted(data):
-        found += _keys([key], Path("data"))
+        found += config_keys([key], Path("data"))
         if key in binary:
             text = "duplicate of key present in binaryData"
             found.append(invalid(Path("data").key(key), key, text))
-    found += _keys(binary, Path("binaryData"))
+    found += config_keys(binary, Path("binaryData"))
     size = sum(len(value.encode()) for value in data.values())
     size += sum(len(base64.b64decode(value)) for value in binary.values())
     if size > _LIMIT:
@@ -60,32 +49,8 @@ def validate_frozen(new: Object, old: Object, options: Options) -> list[FieldErr
     return found
 
 
-def validate_secret(obj: Object, options: Options) -> list[FieldError]:
-    data, path = obj.get("data") or {}, Path("data")
-    found = _keys(data, path)
-    if sum(len(base64.b64decode(value)) for value in data.values()) > _LIMIT:
-        found.append(too_long(path, _LIMIT))
-    kind = obj.get("type") or ""
-    for key in _SECRET_KEYS.get(kind, ()):
-        if key not in data:
-            found.append(required(path.key(key)))
-    if kind == "kubernetes.io/basic-auth" and "username" not in data and "password" not in data:
-        found += [required(path.key("username")), required(path.key("password"))]
-    if kind == "kubernetes.io/dockerconfigjson" and ".dockerconfigjson" in data:
-        found += _json(data[".dockerconfigjson"], path.key(".dockerconfigjson"))
-    return found
-
-
-def _json(value: str, path: Path) -> list[FieldError]:
-    try:
-        json.loads(base64.b64decode(value))
-    except ValueError:
-        return [invalid(path, "<secret contents redacted>", "invalid character")]
-    return []
-
-
 def validate_secret_update(new: Object, old: Object, options: Options) -> list[FieldError]:
-    return immutable(new.get("type"), old.get("type"), Path("type")) + validate_frozen(new, old, options)
+    return validate_secret_type(new, old) + validate_frozen(new, old, options)
 
 
 def _endpoint_ip(text: str, path: Path, options: Options) -> list[FieldError]:
@@ -156,43 +121,6 @@ def validate_endpoint_slice_update(new: Object, old: Object, options: Options) -
     return immutable(new.get("addressType"), old.get("addressType"), Path("addressType"))
 
 
-def validate_claim(obj: Object, options: Options) -> list[FieldError]:
-    spec, path = obj.get("spec") or {}, Path("spec")
-    found = _access_modes(spec, path, "at least 1 access mode is required")
-    requests = (spec.get("resources") or {}).get("requests") or {}
-    if "storage" not in requests:
-        found.append(required(path.child("resources").key("storage")))
-    return found
-
-
-def _access_modes(spec: Object, path: Path, missing: str) -> list[FieldError]:
-    where = path.child("accessModes")
-    if not spec.get("accessModes"):
-        return [required(where, missing)]
-    wrong = [mode for mode in spec["accessModes"] if mode not in _ACCESS_MODES]
-    return [not_supported(where, mode, _ACCESS_MODES) for mode in wrong]
-
-
-def validate_claim_update(new: Object, old: Object, options: Options) -> list[FieldError]:
-    mutable = ("resources", "volumeName", "volumeAttributesClassName")
-
-    def fixed(spec: Object) -> Object:
-        return {key: value for key, value in spec.items() if key not in mutable}
-
-    if fixed(new["spec"]) == fixed(old["spec"]) or not old["spec"].get("volumeName"):
-        return []
-    text = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-    return [forbidden(Path("spec"), text)]
-
-
-def validate_volume(obj: Object, options: Options) -> list[FieldError]:
-    spec, path = obj.get("spec") or {}, Path("spec")
-    found = _access_modes(spec, path, "")
-    if not spec.get("capacity"):
-        found.append(required(path.child("capacity")))
-    return found
-
-
 def validate_role(obj: Object, options: Options) -> list[FieldError]:
     found: list[FieldError] = []
     for at, rule in enumerate(obj.get("rules") or ()):
@@ -229,25 +157,6 @@ def validate_binding_update(new: Object, old: Object, options: Options) -> list[
     if new.get("roleRef") == old.get("roleRef"):
         return []
     return [invalid(Path("roleRef"), new.get("roleRef"), "cannot change roleRef")]
-
-
-def validate_autoscaler(obj: Object, options: Options) -> list[FieldError]:
-    spec, path = obj.get("spec") or {}, Path("spec")
-    found: list[FieldError] = []
-    low, high = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if low is not None and low < 1:
-        found.append(invalid(path.child("minReplicas"), low, "must be greater than or equal to 1"))
-    if high < 1:
-        found.append(invalid(path.child("maxReplicas"), high, "must be greater than 0"))
-    if low is not None and high < low:
-        found.append(
-            invalid(path.child("maxReplicas"), high, "must be greater than or equal to `minReplicas`")
-        )
-    target = spec.get("scaleTargetRef") or {}
-    found += [
-        required(path.child("scaleTargetRef", field)) for field in ("kind", "name") if not target.get(field)
-    ]
-    return found
 
 
 def validate_storage_class(obj: Object, options: Options) -> list[FieldError]:

@@ -39,6 +39,8 @@ def _name(name: str, path: Path) -> list[FieldError]:
 def resource_name(name: str, path: Path) -> list[FieldError]:
     """``ValidateResourceName``: qualified, and with a domain unless it is a standard one."""
     found = [invalid(path, name, text) for text in names.check_qualified_name(name)]
+    if found:
+        return found
     if "/" not in name and not _is_standard(name) and name not in _OF_QUOTA:
         found.append(invalid(path, name, "must be a standard resource type or fully qualified"))
     return found

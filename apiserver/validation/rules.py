@@ -7,7 +7,18 @@ from typing import Any, Final
 
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, invalid, required
-from apiserver.validation import config, pods, services, workloads
+from apiserver.validation import (
+    autoscalers,
+    config,
+    jobs,
+    limits,
+    nodes,
+    persistent,
+    pods,
+    secrets,
+    services,
+    workloads,
+)
 
 Object = dict[str, Any]
 Rule = Callable[[Object, Mapping[str, Any]], list[FieldError]]
@@ -77,40 +88,49 @@ CREATE_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "ReplicationController"): workloads.validate_controller,
     ("", "Service"): services.validate_service,
     ("", "ConfigMap"): config.validate_config_map,
-    ("", "Secret"): config.validate_secret,
+    ("", "Secret"): secrets.validate_secret,
     ("", "Endpoints"): config.validate_endpoints,
-    ("", "PersistentVolume"): config.validate_volume,
-    ("", "PersistentVolumeClaim"): config.validate_claim,
+    ("", "PersistentVolume"): persistent.validate_volume,
+    ("", "PersistentVolumeClaim"): persistent.validate_claim,
+    ("", "Node"): nodes.validate_node,
+    ("", "LimitRange"): limits.validate_limit_range,
+    ("", "ResourceQuota"): limits.validate_quota,
     ("apps", "Deployment"): workloads.validate_deployment,
     ("apps", "ReplicaSet"): workloads.validate_replica_set,
     ("apps", "StatefulSet"): workloads.validate_stateful_set,
     ("apps", "DaemonSet"): workloads.validate_daemon_set,
-    ("batch", "Job"): workloads.validate_job,
-    ("batch", "CronJob"): workloads.validate_cron_job,
+    ("batch", "Job"): jobs.validate_job,
+    ("batch", "CronJob"): jobs.validate_cron_job,
     ("policy", "PodDisruptionBudget"): workloads.validate_budget,
     ("discovery.k8s.io", "EndpointSlice"): config.validate_endpoint_slice,
     ("networking.k8s.io", "Ingress"): _ingress,
     ("coordination.k8s.io", "Lease"): _lease,
-    ("autoscaling", "HorizontalPodAutoscaler"): config.validate_autoscaler,
+    ("autoscaling", "HorizontalPodAutoscaler"): autoscalers.validate_autoscaler,
     ("storage.k8s.io", "StorageClass"): config.validate_storage_class,
     (_RBAC, "Role"): config.validate_role,
     (_RBAC, "ClusterRole"): config.validate_role,
     (_RBAC, "RoleBinding"): config.validate_binding,
     (_RBAC, "ClusterRoleBinding"): config.validate_binding,
 }
-NEW_RULES: Final[dict[tuple[str, str], Rule]] = {("", "Pod"): pods.validate_new_pod}
+NEW_RULES: Final[dict[tuple[str, str], Rule]] = {
+    ("", "Pod"): pods.validate_new_pod,
+    ("batch", "Job"): jobs.validate_new_job,
+}
 """For new objects only; the others hold for changed ones, too."""
 UPDATE_RULES: Final[dict[tuple[str, str], UpdateRule]] = {
     ("", "Pod"): pods.validate_pod_update,
     ("", "Service"): services.validate_service_update,
     ("", "ConfigMap"): config.validate_frozen,
     ("", "Secret"): config.validate_secret_update,
-    ("", "PersistentVolumeClaim"): config.validate_claim_update,
+    ("", "PersistentVolumeClaim"): persistent.validate_claim_update,
+    ("", "PersistentVolume"): persistent.validate_volume_update,
+    ("", "Node"): nodes.validate_node_update,
+    ("", "ResourceQuota"): limits.validate_quota_update,
     ("apps", "Deployment"): workloads.validate_selector_unchanged,
     ("apps", "ReplicaSet"): workloads.validate_selector_unchanged,
     ("apps", "DaemonSet"): workloads.validate_selector_unchanged,
     ("apps", "StatefulSet"): workloads.validate_stateful_set_update,
-    ("batch", "Job"): workloads.validate_job_update,
+    ("batch", "Job"): jobs.validate_job_update,
     ("discovery.k8s.io", "EndpointSlice"): config.validate_endpoint_slice_update,
     ("networking.k8s.io", "IngressClass"): _ingress_class_update,
     ("scheduling.k8s.io", "PriorityClass"): _priority_class_update,

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apiserver.api import labels, meta
-from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from apiserver.api.field_errors import (
+    FieldError,
+    Path,
+    forbidden,
+    go_struct,
+    invalid,
+    not_supported,
+    required,
+)
 from apiserver.validation.common import (
     at_most_100_percent,
     immutable,
@@ -23,6 +31,7 @@ Options = Mapping[str, Any]
 
 _SPEC: Final = Path("spec")
 _MISMATCH: Final = "`selector` does not match template `labels`"
+_ROLLING: Final = "RollingUpdate"
 _STATEFUL_MUTABLE: Final = (
     "replicas",
     "ordinals",
@@ -35,26 +44,31 @@ _STATEFUL_MUTABLE: Final = (
 
 
 def _selector_and_template(spec: Object, *, always: bool = True) -> list[FieldError]:
-    found: list[FieldError] = []
     selector, template = spec.get("selector"), spec.get("template") or {}
-    path = _SPEC.child("selector")
-    if selector is None:
-        found.append(required(path))
-    else:
-        found += label_selector(selector, path)
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            found.append(invalid(path, selector, "empty selector is invalid for deployment"))
-    if selector and not found:
-        chosen = labels.selector_from_label_selector(selector)
-        own = meta.labels(template)
-        if not chosen.empty() and not chosen.matches(own):
-            found.append(invalid(_SPEC.child("template", "metadata", "labels"), own, _MISMATCH))
+    found = _selector(selector, meta.labels(template))
     claims = frozenset(meta.name(claim) for claim in spec.get("volumeClaimTemplates") or ())
     found += validate_template(template, _SPEC.child("template"), claims)
     policy = (template.get("spec") or {}).get("restartPolicy")
     if always and policy and policy != "Always":
         where = _SPEC.child("template", "spec", "restartPolicy")
         found.append(not_supported(where, policy, ["Always"]))
+    return found
+
+
+def _selector(selector: Object | None, own: Mapping[str, str]) -> list[FieldError]:
+    """A missing one matches nothing, an empty one everything."""
+    path, where = _SPEC.child("selector"), _SPEC.child("template", "metadata", "labels")
+    if selector is None:
+        return [required(path), invalid(where, dict(sorted(own.items())) or None, _MISMATCH)]
+    found = label_selector(selector, path)
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        found.append(invalid(path, selector, "empty selector is invalid for deployment"))
+    try:
+        chosen = labels.selector_from_label_selector(selector)
+    except ValueError:
+        return [*found, invalid(path, selector, "invalid label selector")]
+    if not chosen.empty() and not chosen.matches(own):
+        found.append(invalid(where, dict(sorted(own.items())) or None, _MISMATCH))
     return found
 
 
@@ -116,10 +130,34 @@ def validate_daemon_set(obj: Object, options: Options) -> list[FieldError]:
 def validate_stateful_set(obj: Object, options: Options) -> list[FieldError]:
     spec = obj["spec"]
     found = _counts(spec, "replicas", "minReadySeconds") + _selector_and_template(spec)
-    policies = ("OrderedReady", "Parallel")
-    found += one_of(spec.get("podManagementPolicy"), policies, _SPEC.child("podManagementPolicy"))
-    strategy = (spec.get("updateStrategy") or {}).get("type")
-    return found + one_of(strategy, ("RollingUpdate", "OnDelete"), _SPEC.child("updateStrategy"))
+    policy, where = spec.get("podManagementPolicy") or "", _SPEC.child("podManagementPolicy")
+    if not policy:
+        found.append(required(where))
+    elif policy not in ("OrderedReady", "Parallel"):
+        found.append(invalid(where, policy, "must be 'OrderedReady' or 'Parallel'"))
+    found += _stateful_strategy(spec.get("updateStrategy") or {}, _SPEC.child("updateStrategy"))
+    start = (spec.get("ordinals") or {}).get("start")
+    return found + non_negative(start, _SPEC.child("ordinals", "start"))
+
+
+def _stateful_strategy(strategy: Object, path: Path) -> list[FieldError]:
+    kind, rolling = strategy.get("type") or "", strategy.get("rollingUpdate") or {}
+    if not kind:
+        return [required(path)]
+    if kind == "OnDelete":
+        text = f"only allowed for updateStrategy '{_ROLLING}'"
+        return [invalid(path.child("rollingUpdate"), go_struct(rolling), text)] if rolling else []
+    if kind != _ROLLING:
+        return [invalid(path, go_struct(strategy), f"must be '{_ROLLING}' or 'OnDelete'")]
+    where = path.child("rollingUpdate")
+    found = non_negative(rolling.get("partition"), where.child("partition"))
+    unavailable = rolling.get("maxUnavailable")
+    if unavailable is not None:
+        found += int_or_percent(unavailable, where.child("maxUnavailable"))
+        if is_zero(unavailable):
+            found.append(invalid(where.child("maxUnavailable"), unavailable, "cannot be 0"))
+        found += at_most_100_percent(unavailable, where.child("maxUnavailable"))
+    return found
 
 
 def validate_stateful_set_update(new: Object, old: Object, options: Options) -> list[FieldError]:
@@ -150,78 +188,6 @@ def validate_controller(obj: Object, options: Options) -> list[FieldError]:
 
 def validate_selector_unchanged(new: Object, old: Object, options: Options) -> list[FieldError]:
     return immutable(new["spec"].get("selector"), old["spec"].get("selector"), _SPEC.child("selector"))
-
-
-def validate_job(obj: Object, options: Options) -> list[FieldError]:
-    spec = obj["spec"]
-    found = _job_spec(spec, _SPEC)
-    selector = spec.get("selector")
-    wrong = label_selector(selector, _SPEC.child("selector"))
-    if selector is None:
-        wrong.append(required(_SPEC.child("selector")))
-    found = wrong + found
-    own = meta.labels(spec.get("template") or {})
-    if selector is None or (not wrong and not labels.selector_from_label_selector(selector).matches(own)):
-        found.append(invalid(_SPEC.child("template", "metadata", "labels"), own or None, _MISMATCH))
-    return found
-
-
-def _job_spec(spec: Object, path: Path) -> list[FieldError]:
-    found: list[FieldError] = []
-    for field in (
-        "parallelism",
-        "completions",
-        "activeDeadlineSeconds",
-        "backoffLimit",
-        "ttlSecondsAfterFinished",
-    ):
-        found += non_negative(spec.get(field), path.child(field))
-    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
-        text = "when completion mode is Indexed"
-        found.append(required(path.child("completions"), text))
-    template = spec.get("template") or {}
-    found += validate_template(template, path.child("template"))
-    policy = (template.get("spec") or {}).get("restartPolicy") or ""
-    where = path.child("template", "spec", "restartPolicy")
-    if policy == "Always":
-        found.append(required(where, 'valid values: "OnFailure", "Never"'))
-    elif policy not in ("OnFailure", "Never"):
-        found.append(not_supported(where, policy, ("OnFailure", "Never"), ordered=True))
-    return found
-
-
-def validate_job_update(new: Object, old: Object, options: Options) -> list[FieldError]:
-    spec, before = new["spec"], old["spec"]
-    found: list[FieldError] = []
-    if spec.get("completionMode") != "Indexed":
-        found += immutable(spec.get("completions"), before.get("completions"), _SPEC.child("completions"))
-    for field in (
-        "selector",
-        "template",
-        "completionMode",
-        "podFailurePolicy",
-        "backoffLimitPerIndex",
-        "managedBy",
-    ):
-        found += immutable(spec.get(field), before.get(field), _SPEC.child(field))
-    return found
-
-
-def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
-    spec = obj["spec"]
-    found: list[FieldError] = []
-    if not spec.get("schedule"):
-        found.append(required(_SPEC.child("schedule")))
-    found += _counts(spec, "startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
-    found += one_of(
-        spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"), _SPEC.child("concurrencyPolicy")
-    )
-    job = (spec.get("jobTemplate") or {}).get("spec") or {}
-    found += _job_spec(job, _SPEC.child("jobTemplate", "spec"))
-    if len(meta.name(obj)) > 52:
-        text = "must be no more than 52 characters"
-        found.append(invalid(Path("metadata").child("name"), meta.name(obj), text))
-    return found
 
 
 def validate_budget(obj: Object, options: Options) -> list[FieldError]:

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from apiserver.api import codec, errors
+from apiserver.api import codec, errors, go_json
 from apiserver.api.field_errors import FieldError, Path, invalid, not_supported
 from apiserver.api.gvk import GroupKind, GroupVersionKind
-from apiserver.http import body, go_json, negotiation, options, responders
+from apiserver.http import body, negotiation, options, responders
 from apiserver.http.handlers import answer
 from apiserver.http.handlers.update import namespace_of
 from apiserver.http.protobuf import envelope

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from apiserver.api import codec, errors
+from apiserver.api import codec, errors, go_json
 from apiserver.api.errors import StatusError
 from apiserver.api.field_errors import Path, Raw, invalid
 from apiserver.api.gvk import GroupKind, GroupVersionKind
-from apiserver.http import body, go_json, options
+from apiserver.http import body, options
 from apiserver.http.handlers import answer
 from apiserver.http.handlers.update import check_name, namespace_of, strategy_of
 from apiserver.http.rest.call import Call

@@ -1,0 +1,143 @@
+"""Rules for Jobs and CronJobs (``ValidateJob``, ``ValidateCronJob``). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+from zoneinfo import available_timezones as _available_timezones
+
+from croniter import CroniterError, croniter
+
+from apiserver.api import labels, meta
+from apiserver.api.field_errors import FieldError, Path, go_struct, invalid, not_supported, required
+from apiserver.validation.common import immutable, label_selector, non_negative, one_of
+from apiserver.validation.objectmeta import IMMUTABLE
+from apiserver.validation.pods import validate_template
+
+Object = dict[str, Any]
+Options = Mapping[str, Any]
+_SPEC: Final = Path("spec")
+_MISMATCH: Final = "`selector` does not match template `labels`"
+_CONTROLLER: Final = "batch.kubernetes.io/controller-uid"
+_DESCRIPTORS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+available_timezones = cache(_available_timezones)
+
+
+def validate_job(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found = _job_spec(spec, _SPEC)
+    selector = spec.get("selector")
+    wrong = label_selector(selector, _SPEC.child("selector"))
+    if selector is None:
+        wrong.append(required(_SPEC.child("selector")))
+    found = wrong + found
+    own = meta.labels(spec.get("template") or {})
+    if selector is None or (not wrong and not labels.selector_from_label_selector(selector).matches(own)):
+        found.append(
+            invalid(
+                _SPEC.child("template", "metadata", "labels"), dict(sorted(own.items())) or None, _MISMATCH
+            )
+        )
+    return found
+
+
+def validate_new_job(obj: Object, options: Options) -> list[FieldError]:
+    """The selector is made from the job's own id, unless that was asked not to be."""
+    selector, uid = obj["spec"].get("selector"), meta.uid(obj)
+    if obj["spec"].get("manualSelector") or selector is None:
+        return []
+    if selector.get("matchLabels") == {_CONTROLLER: uid} and not selector.get("matchExpressions"):
+        return []
+    return [invalid(_SPEC.child("selector"), selector, "`selector` not auto-generated")]
+
+
+def _job_spec(spec: Object, path: Path) -> list[FieldError]:
+    found: list[FieldError] = []
+    for field in (
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+    ):
+        found += non_negative(spec.get(field), path.child(field))
+    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
+        text = "when completion mode is Indexed"
+        found.append(required(path.child("completions"), text))
+    template = spec.get("template") or {}
+    found += validate_template(template, path.child("template"))
+    policy = (template.get("spec") or {}).get("restartPolicy") or ""
+    where = path.child("template", "spec", "restartPolicy")
+    if policy == "Always":
+        found.append(required(where, 'valid values: "OnFailure", "Never"'))
+    elif policy not in ("OnFailure", "Never"):
+        found.append(not_supported(where, policy, ("OnFailure", "Never"), ordered=True))
+    return found
+
+
+def validate_job_update(new: Object, old: Object, options: Options) -> list[FieldError]:
+    spec, before = new["spec"], old["spec"]
+    found: list[FieldError] = []
+    if spec.get("completionMode") != "Indexed":
+        found += immutable(spec.get("completions"), before.get("completions"), _SPEC.child("completions"))
+    if spec.get("template") != before.get("template"):
+        found.append(invalid(_SPEC.child("template"), go_struct(spec.get("template")), IMMUTABLE))
+    for field in (
+        "selector",
+        "completionMode",
+        "podFailurePolicy",
+        "backoffLimitPerIndex",
+        "managedBy",
+    ):
+        found += immutable(spec.get(field), before.get(field), _SPEC.child(field))
+    return found
+
+
+def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
+    spec = obj["spec"]
+    found: list[FieldError] = []
+    found += check_schedule(spec.get("schedule") or "", _SPEC.child("schedule"))
+    found += _time_zone(spec.get("timeZone"), _SPEC.child("timeZone"))
+    for field in ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
+        found += non_negative(spec.get(field), _SPEC.child(field))
+    found += one_of(
+        spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace"), _SPEC.child("concurrencyPolicy")
+    )
+    job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    found += _job_spec(job, _SPEC.child("jobTemplate", "spec"))
+    if len(meta.name(obj)) > 52:
+        text = "must be no more than 52 characters"
+        found.append(invalid(Path("metadata").child("name"), meta.name(obj), text))
+    return found
+
+
+def check_schedule(schedule: str, path: Path) -> list[FieldError]:
+    if not schedule:
+        return [required(path)]
+    if "TZ" in schedule:
+        text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        return [invalid(path, schedule, text)]
+    fields = schedule.split()
+    if schedule.startswith("@"):
+        known = schedule in _DESCRIPTORS or schedule.startswith("@every ")
+        return [] if known else [invalid(path, schedule, f"unrecognized descriptor: {schedule}")]
+    if len(fields) != 5:
+        text = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
+        return [invalid(path, schedule, text)]
+    try:
+        croniter.expand(schedule)
+    except CroniterError as error:
+        return [invalid(path, schedule, str(error))]
+    return []
+
+
+def _time_zone(name: str | None, path: Path) -> list[FieldError]:
+    if name is None:
+        return []
+    if not name:
+        return [invalid(path, name, "timeZone must be nil or non-empty string")]
+    if name.casefold() == "local":
+        text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        return [invalid(path, name, text)]
+    return [] if name in available_timezones() else [invalid(path, name, f"unknown time zone {name}")]
