@@ -63,7 +63,12 @@ def snapshot() -> Target:
         with scratch() as directory:
             (directory / "db").write_bytes(content)
             try:
-                restore(directory / "db", directory / "data", ["m1"], Options(skip_hash_check=True))
+                restore(
+                    directory / "db",
+                    directory / "data",
+                    ["m1"],
+                    Options(skip_hash_check=True, other_cluster=True),
+                )
             except SnapshotCorrupt:
                 assert not (directory / "data" / "member").exists()
 
