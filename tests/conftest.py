@@ -12,6 +12,7 @@ settings.register_profile(
 settings.load_profile("kuberaft")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several workers (`pytest -n 2 --dist loadgroup`) one runs all tests with real processes, one after another."""
     for item in items:

@@ -25,7 +25,7 @@ from kvstore.watch.intervals import IntervalMap
 MAX_WATCHERS_PER_SYNC = 512
 """As in etcd: how many watchers share one pass over history."""
 SLICE_EVENTS = 1000
-SLICE_BYTES = 1 << 20
+SLICE_BYTES = 9 << 18
 """With the largest value on top still below the 4 MiB that many gRPC clients take by default."""
 
 _FILTERED = {FilterType.NOPUT: EventType.PUT, FilterType.NODELETE: EventType.DELETE}

@@ -41,7 +41,7 @@ NAMESPACED = {
     "cronjobs.batch/cj": "create cronjob cj --image=busybox --schedule=*/5_*_*_*_* --restart=Never",
     "roles.rbac.authorization.k8s.io/r": "create role r --verb=get,list --resource=pods,deployments.apps",
     "rolebindings.rbac.authorization.k8s.io/rb": "create rolebinding rb --role=r --user=u --group=g",
-    "resourcequotas/q": "create quota q --hard=cpu=1000m,memory=1Gi,pods=0 --scopes=BestEffort",
+    "resourcequotas/q": "create quota q --hard=cpu=1000m,memory=1Gi,pods=0 --scopes=NotTerminating",
     "poddisruptionbudgets.policy/half": "create poddisruptionbudget half --selector=a=b --min-available=50%",
     "poddisruptionbudgets.policy/two": "create poddisruptionbudget two --selector=a=b --max-unavailable=2",
     "ingresses.networking.k8s.io/ing": "create ingress ing --rule=a.com/x*=svc:80,tls=t --class=c",

@@ -439,14 +439,8 @@ def test_discovery_and_explain(k: Kubectl, one_of_each: LocalCluster) -> None:
 
 
 def test_what_comes_later_says_so(k: Kubectl) -> None:
-    k.apply(host_pod("p", "sleep 60"))
-    k("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
-    for args, name in (
-        (["exec", "p", "--", "ls"], "exec"),
-        (["attach", "p"], "attach"),
-        (["port-forward", "p", ":80"], "portforward"),
-    ):
-        assert f"pods/{name} is not supported by this server" in k.fails(*args)
+    said = k.fails("apply", "--server-side", "-f", "-", stdin=deployment("web", replicas=1))
+    assert "server-side apply is not supported by this server" in said
 
 
 def test_cordon_drain_taint(k: Kubectl) -> None:

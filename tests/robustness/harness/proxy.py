@@ -16,6 +16,7 @@ from pathlib import Path
 CHUNK = 65_536
 QUEUED = 256
 Link = tuple[str, str]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 """From whom to whom bytes flow."""
 
 
@@ -29,6 +30,7 @@ class Network:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _servers: list[asyncio.Server] = field(default_factory=list)
     _open: dict[asyncio.Task[None], tuple[str, str]] = field(default_factory=dict)
+    _dialling: set[asyncio.Future[Streams]] = field(default_factory=set)
 
     async def proxy(self, member: str, target: tuple[str, int]) -> int:
         """Stands before `member`; returns the port."""
@@ -73,7 +75,7 @@ class Network:
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._dialling, return_exceptions=True)
 
     async def _serve(
         self,
@@ -84,7 +86,7 @@ class Network:
         writer: asyncio.StreamWriter,
     ) -> None:
         await self._passable((source, member))
-        far_reader, far_writer = await asyncio.open_connection(*target)
+        far_reader, far_writer = await self._dial(target)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump((source, member), reader, far_writer))
@@ -93,6 +95,17 @@ class Network:
             pass
         finally:
             far_writer.close()
+
+    async def _dial(self, target: tuple[str, int]) -> Streams:
+        """A connection that is made although nobody waits for it any more is closed again."""
+        dialling = asyncio.ensure_future(asyncio.open_connection(*target))
+        self._dialling.add(dialling)
+        dialling.add_done_callback(self._dialling.discard)
+        try:
+            return await asyncio.shield(dialling)
+        except asyncio.CancelledError:
+            dialling.add_done_callback(_hang_up)
+            raise
 
     async def _pump(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One direction; the end of the stream is passed on, too."""
@@ -123,6 +136,11 @@ class Network:
     async def _passable(self, link: Link) -> None:
         while link in self.blocked:
             await self._changed.wait()
+
+
+def _hang_up(dialled: asyncio.Future[Streams]) -> None:
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result()[1].close()
 
 
 def owner(port: int, pids: dict[int, str]) -> str | None:
