@@ -19,6 +19,7 @@ from tests.simulation.clients import Future
 from tests.simulation.disk import SimulatedFiles
 from tests.simulation.machine import Machine, State
 from tests.simulation.promises import Violation
+from tests.simulation.watches import Data
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -101,6 +102,7 @@ class Member:
         self.journal = Journal(self.wal, self)
         self.journal.open(self.machine.applied())
         self.disk.synced(self.journal)()
+        self.data = Data(self.number, self.world.ledger, self.machine.state.commands)
         self.proposals = Proposals(
             self.number, rng.getrandbits(31), self.world.conditions.batch_bytes // 2 + RESERVED_BYTES
         )
@@ -203,6 +205,7 @@ class Member:
         self._follows(core.node.commit_index)
         led, voting = core.node.is_leader, core.node.voting  # what the tick counts with, and may change
         core.tick()
+        self.data.flush()
         self._observe(led, voting)
         self.send(core.take_early())
         batch = self.journal.take_batch()
@@ -328,6 +331,7 @@ class Member:
 
     def _applies(self, index: int, term: int, commands: tuple[bytes, ...]) -> None:
         self.world.promises.applies(self.number, self.machine.applied()[0], index, term, commands)
+        self.data.apply(commands)
 
     # Snapshots: the transfer is simulated, its two ends are the core's.
 
@@ -361,6 +365,7 @@ class Member:
             self.world.log(f"{self.number} installs a snapshot at {state.at} from {sender.number}")
             self.machine.state = state
             self.machine.save()
+            self.data.replace(state.commands)
             core.snapshot_installed(index, entry_term)
         has = max(index, core.node.applied_index)
 

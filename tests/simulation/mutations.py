@@ -1,10 +1,12 @@
-"""Each mitigation of docs/raft.md, and how to do without it: `python -m tests.simulation --without NAME` finds seeds.
+"""Each measure of docs/raft.md and each promise of a watch, and how to do without it.
 
-`SEEDS` names one seed for each that fails without it; `test_mutations` holds that, and that it passes with it.
+`python -m tests.simulation --without NAME` finds seeds. `SEEDS` names one for each that fails without it;
+`test_mutations` holds that, and that it passes with it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,8 @@ from kvstore.raft.messages import READ, READ_ACK, Message
 from kvstore.raft.node import RaftNode
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
+from kvstore.types import Event
+from kvstore.watch.hub import Source, Watcher, WatchHub
 from tests.simulation.conditions import CHANGING, SPLIT
 from tests.simulation.member import Member
 
@@ -71,6 +75,16 @@ def _votes_go_on(node: RaftNode, voting: Voting, now: float) -> None:
     node._put("votesCount", votes)
 
 
+def _forget_what_is_owed(hub: WatchHub, source: Source) -> None:
+    hub._source, hub.published = source, source.revision
+
+
+def _slice_anywhere(hub: WatchHub, chosen: list[Watcher]) -> tuple[list[Event], int]:
+    history = hub._source.changes(chosen[0].next_revision, hub.published + 1, prev_kv=True)
+    events = list(itertools.islice(history, 3))
+    return events, events[-1].kv.mod_revision if events else hub.published
+
+
 _SET_VOTING: Callable[[RaftNode, Voting, float], None] = RaftNode.set_voting
 _RESET: Callable[[WalJournal, int, int], None] = WalJournal.reset
 _OUTGOING_REPLY: Callable[[Guard, Message], Message] = Guard._outgoing_reply
@@ -104,6 +118,9 @@ MUTATIONS: dict[str, Replacement] = {
         "refuse_remote",
         lambda self, term: {},
     ),
+    "watches: what a snapshot skips is owed": (WatchHub, "reset", _forget_what_is_owed),
+    "watches: a stream with room again is fed again": (WatchHub, "revive", lambda hub, watchers: None),
+    "watches: revisions are sent whole": (WatchHub, "_slice", _slice_anywhere),
 }
 
 SEEDS: dict[str, int] = {
@@ -122,6 +139,9 @@ SEEDS: dict[str, int] = {
     "members: saved before anybody hears of it": 733,
     "snapshots: appends go on behind what is installed": 38,
     "proposals: forwarded commands count in their term only": 1,
+    "watches: what a snapshot skips is owed": 9,
+    "watches: a stream with room again is fed again": 0,
+    "watches: revisions are sent whole": 0,
 }
 """From `SPLIT` and `CHANGING` on: conditions under which the measure is needed more often (`conditions`)."""
 

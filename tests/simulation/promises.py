@@ -5,6 +5,8 @@
 - Log matching: one (index, term) names one entry with one predecessor, in every log.
 - Commitment: what a leader commits is on the disks of a majority; nobody commits more than leaders did.
 - State machine safety: one entry for each index is applied, by all, in order, without a gap.
+
+What watches are promised is checked by who watches (`watches.py`).
 """
 
 from __future__ import annotations

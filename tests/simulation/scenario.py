@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pysyncobj.syncobj as library
 
 from tests.simulation.conditions import of
+from tests.simulation.watches import small_slices
 from tests.simulation.world import World
 
 Step = tuple[str | float, ...]
@@ -61,7 +62,7 @@ def plan(seed: int) -> list[Step]:
 def play(seed: int, steps: Sequence[Step] | None = None) -> World:
     """Raises `Violation`."""
     worlds: list[World] = []
-    with clock_of(worlds):
+    with clock_of(worlds), small_slices():
         world = World(seed, of(seed))
         worlds.append(world)
         try:

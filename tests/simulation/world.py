@@ -1,4 +1,4 @@
-"""A cluster in one thread and on one fake clock: real pysyncobj, guard, core, proposals, reads, journal and WAL.
+"""A cluster in one thread and on one fake clock: real pysyncobj, guard, core, proposals, reads, journal, WAL, watches.
 
 Only asyncio, sockets and disks are simulated. What happens to the cluster is a list of steps (`scenario.py`); the
 rest that is random (delays, what a crash leaves) comes from one seeded generator, so a seed is a whole history.
@@ -20,6 +20,7 @@ from tests.simulation.machine import State
 from tests.simulation.member import Member
 from tests.simulation.network import Network
 from tests.simulation.promises import Durable, Promises, Violation
+from tests.simulation.watches import Ledger, watch
 
 REMEMBERED = 120
 
@@ -33,6 +34,7 @@ class World:
         self._order = itertools.count()
         self.events: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
         self.promises = Promises()
+        self.ledger = Ledger()
         self.network = Network(self)
         self.clients = Clients(self)
         numbers = range(1, conditions.size + 1)
@@ -40,6 +42,7 @@ class World:
         self.members = {number: Member(self, number, founders) for number in numbers}
         for member in self.members.values():
             member.start()
+        self.watches = watch(self, seed)
 
     # Time.
 
@@ -74,6 +77,10 @@ class World:
 
     def disks(self) -> dict[int, Durable]:
         return {number: member.disk for number, member in self.members.items()}
+
+    def newest(self) -> Member:
+        """The running member that has applied most. Raises ValueError if none runs."""
+        return max((m for m in self.members.values() if m.alive), key=lambda m: m.machine.state.at)
 
     def state(self) -> State:
         """The newest that any running member has."""
@@ -129,3 +136,5 @@ class World:
             raise Violation(f"what was refused for want of a leader was done: {sorted(done)[:5]}")
         if hanging := self.clients.hanging():
             raise Violation(f"calls that never ended: {hanging[:5]}")
+        for client in self.watches:
+            client.finish()
