@@ -307,13 +307,13 @@ class Engine:
         for peer, message in inbox:
             core.deliver(peer, message)
         core.tick()
-        if core.node.applied_index != before:
-            self.machine.flush()
-            self._waiters.release(core.node.applied_index)
         self._observe_leader(core)
         if core.members_changed:
             self._members_changed(core)
         self._send_early(core)
+        if core.node.applied_index != before:
+            self.machine.flush()
+            self._waiters.release(core.node.applied_index)
         batch = self.journal.take_batch()
         if batch is not None:
             await self._syncing.commit(core, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -73,14 +74,32 @@ STEPS = st.lists(
 
 
 @settings(deadline=None, max_examples=300)
-@given(STEPS, st.sampled_from([1, 400, 1 << 20]), st.sampled_from([1, 3, 1000]))
-def test_every_watch_gets_every_event_once_in_order(steps: list[Any], room: int, slice_events: int) -> None:
+@given(
+    STEPS,
+    st.sampled_from([1, 400, 1 << 20]),
+    st.sampled_from([1, 3, 1000]),
+    st.lists(st.booleans(), max_size=4),
+)
+def test_every_watch_gets_every_event_once_in_order(
+    steps: list[Any], room: int, slice_events: int, takes: list[bool]
+) -> None:
+    """`takes`: in turns, whether the reader takes a response at once; it is never asked if that is empty."""
+
     async def scenario() -> None:
         store = Store()
         watches: dict[int, tuple[bytes, bytes, int]] = {}
         written: list[tuple[int, bytes]] = []
         got: list[WatchResponse] = []
         reader = WatchStream(store.hub, buffer_bytes=room)
+        turns = itertools.cycle(takes)
+
+        def take(response: WatchResponse) -> bool:
+            if next(turns):
+                got.append(response)
+                return True
+            return False
+
+        reader.direct = take if takes else None
         for kind, argument in steps:
             if kind == "put":
                 store.put(*argument)
