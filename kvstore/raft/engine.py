@@ -44,6 +44,7 @@ from kvstore.raft.readindex import ReadIndex
 from kvstore.raft.snapshots import Snapshots
 from kvstore.raft.syncing import Syncing
 from kvstore.raft.transport import PeerTransport
+from kvstore.raft.view import EngineView
 from kvstore.raft.waiters import AppliedWaiters
 from kvstore.raft.wal import Wal
 
@@ -54,18 +55,17 @@ SWEEP_TICKS = 4
 WINDOW_BYTES = 64 << 20
 
 
-class Engine:
+class Engine(EngineView):
     """Start, propose, read, stop. After a fatal error `failure` is set and everything raises `Stopped`."""
 
     def __init__(
         self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None
     ) -> None:
         check_hooks()
-        self.config, self.machine = config, machine
         self._rng = rng or random.Random()
         self._files = OsFiles(config.data_dir / "member" / "wal", fsync=not config.unsafe_no_fsync)
         self.wal = Wal(self._files, cluster_id=config.cluster_id, member_id=config.member_id)
-        self.journal = WalJournal(self.wal)
+        super().__init__(config, machine, WalJournal(self.wal))
         self._proposals = Proposals(config.member_id, self._rng.getrandbits(31), config.max_entry_bytes)
         self._transport = PeerTransport(config, self, lambda: self.term)
         self._matches = Matches(self, self._transport.send)
@@ -79,7 +79,6 @@ class Engine:
         self._leader: tuple[int | None, int] = (None, 0)
         self._callbacks: list[Callable[[int | None], None]] = []
         self._waiters = AppliedWaiters()
-        self._core: Core | None = None
         self._steps: list[Callable[[Core], None]] = []
         self.failure: asyncio.Future[BaseException] | None = None
 
@@ -201,43 +200,6 @@ class Engine:
     @property
     def port(self) -> int:
         return self._transport.port
-
-    @property
-    def leader_id(self) -> int | None:
-        return self._core.node.leader_id if self._core is not None else None
-
-    @property
-    def is_leader(self) -> bool:
-        return self._core is not None and self._core.node.is_leader
-
-    @property
-    def term(self) -> int:
-        return self._core.node.term if self._core is not None else 0
-
-    @property
-    def commit_index(self) -> int:
-        return self._core.node.commit_index if self._core is not None else 0
-
-    @property
-    def applied_index(self) -> int:
-        return self._core.node.applied_index if self._core is not None else self.machine.applied()[0]
-
-    @property
-    def last_index(self) -> int:
-        return self.journal.last.index
-
-    @property
-    def members(self) -> tuple[int, ...]:
-        others = self._core.node.others if self._core is not None else set(self.config.other_ids)
-        return tuple(sorted({*others, self.config.member_id}))
-
-    def connected(self) -> set[int]:
-        """Other members that this one has a connection to."""
-        return self._core.node.connected if self._core is not None else set()
-
-    def match_index(self, peer: int) -> int:
-        """What a leader knows another member to hold; 0 for others."""
-        return self._core.node.match_index(peer) if self._core is not None and self.is_leader else 0
 
     def on_leader_change(self, callback: Callable[[int | None], None]) -> None:
         """`callback(leader id or None)` after each change of leader or term."""
