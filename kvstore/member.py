@@ -29,7 +29,6 @@ from pathlib import Path
 import msgspec
 
 from kvstore.auth.types import Credentials
-from kvstore.backup import bound_token
 from kvstore.bolt.stream import Chunk
 from kvstore.bolt.stream import stream as stream_file
 from kvstore.calls import Calls, Response
@@ -43,7 +42,7 @@ from kvstore.errors import (
     StoreError,
 )
 from kvstore.inspector import Inspector
-from kvstore.raft import identity, join
+from kvstore.origin import Origin
 from kvstore.raft.engine import Engine
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.reconfiguration import Reconfiguration
@@ -75,10 +74,7 @@ class Member(Calls, Reconfiguration):
             raise ValueError(f"member {config.name!r} is not in the initial cluster ({known})")
         self.config = config
         self._rng = rng or random.Random()
-        names = config.initial_cluster
-        token = bound_token(config.data_dir, config.cluster_token)
-        self._founders = {identity.member_id(name, token): name for name in names}
-        self._mine = identity.identity(config.name, names, token)
+        self._origin = Origin(config)
         self._machine: KVStateMachine | None = None
         self._engine: Engine | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,8 +87,9 @@ class Member(Calls, Reconfiguration):
         """Returns when the member takes part; `wait_leader` for a working cluster. Raises `DataLoss` errors,
         `ClusterIDMismatch`, and OSError if the peer address cannot be bound."""
         config = self.config
-        told = await self._find_identity()
-        mine = self._mine
+        origin = self._origin
+        told = await origin.find()
+        mine = origin.mine
         machine = KVStateMachine(
             config.data_dir / "member" / "db",
             cluster_id=mine.cluster_id,
@@ -101,12 +98,12 @@ class Member(Calls, Reconfiguration):
             min_lease_ttl=math.ceil(1.5 * config.election_timeout),
             max_txn_ops=config.max_txn_ops,
             token_ttl=config.auth_token_ttl,
-            addresses={} if config.follows_state else self._given_addresses(),
+            addresses=origin.given_addresses(),
         )
         if not told and config.joins and machine.applied()[0] == 0:
-            told = (await self._ask_the_others()).members  # it joined, and has got nothing yet
+            told = (await origin.ask_the_others()).members  # it joined, and has got nothing yet
         if not told:
-            machine.begin_with(self._founding_members())
+            machine.begin_with(origin.founding_members())
         if config.force_new_cluster:
             log.warning("member %s begins a new cluster of one with its data", config.name)
             machine.members.reduce_to(mine.member_id)
@@ -118,7 +115,7 @@ class Member(Calls, Reconfiguration):
             told or machine.members.all(),
             removed=removed,
             blank=bool(told),
-            given={} if config.follows_state else self._given_addresses(),
+            given=origin.given_addresses(),
         )
         engine = Engine(engine_config, machine, rng=self._rng)
         engine.on_leader_change(self._leader_changed)
@@ -197,11 +194,11 @@ class Member(Calls, Reconfiguration):
     @property
     def id(self) -> int:
         """Of a member that joins: known once it has started."""
-        return self._mine.member_id
+        return self._origin.mine.member_id
 
     @property
     def cluster_id(self) -> int:
-        return self._mine.cluster_id
+        return self._origin.mine.cluster_id
 
     @property
     def is_learner(self) -> bool:
@@ -249,9 +246,9 @@ class Member(Calls, Reconfiguration):
         peers = state.peers()
         return [
             member
-            if self.config.follows_state or member.id not in self._founders
+            if self.config.follows_state or member.id not in self._origin.founders
             else msgspec.structs.replace(
-                member, peer_urls=(self._url(peers[member.id].host, peers[member.id].port),)
+                member, peer_urls=(self._origin.url(peers[member.id].host, peers[member.id].port),)
             )
             for member in state.members.all()
         ]
@@ -345,40 +342,6 @@ class Member(Calls, Reconfiguration):
             self._machine.promote()
         for callback in self._callbacks:
             callback(leader)
-
-    async def _find_identity(self) -> tuple[MemberInfo, ...]:
-        """Settle who this is; the members, if it had to ask the others."""
-        config = self.config
-        known = (
-            identity.stored(config.data_dir, config.name) if config.follows_state or config.joins else None
-        )
-        if known is not None:
-            self._mine = known
-            return ()
-        if not config.joins:
-            self._mine = identity.claim(config.data_dir, self._mine)
-            return ()
-        place = await self._ask_the_others()
-        self._mine = identity.claim(
-            config.data_dir, identity.Identity(config.name, place.member_id, place.cluster_id)
-        )
-        return place.members
-
-    async def _ask_the_others(self) -> join.Place:
-        config = self.config
-        own = config.initial_cluster[config.name]
-        others = [where for where in config.initial_cluster.values() if where != own]
-        return await join.ask(others, (self._url(*own),), config.tls, config.request_timeout)
-
-    def _founding_members(self) -> list[MemberInfo]:
-        cluster = self.config.initial_cluster
-        return [MemberInfo(id_, name, (self._url(*cluster[name]),)) for id_, name in self._founders.items()]
-
-    def _given_addresses(self) -> dict[int, tuple[str, int]]:
-        return {id_: self.config.initial_cluster[name] for id_, name in self._founders.items()}
-
-    def _url(self, host: str, port: int) -> str:
-        return f"{'https' if self.config.tls else 'http'}://{host}:{port}"
 
     async def _publish(self) -> None:
         """A member may be added without a name; clients want to know where it is."""

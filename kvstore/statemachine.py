@@ -29,6 +29,7 @@ from kvstore.command import Command, decode, encode
 from kvstore.command import Request as CommandRequest
 from kvstore.corruption import Comparison
 from kvstore.errors import InvalidArgument, StoreError
+from kvstore.housekeeping import SpaceAlarm, expired_leases
 from kvstore.install import Prepared, prepare
 from kvstore.membership import address
 from kvstore.mvcc.hashing import hash_kv
@@ -38,15 +39,11 @@ from kvstore.raft.config import Peer, Voting
 from kvstore.raft.interface import SnapshotMeta
 from kvstore.txn import MAX_OPS, check, is_read_only
 from kvstore.types import (
-    AlarmAction,
-    AlarmMember,
-    AlarmRequest,
     AlarmResponse,
     AlarmType,
     DeleteRangeRequest,
     Event,
     HashKVResponse,
-    LeaseExpireRequest,
     LeaseLeasesResponse,
     LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
@@ -75,8 +72,6 @@ _COMPACTION_WEIGHT = 4
 """Of a record visited, in puts: what is removed lies scattered, so that a commit has a page to write for each."""
 _COMPACTION_SHARE = 0.1
 """Of the time: what reclaiming compacted space may take from everything else."""
-_SPACE_IS_BACK = 0.9
-"""Of the quota: the alarm ends well below the line where it starts, or it would come and go."""
 
 Outcome = TypeVar("Outcome", bound=msgspec.Struct)
 
@@ -101,7 +96,7 @@ class KVStateMachine:
         self._addresses = dict(addresses or {})
         self._cluster_id = cluster_id
         self._member_id = member_id
-        self._quota = quota_bytes or DEFAULT_QUOTA
+        self._space = SpaceAlarm(path, member_id, quota_bytes or DEFAULT_QUOTA)
         self._min_lease_ttl = min_lease_ttl
         self._max_txn_ops = max_txn_ops
         self._token_ttl = token_ttl
@@ -110,7 +105,7 @@ class KVStateMachine:
         self.hub = WatchHub(self._mvcc)
 
     def _load(self, keys: Keys | None = None) -> None:
-        self._backend = LmdbBackend(self._path, self._quota)
+        self._backend = LmdbBackend(self._path, self._space.quota)
         try:
             self._parts = self._read_parts(keys)
         except BaseException:
@@ -276,7 +271,7 @@ class KVStateMachine:
             check(request, self._max_txn_ops)
         if self._applier.alarms:
             self._applier.check_alarms(request)
-        if self._used > self._quota:  # the alarm is on its way
+        if self._used > self._space.quota:  # the alarm is on its way
             self._applier.check_space(request)
 
     def lease_time_to_live(
@@ -362,7 +357,7 @@ class KVStateMachine:
         return telemetry.Figures(len(self._mvcc.live), *self.hub.counts())
 
     def quota(self) -> int:
-        return self._quota
+        return self._space.quota
 
     def is_compacting(self) -> bool:
         """Whether space of compacted revisions is still being reclaimed."""
@@ -376,26 +371,12 @@ class KVStateMachine:
 
     def housekeeping(self, *, is_leader: bool) -> list[bytes]:
         """Commands to propose now, asked about twice a second: ends of leases, this member's space alarm."""
-        proposals: list[CommandRequest] = list(self._space_alarm())
+        self._used = self._backend.size_in_use()
+        alarms, own = self._applier.alarms, self._applier.own_alarms
+        proposals: list[CommandRequest] = list(self._space.requests(self._used, alarms, own))
         if is_leader:
-            proposals += self._expired_leases()
+            proposals += expired_leases(self._lessor, self._clock())
         return [encode(Command(request)) for request in proposals]
-
-    def _expired_leases(self) -> list[LeaseExpireRequest]:
-        due = (self._lessor.get(lease_id) for lease_id in self._lessor.expired(self._clock()))
-        return [LeaseExpireRequest(lease.id, lease.renewed_at) for lease in due if lease]
-
-    def _space_alarm(self) -> list[AlarmRequest]:
-        """As the quota says. An alarm that somebody else raised is not this member's to end."""
-        alarm = AlarmMember(self._member_id, AlarmType.NOSPACE)
-        used = self._used = self._backend.size_in_use()
-        if alarm not in self._applier.alarms and used > self._quota:
-            log.warning("%s: %d bytes used of a quota of %d: no more writes", self._path, used, self._quota)
-            return [AlarmRequest(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE, own=True)]
-        if alarm in self._applier.own_alarms and used < self._quota * _SPACE_IS_BACK:
-            log.info("%s: space is back, %d bytes used of %d", self._path, used, self._quota)
-            return [AlarmRequest(AlarmAction.DEACTIVATE, self._member_id, AlarmType.NOSPACE, own=True)]
-        return []
 
     def _with_header(self, result: Outcome) -> Outcome:
         """The result's own revision, if it has one, under this member's name."""

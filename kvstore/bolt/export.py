@@ -1,7 +1,7 @@
 """The applied state as a file of etcd's: what `Maintenance/Snapshot` sends and any etcd restores.
 
     LMDB (kvstore.backend)                   bbolt, buckets of etcd's schema
-    history: revision -> record              key: revision (17 bytes, 18 for a tombstone) -> mvccpb.KeyValue
+    history: revision -> record              key: revision -> mvccpb.KeyValue (kvstore.bolt.records)
     leases: id -> ttl                        lease: id -> leasepb.Lease
     state: index, term, compaction, alarms   meta, alarm
     auth: users and roles                    auth, authUsers, authRoles (kvstore.bolt.users)
@@ -23,12 +23,10 @@ from typing import IO, NamedTuple, Protocol
 
 from kvstore.backend import StoredState
 from kvstore.bolt import users
-from kvstore.bolt.proto import SHORT, TWO, int64, integers, varint
-from kvstore.bolt.writer import Cell, FileWriter
-from kvstore.mvcc import record
+from kvstore.bolt.proto import integers
+from kvstore.bolt.records import Items, leaves, revision_key
+from kvstore.bolt.writer import Child, FileWriter
 from kvstore.types import MemberInfo
-
-Items = Iterable[tuple[bytes, bytes]]
 
 STORAGE_VERSION = b"3.6.0"
 CLUSTER_VERSION = b"3.6.0"
@@ -45,10 +43,10 @@ class Source(Protocol):
 
 
 class Share(NamedTuple):
-    """Records from `start` on are somebody else's work: `pages()` waits for the leaf pages of them."""
+    """Records from `start` on are somebody else's work: `pages()` waits until leaf pages of them are in the file."""
 
     start: bytes
-    pages: Callable[[], IO[bytes]]
+    pages: Callable[[], list[Child]]
 
 
 def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share: Share | None = None) -> int:
@@ -58,9 +56,9 @@ def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share:
     out = FileWriter(file)
     if share:
         first = source.table("history", end=share.start)
-        out.bucket_of_cells(b"key", key_cells(first, 0), share.pages)
+        out.bucket_of_leaves(b"key", leaves(first, 0), share.pages)
     else:
-        out.bucket_of_cells(b"key", key_cells(source.table("history"), state.revision))
+        out.bucket_of_leaves(b"key", leaves(source.table("history"), state.revision))
     out.bucket(b"lease", _leases(source.table("leases")))
     out.bucket(b"meta", _meta(state, everyone))
     out.bucket(b"alarm", sorted((integers((1, member), (2, kind)), b"") for member, kind in state.alarms))
@@ -70,57 +68,6 @@ def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share:
     for name, bucket in users.buckets_of(source.table("auth")).items():
         out.bucket(name, bucket)
     return out.finish()
-
-
-def key_cells(history: Items, revision: int) -> Iterator[Cell]:
-    """Records of the key bucket. If the store's revision has no record, one without content stands for it,
-    as `etcdutl snapshot restore --bump-revision` writes it."""
-    main, number, prefix, mod, same = b"", 1, b"", b"", b""
-    unpack, head, join = record.HEAD.unpack_from, record.HEAD_SIZE, b"".join
-    for at, data in history:
-        if not at.startswith(main) or not main:
-            main = at[:8]
-            number = int.from_bytes(main, "big")
-            mod = varint(number)
-            prefix, same = main + b"_\0\0\0\0", b"\x10%b\x18%b " % (mod, mod)
-        create, version, lease, _, size = unpack(data)
-        end = head + size
-        key_size = SHORT[size] if size < TWO else varint(size)
-        if not version:
-            yield 18, join((prefix, at[8:], b"t\n", key_size, data[head:end]))
-            continue
-        revisions = same if create == number else b"\x10%b\x18%b " % (varint(create), mod)
-        versions = SHORT[version] if version < TWO else varint(version)
-        left = len(data) - end
-        if left and not lease:
-            value_size = SHORT[left] if left < TWO else varint(left)
-            yield (
-                17,
-                join(
-                    (
-                        prefix,
-                        at[8:],
-                        b"\n",
-                        key_size,
-                        data[head:end],
-                        revisions,
-                        versions,
-                        b"*",
-                        value_size,
-                        data[end:],
-                    )
-                ),
-            )
-            continue
-        value = b"*" + varint(left) + data[end:] if left else b""
-        hold = b"0" + int64(lease) if lease else b""
-        yield 17, join((prefix, at[8:], b"\n", key_size, data[head:end], revisions, versions, value, hold))
-    if number < revision:
-        yield 17, revision_key(revision, 0)
-
-
-def revision_key(main: int, sub: int) -> bytes:
-    return main.to_bytes(8, "big") + b"_" + sub.to_bytes(8, "big")
 
 
 def _leases(leases: Items) -> Iterator[tuple[bytes, bytes]]:

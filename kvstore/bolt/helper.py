@@ -8,8 +8,8 @@ opening takes microseconds. Then the worker says from which revision on the reco
     "b": begin a transaction            ->
                                         <-   its id, 8 bytes
     "b" again, if it is another one     ->
-    "g" and a revision, 12 bytes        ->   writes leaf pages into an unnamed file both have open
-                                        <-   "d"
+    "g" and a revision, 12 bytes        ->   writes leaf pages into the same file (`writer.Allocation`)
+                                        <-   first key and number of each, and the end
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from kvstore.bolt.export import Share, key_cells
+import cbor2
+
+from kvstore.bolt.export import Share
+from kvstore.bolt.records import leaves
 from kvstore.bolt.worker import LmdbSource, opened
-from kvstore.bolt.writer import PageWriter
+from kvstore.bolt.writer import Child, PageWriter
 from kvstore.mvcc import record
 
 _ATTEMPTS = 1000
 _ID = struct.Struct(">Q")
-_BEGIN, _GO, _DONE = b"b", b"g", b"d"
+_BEGIN, _GO = b"b", b"g"
 
 
 class Helper:
-    """A context manager; the process is gone in the end."""
+    """A context manager; the process is gone in the end. `out` is the file's descriptor, inherited."""
 
-    def __init__(self, directory: Path) -> None:
-        self._pages: IO[bytes] = tempfile.TemporaryFile(dir=directory.parent)  # noqa: SIM115
+    def __init__(self, directory: Path, out: int) -> None:
         from_worker, self._to_helper = os.pipe()
         self._from_helper, to_worker = os.pipe()
         self._process = os.fork()
         if self._process == 0:
             os.close(self._to_helper)
             os.close(self._from_helper)
-            _help(directory, self._pages, from_worker, to_worker)
+            _help(directory, out, from_worker, to_worker)
         os.close(from_worker)
         os.close(to_worker)
 
@@ -55,7 +56,6 @@ class Helper:
         os.close(self._to_helper)  # a helper that still waits for words ends
         os.close(self._from_helper)
         os.waitpid(self._process, 0)
-        self._pages.close()
 
     @contextlib.contextmanager
     def agreed(self, environment: Any) -> Iterator[tuple[LmdbSource, Share | None]]:
@@ -75,27 +75,28 @@ class Helper:
         middle = sum(map(record.main_of, bounds)) // 2 + 1
         start = record.pack_revision(middle, 0)
         os.write(self._to_helper, _GO + start)
-        return Share(start, self._wait)
+        return Share(start, self._pages)
 
-    def _wait(self) -> IO[bytes]:
-        if _read(self._from_helper, 1) != _DONE:
+    def _pages(self) -> list[Child]:
+        with open(self._from_helper, "rb", closefd=False) as answers:
+            data = answers.read()
+        if not data:
             raise EOFError("the second process ended early")
-        self._pages.seek(0)
-        return self._pages
+        return [(key, number) for key, number in cbor2.loads(data)]
 
 
-def _help(directory: Path, pages: IO[bytes], words: int, answers: int) -> None:
+def _help(directory: Path, out: int, words: int, answers: int) -> None:
     """The helper's whole life."""
     try:
         with opened(directory) as environment:
-            _serve(environment, pages, words, answers)
+            _serve(environment, out, words, answers)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-def _serve(environment: Any, pages: IO[bytes], words: int, answers: int) -> None:
+def _serve(environment: Any, out: int, words: int, answers: int) -> None:
     word = os.read(words, 1)
     while word == _BEGIN:
         with LmdbSource(environment) as source:
@@ -103,11 +104,10 @@ def _serve(environment: Any, pages: IO[bytes], words: int, answers: int) -> None
             word = os.read(words, 1)
             if word == _GO:
                 start = _read(words, len(record.NONE))
-                writer = PageWriter(pages)
-                writer.leaves(key_cells(source.table("history", start), source.state.revision))
-                writer.flush()
-                pages.flush()
-                os.write(answers, _DONE)
+                records = source.table("history", start)
+                pages = PageWriter(out).leaves(leaves(records, source.state.revision))
+                with open(answers, "wb", closefd=False) as file:
+                    file.write(cbor2.dumps(pages))
 
 
 def _read(descriptor: int, size: int) -> bytes:

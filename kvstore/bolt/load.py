@@ -8,6 +8,7 @@ What is not taken over: members, alarms and the position in the log, which belon
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,7 +109,7 @@ def load(source: BoltFile, directory: Path) -> Loaded:
 
 
 def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Path) -> Records:
-    """Write the table of records, without waiting for the disk."""
+    """Write the table of records."""
     records = Records(source, items)
     environment = lmdb.open(str(directory), map_size=_MAP, max_dbs=len(TABLES), sync=False, metasync=False)
     try:
@@ -119,12 +120,16 @@ def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Pat
 
 
 def _append(environment: Any, name: str, items: Iterator[tuple[bytes, bytes]]) -> None:
+    """What a batch has written goes to disk beside the next one, so that little is left to wait for in the end."""
     table = environment.open_db(name.encode())
     left = True
-    while left:
-        with environment.begin(write=True) as transaction, transaction.cursor(table) as cursor:
-            consumed, _ = cursor.putmulti(islice(items, _BATCH), append=True)
-            left = consumed == _BATCH
+    with ThreadPoolExecutor(1, "restore") as pool:
+        while left:
+            with environment.begin(write=True) as transaction, transaction.cursor(table) as cursor:
+                consumed, _ = cursor.putmulti(islice(items, _BATCH), append=True)
+                left = consumed == _BATCH
+            synced = pool.submit(environment.sync, True)
+    synced.result()
 
 
 def _attach(backend: LmdbBackend, records: Records, leases: list[tuple[int, int]]) -> None:

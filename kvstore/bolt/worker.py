@@ -20,7 +20,8 @@ import lmdb
 import msgspec
 
 from kvstore.backend import DATA_FILE, STATE_KEY, TABLES, StoredState
-from kvstore.bolt.export import Items, write
+from kvstore.bolt.export import write
+from kvstore.bolt.records import Items
 from kvstore.types import MemberInfo
 
 _MAP = 1 << 40
@@ -112,7 +113,7 @@ def write_together(directory: Path, out: IO[bytes], members: tuple[MemberInfo, .
     from kvstore.bolt.helper import Helper
 
     with (
-        Helper(directory) as helper,
+        Helper(directory, out.fileno()) as helper,
         opened(directory) as environment,
         helper.agreed(environment) as (source, share),
     ):

@@ -1,15 +1,16 @@
 """Writes a bbolt file in one pass: sorted items in, full pages out, nothing kept but the first key of each page.
 
 The tree of a bucket grows from its leaves up, so every reference points backwards, except those of the two
-meta pages at the start; they are written last, into the place left for them. Fed by `kvstore.bolt.export`.
+meta pages at the start; they are written last, into the place left for them. The leaves of one bucket may come from
+several processes that write into the same file (`Allocation`). Fed by `kvstore.bolt.export`.
 """
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable, Iterable
-from itertools import accumulate, chain, repeat
-from operator import sub
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain
 from typing import IO
 
 from kvstore.bolt.format import (
@@ -28,128 +29,154 @@ from kvstore.bolt.format import (
 
 Cell = tuple[int, bytes]
 """Size of the key, and key and value as one."""
+Leaf = tuple[bytes, int, bytes]
+"""The first key of a leaf page, the count of its elements, and all that follows the page's header."""
+Child = tuple[bytes, int]
+"""First key and number of a page that a branch page refers to."""
 
-_ROOM = PAGE_SIZE - PAGE_HEADER.size
-_ELEMENT = LEAF_ELEMENT.size
+ROOM = PAGE_SIZE - PAGE_HEADER.size
+ELEMENT = LEAF_ELEMENT.size
 _INLINE = 256
 """Bytes. bbolt inlines up to a quarter of a page; with less, all buckets of etcd fit one root page."""
 _WRITE = 1 << 20
 _FREELIST_PAGE = 2
 
 
-Child = tuple[bytes, int]
-"""First key and number of a page that a branch page refers to."""
+class Allocation:
+    """Hands out the pages of a file in turns. The next one is where the descriptor stands, which processes that have
+    inherited it share, and which the system moves for one of them at a time."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def take(self, pages: int) -> int:
+        """The number of the first of so many pages."""
+        return os.lseek(self._descriptor, pages * PAGE_SIZE, os.SEEK_CUR) // PAGE_SIZE - pages
 
 
 class PageWriter:
-    """Pages one after the other, from number `first` on."""
+    """Writes pages where the file has room for them. Nothing is kept back."""
 
-    def __init__(self, file: IO[bytes], first: int = 0) -> None:
-        self.next = first
-        self._file = file
-        self._buffer: list[bytes] = []
-        self._buffered = 0
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._allocation = Allocation(descriptor)
 
-    def emit(self, data: bytes) -> None:
-        """One page with its overflow."""
-        self.next += len(data) // PAGE_SIZE
-        self._buffer.append(data)
-        self._buffered += len(data)
-        if self._buffered >= _WRITE:
-            self.flush()
-
-    def flush(self) -> None:
-        self._file.writelines(self._buffer)
-        self._buffer = []
-        self._buffered = 0
-
-    def leaves(self, cells: Iterable[Cell]) -> list[Child]:
+    def leaves(self, leaves: Iterable[Leaf]) -> list[Child]:
         found: list[Child] = []
-        page: list[Cell] = []
-        room = _ROOM
-        for cell in cells:
-            room -= _ELEMENT + len(cell[1])
-            if room < 0 and page:
-                found.append((_key(page[0]), self.next))
-                self.emit(_leaf(self.next, page))
-                page = []
-                room = _ROOM - _ELEMENT - len(cell[1])
-            page.append(cell)
-        if page:
-            found.append((_key(page[0]), self.next))
-            self.emit(_leaf(self.next, page))
-        return found
+        batch: list[Leaf] = []
+        size = 0
+        for leaf in leaves:
+            batch.append(leaf)
+            size += len(leaf[2])
+            if size >= _WRITE:
+                found += self._store(LEAF, batch)
+                batch, size = [], 0
+        return found + self._store(LEAF, batch)
 
-    def splice(self, leaves: IO[bytes]) -> list[Child]:
-        """Append the leaf pages that another writer numbered from 0 on."""
-        self.flush()
-        found: list[Child] = []
-        overflow = 0
-        while data := bytearray(leaves.read(_WRITE)):
-            at = overflow * PAGE_SIZE
-            while at < len(data):
-                number = self.next + at // PAGE_SIZE
-                overflow = PAGE_HEADER.unpack_from(data, at)[3]
-                data[at : at + 8] = number.to_bytes(8, "little")
-                element = at + PAGE_HEADER.size
-                _, position, size, _ = LEAF_ELEMENT.unpack_from(data, element)
-                found.append((bytes(data[element + position : element + position + size]), number))
-                at += (1 + overflow) * PAGE_SIZE
-            overflow = (at - len(data)) // PAGE_SIZE
-            self._file.write(data)
-            self.next += len(data) // PAGE_SIZE
-        return found
+    def page(self, kind: int, count: int, content: bytes) -> int:
+        """One page with its overflow; its number."""
+        return self._store(kind, [(b"", count, content)])[0][1]
 
     def branches(self, children: list[Child]) -> int:
         """Branch pages above these pages, level by level; the root's number."""
         while len(children) > 1:
-            found = []
-            for group in _groups(children):
-                found.append((group[0][0], self.next))
-                self.emit(_branch(self.next, group))
-            children = found
+            children = self._store(BRANCH, [_branch(group) for group in _groups(children)])
         return children[0][1]
+
+    def write(self, number: int, data: bytes) -> None:
+        view, at = memoryview(data), number * PAGE_SIZE
+        while view:
+            written = os.pwrite(self._descriptor, view, at)
+            view, at = view[written:], at + written
+
+    def _store(self, kind: int, pages: Sequence[Leaf]) -> list[Child]:
+        """Pages of one kind, one behind the other, each with its overflow."""
+        lengths = [(len(content) + PAGE_HEADER.size - 1) // PAGE_SIZE + 1 for _, _, content in pages]
+        start = self._allocation.take(sum(lengths))
+        numbers = list(accumulate(lengths, initial=start))
+        parts: list[bytes] = []
+        for (_, count, content), number, length in zip(pages, numbers, lengths, strict=False):
+            parts += (PAGE_HEADER.pack(number, kind, count, length - 1), content)
+            parts.append(bytes(length * PAGE_SIZE - PAGE_HEADER.size - len(content)))
+        self.write(start, b"".join(parts))
+        return [(page[0], number) for page, number in zip(pages, numbers, strict=False)]
 
 
 class FileWriter:
-    """Buckets are added one after the other; `finish` makes it a database. The file must be empty."""
+    """Buckets are added one after the other; `finish` makes it a database. The file must be empty, and written to by
+    nobody else; its position is no longer the caller's."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._file.write(bytes(2 * PAGE_SIZE))
-        self._pages = PageWriter(file, _FREELIST_PAGE)
-        self._pages.emit(_pad(PAGE_HEADER.pack(_FREELIST_PAGE, FREELIST, 0, 0)))
+        self._pages = PageWriter(file.fileno())
+        self._allocation = Allocation(file.fileno())
+        self._allocation.take(_FREELIST_PAGE)
+        self._freelist = self._pages.page(FREELIST, 0, b"")
         self._buckets: list[tuple[bytes, bytes]] = []
 
     def bucket(self, name: bytes, items: Iterable[tuple[bytes, bytes]]) -> None:
         """A bucket of items in ascending order of their keys."""
-        self.bucket_of_cells(name, ((len(key), key + value) for key, value in items))
+        first, rest = _take((len(key), key + value) for key, value in items)
+        if rest is None:
+            self._inline(name, first)
+        else:
+            self._tree(name, self._pages.leaves(cell_leaves(first, rest)))
 
-    def bucket_of_cells(
-        self, name: bytes, cells: Iterable[Cell], more: Callable[[], IO[bytes]] | None = None
+    def bucket_of_leaves(
+        self, name: bytes, leaves: Iterable[Leaf], more: Callable[[], list[Child]] = list
     ) -> None:
-        """`more` is asked afterwards for leaf pages of the cells that follow (`PageWriter.splice`)."""
-        first, rest = _take(cells)
-        if rest is None and more is None:
-            self._buckets.append((name, BUCKET_HEADER.pack(0, 0) + _unpadded_leaf(0, first)))
-            return
-        children = self._pages.leaves(chain(first, rest or ()))
-        if more:
-            children += self._pages.splice(more())
+        """`more` is asked afterwards for the pages that follow these, if another process writes them."""
+        children = self._pages.leaves(leaves) + more()
+        if children:
+            self._tree(name, children)
+        else:
+            self._inline(name, [])
+
+    def _tree(self, name: bytes, children: list[Child]) -> None:
         self._buckets.append((name, BUCKET_HEADER.pack(self._pages.branches(children), 0)))
+
+    def _inline(self, name: bytes, cells: list[Cell]) -> None:
+        page = PAGE_HEADER.pack(0, LEAF, len(cells), 0) + _elements(cells)
+        self._buckets.append((name, BUCKET_HEADER.pack(0, 0) + page))
 
     def finish(self) -> int:
         """The file's size in bytes. It is not synced."""
-        items = sorted(self._buckets)
-        root = self._pages.next
-        self._pages.emit(_leaf(root, [(len(name), name + value) for name, value in items], BUCKET))
-        self._pages.flush()
-        pages = self._pages.next
+        cells = [(len(name), name + value) for name, value in sorted(self._buckets)]
+        root = self._pages.page(LEAF, len(cells), _elements(cells, BUCKET))
+        pages = self._allocation.take(0)
         for page, transaction in ((0, 2), (1, 1)):
-            meta = Meta(PAGE_SIZE, root, _FREELIST_PAGE, pages, transaction)
-            self._file.seek(page * PAGE_SIZE)
-            self._file.write(pack_meta(page, meta))
+            meta = Meta(PAGE_SIZE, root, self._freelist, pages, transaction)
+            self._pages.write(page, pack_meta(page, meta))
         return pages * PAGE_SIZE
+
+
+def cell_leaves(first: Iterable[Cell], rest: Iterable[Cell]) -> Iterator[Leaf]:
+    """Cells as pages that are as full as they can be."""
+    page: list[Cell] = []
+    room = ROOM
+    for cell in chain(first, rest):
+        taken = ELEMENT + len(cell[1])
+        if taken > room and page:
+            yield _key(page[0]), len(page), _elements(page)
+            page, room = [], ROOM
+        page.append(cell)
+        room -= taken
+    yield _key(page[0]), len(page), _elements(page)
+
+
+def element_table(keys: Iterable[int], sizes: Sequence[int], flags: int = 0) -> bytes:
+    """The elements of a leaf page, by the sizes of keys and of cells: two numbers of 64 bits each."""
+    position = ELEMENT * len(sizes)
+    fields: list[int] = []
+    for key, size in zip(keys, sizes, strict=True):
+        fields.append(flags | position << 32)
+        fields.append(key | size - key << 32)
+        position += size - ELEMENT
+    return struct.pack(f"<{len(fields)}Q", *fields)
+
+
+def _elements(cells: list[Cell], flags: int = 0) -> bytes:
+    data = [content for _, content in cells]
+    return element_table([key for key, _ in cells], list(map(len, data)), flags) + b"".join(data)
 
 
 def _take(cells: Iterable[Cell]) -> tuple[list[Cell], Iterable[Cell] | None]:
@@ -159,7 +186,7 @@ def _take(cells: Iterable[Cell]) -> tuple[list[Cell], Iterable[Cell] | None]:
     size = 0
     for cell in iterator:
         first.append(cell)
-        size += _ELEMENT + len(cell[1])
+        size += ELEMENT + len(cell[1])
         if size > _INLINE:
             return first, iterator
     return first, None
@@ -169,44 +196,19 @@ def _key(cell: Cell) -> bytes:
     return cell[1][: cell[0]]
 
 
-def _leaf(page: int, cells: list[Cell], flags: int = 0) -> bytes:
-    """A leaf page with its overflow."""
-    return _pad(_unpadded_leaf(page, cells, flags))
-
-
-def _unpadded_leaf(page: int, cells: list[Cell], flags: int = 0) -> bytes:
-    keys = [size for size, _ in cells]
-    data = [content for _, content in cells]
-    sizes = list(map(len, data))
-    positions = accumulate([size - _ELEMENT for size in sizes], initial=_ELEMENT * len(cells))
-    fields = chain.from_iterable(zip(repeat(flags), positions, keys, map(sub, sizes, keys)))
-    elements = struct.pack(f"<{4 * len(cells)}I", *fields)
-    return _page(page, LEAF, len(cells), elements + b"".join(data))
-
-
-def _branch(page: int, children: list[Child]) -> bytes:
+def _branch(children: list[Child]) -> Leaf:
     position = BRANCH_ELEMENT.size * len(children)
     elements = []
     for key, child in children:
         elements.append(BRANCH_ELEMENT.pack(position, len(key), child))
         position += len(key) - BRANCH_ELEMENT.size
-    return _pad(_page(page, BRANCH, len(children), b"".join(elements + [key for key, _ in children])))
-
-
-def _page(page: int, kind: int, count: int, content: bytes) -> bytes:
-    size = PAGE_HEADER.size + len(content)
-    overflow = (size - 1) // PAGE_SIZE
-    return PAGE_HEADER.pack(page, kind, count, overflow) + content
-
-
-def _pad(data: bytes) -> bytes:
-    return data + bytes(-len(data) % PAGE_SIZE)
+    return children[0][0], len(children), b"".join(elements + [key for key, _ in children])
 
 
 def _groups(children: list[Child]) -> Iterable[list[Child]]:
     """Children of one branch page each: as many as fit beside the longest key, spread evenly."""
     longest = max(len(key) for key, _ in children)
-    fit = max(2, _ROOM // (BRANCH_ELEMENT.size + longest))
+    fit = max(2, ROOM // (BRANCH_ELEMENT.size + longest))
     count = -(-len(children) // fit)
     for i in range(count):
         yield children[i * len(children) // count : (i + 1) * len(children) // count]

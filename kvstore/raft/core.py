@@ -86,6 +86,7 @@ class Core:
         self.snapshotting: set[int] = set()
         self.paused = False
         self.members_changed = False  # since the engine looked
+        self._served: set[int] = set()  # members whose commands the last tick applied
         self.node = RaftNode(
             member_id,
             voting,
@@ -204,6 +205,7 @@ class Core:
 
     def tick(self) -> None:
         self._outbox_heartbeats.clear()
+        self._served.clear()
         self._refuse()
         term = self.node.term
         self.node.doTick(0)
@@ -233,6 +235,11 @@ class Core:
             self._held = early + self._held
             return []
         return early
+
+    def can_wait(self, peer: int, message: Message) -> bool:
+        """Whether this message of the round may leave behind the answers to this member's own clients: word of what is
+        committed, to a member none of whose clients waits for it. It stays true, so it may be late, and get lost."""
+        return message["type"] == COMMIT and self._member_id in self._served and peer not in self._served
 
     def take_held(self) -> list[tuple[int, Message]]:
         held, self._held = self._held, []
@@ -406,6 +413,7 @@ class Core:
             batch = []
         results = self.machine.apply(index, term, [command for _, _, command in batch])
         for (member, id_, _), result in zip(batch, results, strict=True):
+            self._served.add(member)
             if member == self._member_id:
                 self.proposals.resolve(id_, result)
 

@@ -1,7 +1,8 @@
 """The Raft engine: the asyncio shell around `Core` that makes it live; its API is used by `kvstore.member`.
 
 One task runs the rounds (see `kvstore.raft.core`); everything else only queues and wakes it. Messages that
-need no disk (read rounds, snapshots) are handled as they come.
+need no disk (read rounds, snapshots) are handled as they come. Beside it stand `syncing` (the log's way to disk) and
+`leaving` (the end of a member that was removed).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from kvstore.errors import (
     BadLeaderTransferee,
     NotLeader,
-    RemovedFromCluster,
     RequestTimeout,
     Stopped,
     StoreError,
@@ -22,14 +22,12 @@ from kvstore.errors import (
 )
 from kvstore.raft.config import RaftConfig
 from kvstore.raft.core import Core
-from kvstore.raft.departure import PATIENCE, Departure
-from kvstore.raft.disk import Disk
 from kvstore.raft.files import OsFiles
 from kvstore.raft.interface import StateMachine
 from kvstore.raft.journal import WalJournal
+from kvstore.raft.leaving import Leaving
 from kvstore.raft.matches import Matches
 from kvstore.raft.messages import (
-    ALIVE,
     APPEND,
     ASK_MATCH,
     IN_ROUNDS,
@@ -44,7 +42,9 @@ from kvstore.raft.node import check_hooks
 from kvstore.raft.proposals import Proposals
 from kvstore.raft.readindex import ReadIndex
 from kvstore.raft.snapshots import Snapshots
+from kvstore.raft.syncing import Syncing
 from kvstore.raft.transport import PeerTransport
+from kvstore.raft.view import EngineView
 from kvstore.raft.waiters import AppliedWaiters
 from kvstore.raft.wal import Wal
 
@@ -53,39 +53,32 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.025
 SWEEP_TICKS = 4
 WINDOW_BYTES = 64 << 20
-MAX_SYNC_TIMEOUTS = 10
-"""Election timeouts for which a leader holds its place while its disk hangs."""
 
 
-class Engine:
+class Engine(EngineView):
     """Start, propose, read, stop. After a fatal error `failure` is set and everything raises `Stopped`."""
 
     def __init__(
         self, config: RaftConfig, machine: StateMachine, *, rng: random.Random | None = None
     ) -> None:
         check_hooks()
-        self.config, self.machine = config, machine
         self._rng = rng or random.Random()
         self._files = OsFiles(config.data_dir / "member" / "wal", fsync=not config.unsafe_no_fsync)
         self.wal = Wal(self._files, cluster_id=config.cluster_id, member_id=config.member_id)
-        self.journal = WalJournal(self.wal)
+        super().__init__(config, machine, WalJournal(self.wal))
         self._proposals = Proposals(config.member_id, self._rng.getrandbits(31), config.max_entry_bytes)
         self._transport = PeerTransport(config, self, lambda: self.term)
         self._matches = Matches(self, self._transport.send)
         self._inbox: list[tuple[int, Message]] = []
         self._wake = asyncio.Event()
-        self._disk = Disk()
-        self._syncing_since: float | None = None
-        self._said_alive_at = 0.0
+        self._syncing = Syncing(config, self.wal, self._transport.send)
+        self._leaving = Leaving(config, self._fatal)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
         self._leader: tuple[int | None, int] = (None, 0)
         self._callbacks: list[Callable[[int | None], None]] = []
         self._waiters = AppliedWaiters()
-        self._leaving: asyncio.TimerHandle | None = None
-        self._departure = Departure(config.member_id)
-        self._core: Core | None = None
         self._steps: list[Callable[[Core], None]] = []
         self.failure: asyncio.Future[BaseException] | None = None
 
@@ -125,10 +118,10 @@ class Engine:
 
     async def stop(self) -> None:
         """Waits for the round that is running; what waits for an answer gets `Stopped`."""
-        for timer in (self._timer, self._leaving):
-            if timer is not None:
-                timer.cancel()
-        self._timer = None
+        self._leaving.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._task is not None:
             task, self._task = self._task, None
             self._wake.set()
@@ -136,7 +129,7 @@ class Engine:
             await self._snapshots.stop()
             self._fail_waiting()
         await self._transport.stop()
-        self._disk.stop()
+        self._syncing.stop()
         self.wal.close()
 
     # Requests.
@@ -208,43 +201,6 @@ class Engine:
     def port(self) -> int:
         return self._transport.port
 
-    @property
-    def leader_id(self) -> int | None:
-        return self._core.node.leader_id if self._core is not None else None
-
-    @property
-    def is_leader(self) -> bool:
-        return self._core is not None and self._core.node.is_leader
-
-    @property
-    def term(self) -> int:
-        return self._core.node.term if self._core is not None else 0
-
-    @property
-    def commit_index(self) -> int:
-        return self._core.node.commit_index if self._core is not None else 0
-
-    @property
-    def applied_index(self) -> int:
-        return self._core.node.applied_index if self._core is not None else self.machine.applied()[0]
-
-    @property
-    def last_index(self) -> int:
-        return self.journal.last.index
-
-    @property
-    def members(self) -> tuple[int, ...]:
-        others = self._core.node.others if self._core is not None else set(self.config.other_ids)
-        return tuple(sorted({*others, self.config.member_id}))
-
-    def connected(self) -> set[int]:
-        """Other members that this one has a connection to."""
-        return self._core.node.connected if self._core is not None else set()
-
-    def match_index(self, peer: int) -> int:
-        """What a leader knows another member to hold; 0 for others."""
-        return self._core.node.match_index(peer) if self._core is not None and self.is_leader else 0
-
     def on_leader_change(self, callback: Callable[[int | None], None]) -> None:
         """`callback(leader id or None)` after each change of leader or term."""
         self._callbacks.append(callback)
@@ -275,8 +231,8 @@ class Engine:
             return
         kind = message["type"]
         if kind in IN_ROUNDS:
-            if kind == APPEND and self._syncing_since is not None:
-                self._say_alive(peer, message)
+            if kind == APPEND:
+                self._syncing.answer_for(self._running_core(), peer, message)
             self._inbox.append((peer, message))
             self._wake.set()
         elif kind in (ASK_MATCH, MATCH):
@@ -313,22 +269,30 @@ class Engine:
         for peer, message in inbox:
             core.deliver(peer, message)
         core.tick()
-        if core.node.applied_index != before:
-            self.machine.flush()
-            self._waiters.release(core.node.applied_index)
         self._observe_leader(core)
         if core.members_changed:
             self._members_changed(core)
-        self._transport.send(core.take_early())
+        self._send_early(core)
+        if core.node.applied_index != before:
+            self.machine.flush()
+            self._waiters.release(core.node.applied_index)
         batch = self.journal.take_batch()
         if batch is not None:
-            self._syncing_since = asyncio.get_running_loop().time()
-            await self._disk.run(lambda: self.wal.commit(batch))
-            self._syncing_since = None
+            await self._syncing.commit(core, batch)
         self._transport.send(core.take_held())
         self._reads.pump()
         if core.backlog or (batch is not None and not core.node.others) or self._wants_round(core):
             self._wake.set()
+
+    def _send_early(self, core: Core) -> None:
+        """Each message costs about as much time as a whole round. Answers leave within two turns of the loop."""
+        early = core.take_early()
+        later = [item for item in early if core.can_wait(*item)]
+        if later:
+            early = [item for item in early if not core.can_wait(*item)]
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._transport.send, later)
+        self._transport.send(early)
 
     def _wants_round(self, core: Core) -> bool:
         return core.node.is_leader and self._proposals.queued and core.has_room
@@ -345,24 +309,9 @@ class Engine:
         log.info("members: %s", ", ".join(f"{peer.name or '?'} ({id_:x})" for id_, peer in peers.items()))
         if core.is_removed:
             log.info("this member was removed, and ends when the others know")
-            self._leave_when_known(core)
+            self._leaving.when_known(core)
         else:
             self._transport.set_peers(others, self.machine.former())
-
-    def _leave_when_known(self, core: Core) -> None:
-        if self._departure.may_end(core.node.voting):
-            self._leave()
-        elif self._leaving is None and self._departure.dismissed_by:
-            delay = PATIENCE * self.config.election_timeout
-            self._leaving = asyncio.get_running_loop().call_later(delay, self._leave)
-
-    def _leave(self) -> None:
-        self._fatal(
-            RemovedFromCluster(
-                f"member {self.config.name} ({self.config.member_id:x}) was removed from the cluster; to let it in "
-                f"again, delete its directory {self.config.data_dir} and add it as a new member"
-            )
-        )
 
     def about_members(self) -> object:
         """Called by the transport."""
@@ -370,10 +319,7 @@ class Engine:
 
     def removed(self, by: int) -> None:
         """Called by the transport."""
-        if by not in self._departure.dismissed_by:
-            log.warning("member %x says that this member was removed", by)
-            self._departure.dismissed_by.add(by)
-            self._leave_when_known(self._running_core())
+        self._leaving.dismissed(by, self._running_core())
 
     def _observe_leader(self, core: Core) -> None:
         now = (core.node.leader_id, core.node.term)
@@ -389,8 +335,8 @@ class Engine:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK_SECONDS, self._on_timer)
         self._ticks += 1
-        if self._syncing_since is not None:
-            self._outlast_the_disk(loop.time(), self._syncing_since)
+        if self._syncing.under_way:
+            self._syncing.outlast(self._running_core(), loop.time())
         elif self._running_core().is_due:
             self._wake.set()
         if self._ticks % SWEEP_TICKS:
@@ -401,19 +347,6 @@ class Engine:
         if self._ticks % (SWEEP_TICKS * 5) == 0:
             self._transport.check(max(2.0, 3 * self.config.election_timeout))
             self.in_round(self._trim)
-
-    def _outlast_the_disk(self, now: float, since: float) -> None:
-        """A slow sync must not cost the leadership; one that takes very long should."""
-        heartbeat, longest = self.config.heartbeat_interval, MAX_SYNC_TIMEOUTS * self.config.election_timeout
-        if heartbeat <= now - since < longest and now - self._said_alive_at >= heartbeat:
-            self._said_alive_at = now
-            self._transport.send(self._running_core().signs_of_life())
-
-    def _say_alive(self, peer: int, message: Message) -> None:
-        """The answer to an append waits for the disk; this one does not."""
-        core = self._running_core()
-        if message["term"] == core.node.term and peer == core.node.leader_id:
-            self._transport.send([(peer, {"type": ALIVE, "term": core.node.term})])
 
     def _trim(self, core: Core) -> None:
         """Keep `snapshot_count` applied entries (fewer if large) for members that lag, and what is volatile."""

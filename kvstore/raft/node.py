@@ -156,15 +156,15 @@ class RaftNode(library.SyncObj):  # type: ignore[misc]  # pysyncobj ships no typ
 
     @property
     def term(self) -> int:
-        return int(self._take("raftCurrentTerm"))
+        return self._SyncObj__raftCurrentTerm  # type: ignore[no-any-return]
 
     @property
     def commit_index(self) -> int:
-        return int(self._take("raftCommitIndex"))
+        return self._SyncObj__raftCommitIndex  # type: ignore[no-any-return]
 
     @property
     def applied_index(self) -> int:
-        return int(self._take("raftLastApplied"))
+        return self._SyncObj__raftLastApplied  # type: ignore[no-any-return]
 
     @applied_index.setter
     def applied_index(self, index: int) -> None:

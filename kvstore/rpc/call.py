@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from kvstore.auth.types import ANONYMOUS, Credentials
@@ -25,6 +25,13 @@ class Call(Protocol):
     def metadata(self) -> Mapping[str, str]: ...
     @property
     def peer(self) -> str: ...
+
+
+def pusher(call: Call) -> Callable[[list[bytes]], bool] | None:
+    """How to send encoded messages of a stream at once, where the caller's connection offers that. It answers whether
+    it did: not while something waits to be sent before them."""
+    push: Callable[[list[bytes]], bool] | None = getattr(call, "push", None)
+    return push
 
 
 def wants_leader(call: Call) -> bool:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from kvstore.errors import NoLeader, StoreError
 from kvstore.member import Member
 from kvstore.rpc import convert
-from kvstore.rpc.call import Call, credentials, leader_lost, wants_leader
+from kvstore.rpc.call import Call, credentials, leader_lost, pusher, wants_leader
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.types import NO_HEADER, Event, WatchResponse
 from kvstore.watch.stream import ALL_WATCHES, WatchStream
@@ -36,14 +36,19 @@ class Frames:
         self._events: OrderedDict[int, tuple[tuple[Event, ...], bytes]] = OrderedDict()
         self._size = 0
         self._header, self._header_bytes = NO_HEADER, b""
+        self._last: WatchResponse | None = None
+        self._last_frames: list[bytes] = []
 
     def frames(self, response: WatchResponse, *, fragment: bool) -> list[bytes]:
         events = response.events
+        if response is self._last and not fragment:
+            return self._last_frames  # of the watcher before this one, of another stream
         if not events:
             return [self._bare(response)]
         encoded = self._encoded(events)
         if not fragment or len(events) < 2 or len(encoded) < self.limit:
-            return [self._head(response) + encoded]
+            self._last, self._last_frames = response, [self._head(response) + encoded]
+            return self._last_frames
         return self._fragments(response)
 
     def _bare(self, response: WatchResponse) -> bytes:
@@ -121,9 +126,12 @@ class Watch:
         reading = asyncio.create_task(session.read(requests), name="watch requests")
         guarding = asyncio.create_task(session.guard(), name="watch leader")
         fragmented, encoded = session.fragmented, self._frames.frames
+        push = pusher(call)
+        if push is not None:
+            stream.direct = lambda response: push(encoded(response, fragment=response.watch_id in fragmented))
         try:
             async for response in stream:
-                found = encoded(response, fragment=response.watch_id in fragmented)
+                found = list(encoded(response, fragment=response.watch_id in fragmented))
                 for more in stream.ready():
                     found += encoded(more, fragment=more.watch_id in fragmented)
                 yield found

@@ -147,11 +147,20 @@ class WatchHub:
         batch = tuple(events)
         weight = weigh(batch)
         first = batch[0].kv.mod_revision
+        shared: dict[int, WatchResponse] = {}
         for watcher in list(interest.watchers):
-            own = batch if watcher.next_revision <= first else _from(batch, watcher.next_revision)
-            if own and not watcher.sink.offer(WatchResponse(watcher.id, self.published, own), weight):
+            if watcher.next_revision <= first:
+                response = shared.get(watcher.id)
+                if response is None:
+                    response = shared[watcher.id] = WatchResponse(watcher.id, self.published, batch)
+            else:
+                own = _from(batch, watcher.next_revision)
+                if not own:
+                    continue
+                response = WatchResponse(watcher.id, self.published, own)
+            if not watcher.sink.offer(response, weight):
                 self._unlist(watcher)
-                watcher.next_revision = own[0].kv.mod_revision
+                watcher.next_revision = response.events[0].kv.mod_revision
                 self._victims[watcher] = None
 
     def reset(self, source: Source) -> None:

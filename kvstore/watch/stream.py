@@ -24,6 +24,9 @@ PROGRESS_INTERVAL = 600.0
 BUFFER_BYTES = 2 << 20
 """What a stream holds of unread events, at most; a single response may be larger."""
 
+Direct = Callable[[WatchResponse], bool]
+"""Takes a response at once, or says that it cannot: then it is buffered for the reader."""
+
 Permitted = Callable[[WatchCreateRequest, Credentials | None], None]
 """Raises what a caller may not watch."""
 
@@ -36,6 +39,10 @@ class WatchStream:
     `create` and `cancel` answer in the sequence, as a `created` or `canceled` response. Iteration ends after
     `close`, or raises `Stopped` when the member stops.
     """
+
+    direct: Direct | None = None
+    """Set by a reader that can do so: spares it a wake-up for each response, of which a change that many watch has
+    many. It is asked only while nothing is buffered, so the sequence stays as it is."""
 
     def __init__(
         self,
@@ -139,8 +146,9 @@ class WatchStream:
             return False
         if response.watch_id in self._progress_notify:
             self._progress_notify[response.watch_id] = False
-        self._append(response, weight)
         telemetry.EVENTS.inc(by=len(response.events))
+        if self._buffer or self.direct is None or not self.direct(response):
+            self._append(response, weight)
         return True
 
     def push(self, response: WatchResponse) -> None:

@@ -346,7 +346,9 @@ class Connection(asyncio.Protocol):
                 return
             self._window -= size
             stream.window -= size
-            self._write(frames.data(stream.id, bytes(out[:size])))
+            self._write(frames.data_head(stream.id, size))
+            with memoryview(out) as view:
+                self._write(bytes(view[:size]))
             del out[:size]
         stream.sent()
         if stream.done:

@@ -107,6 +107,11 @@ def data(stream: int, payload: bytes) -> bytes:
     return frame(DATA, 0, stream, payload)
 
 
+def data_head(stream: int, size: int) -> bytes:
+    """What comes before that much payload: large ones need not be copied behind it."""
+    return _HEAD.pack(size >> 8, size & 0xFF, DATA, 0, stream)
+
+
 def message(body: bytes) -> bytes:
     """A message as gRPC puts it into the stream's data."""
     return b"\0" + _LONG.pack(len(body)) + body

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -52,10 +52,11 @@ class Owner(Protocol):
 class RpcCall:
     """The caller, as services see one (`kvstore.rpc.call.Call`)."""
 
-    __slots__ = ("common_name", "metadata", "peer")
+    __slots__ = ("common_name", "metadata", "peer", "push")
 
     def __init__(self, metadata: Headers, peer: str, common_name: str | None) -> None:
         self.metadata, self.peer, self.common_name = metadata, peer, common_name
+        self.push: Callable[[list[bytes]], bool] | None = None
 
     @property
     def token(self) -> str | None:
@@ -107,6 +108,7 @@ class Stream:
         """The head is read."""
         telemetry.GRPC_STARTED.inc(*self._method.labels)
         if self._method.client_stream:
+            self._call.push = self.push
             self._run(self._respond(self._requests()))
 
     def receive(self, payload: bytes, *, end: bool) -> None:
@@ -198,6 +200,13 @@ class Stream:
             self.end(_status(error))
         else:
             self.end(None)
+
+    def push(self, messages: list[bytes]) -> bool:
+        """Send encoded messages now, past the method's own; False if something waits to be sent."""
+        if self.done or self.out:
+            return False
+        self._owner.send(self, _framed(messages))
+        return True
 
     async def _room(self) -> None:
         self._writable = asyncio.get_running_loop().create_future()

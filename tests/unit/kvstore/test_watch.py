@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -35,9 +36,9 @@ class Store:
         self.hub.publish(self.mvcc.end())
 
 
-async def drain(stream: WatchStream) -> list[WatchResponse]:
-    """All that comes without anything new happening."""
-    responses = []
+async def drain(stream: WatchStream, responses: list[WatchResponse] | None = None) -> list[WatchResponse]:
+    """All that comes without anything new happening, behind what is there."""
+    responses = [] if responses is None else responses
     while True:
         try:
             async with asyncio.timeout(0.01):
@@ -73,14 +74,32 @@ STEPS = st.lists(
 
 
 @settings(deadline=None, max_examples=300)
-@given(STEPS, st.sampled_from([1, 400, 1 << 20]), st.sampled_from([1, 3, 1000]))
-def test_every_watch_gets_every_event_once_in_order(steps: list[Any], room: int, slice_events: int) -> None:
+@given(
+    STEPS,
+    st.sampled_from([1, 400, 1 << 20]),
+    st.sampled_from([1, 3, 1000]),
+    st.lists(st.booleans(), max_size=4),
+)
+def test_every_watch_gets_every_event_once_in_order(
+    steps: list[Any], room: int, slice_events: int, takes: list[bool]
+) -> None:
+    """`takes`: in turns, whether the reader takes a response at once; it is never asked if that is empty."""
+
     async def scenario() -> None:
         store = Store()
         watches: dict[int, tuple[bytes, bytes, int]] = {}
         written: list[tuple[int, bytes]] = []
         got: list[WatchResponse] = []
         reader = WatchStream(store.hub, buffer_bytes=room)
+        turns = itertools.cycle(takes)
+
+        def take(response: WatchResponse) -> bool:
+            if next(turns):
+                got.append(response)
+                return True
+            return False
+
+        reader.direct = take if takes else None
         for kind, argument in steps:
             if kind == "put":
                 store.put(*argument)
@@ -97,7 +116,7 @@ def test_every_watch_gets_every_event_once_in_order(steps: list[Any], room: int,
                             got.append(await anext(reader))
                     except TimeoutError:
                         break
-        got += await drain(reader)
+        await drain(reader, got)  # to which a response that is taken at once is added meanwhile
         for watch_id, (key, end, start) in watches.items():
             expected = [
                 (revision, k)

@@ -229,3 +229,26 @@ def test_votes_of_a_member_that_is_none_any_more_do_not_count(tmp_path: Path) ->
     assert not bench.core.node.is_leader
     bench.core.deliver(3, {"type": "response_vote", "term": 2})
     assert bench.core.node.is_leader
+
+
+@pytest.mark.parametrize(
+    ("askers", "can_wait"),
+    [
+        ([1], {2: True, 3: True}),
+        ([1, 2], {2: False, 3: True}),  # a client of 2 waits for the same word
+        ([2], {2: False, 3: False}),  # nobody here waits
+        ([], {2: False, 3: False}),
+    ],
+)
+def test_word_of_what_is_committed_waits_for_answers_unless_one_depends_on_it(
+    bench: Bench, askers: list[int], can_wait: dict[int, bool]
+) -> None:
+    bench.journal.add(ENTRY + cbor2.dumps([(member, 1, b"x") for member in askers]), 1, 1)
+    bench.core.node.committed(1)
+    bench.core.tick()
+    assert bench.machine.position[0] == 1
+    word = {"type": "commit", "term": 1, "index": 1}
+    assert {peer: bench.core.can_wait(peer, word) for peer in can_wait} == can_wait
+    assert not bench.core.can_wait(2, {"type": APPEND, "term": 1, "commit_index": 1})
+    bench.core.tick()
+    assert not bench.core.can_wait(3, word), "of the last tick only"

@@ -64,8 +64,10 @@ class Streams:
     def __init__(self) -> None:
         self.size = 0
         self.produced = 0
+        self.calls: list[Any] = []
 
     async def Watch(self, requests: AsyncIterator[pb.WatchRequest], call: Any) -> AsyncIterator[list[bytes]]:
+        self.calls.append(call)
         async for request in requests:
             event = {"kv": {"key": request.create_request.key}}
             yield [pb.WatchResponse(events=[event]).SerializeToString()] * 2
@@ -288,6 +290,27 @@ def test_a_stream_answers_as_it_is_asked() -> None:
         assert client.ended(1) == (0, "")
         keys = [pb.WatchResponse.FromString(m).events[0].kv.key for m in client.messages(1)]
         assert keys == [b"0", b"0", b"1", b"1", b"2", b"2"]
+
+    serve(check)
+
+
+def test_what_is_pushed_leaves_at_once_unless_something_waits() -> None:
+    async def check(client: Client, kv: KV, streams: Streams) -> None:
+        await client.feed(client.headers(1, WATCH))
+        request = pb.WatchRequest(create_request={"key": b"k" * 30_000}).SerializeToString()
+        await client.feed(data(1, message(request)))
+        push = streams.calls[0].push
+        sent = len(client.messages(1))
+        assert push([b"a", b"b"])
+        await client.feed()
+        assert client.messages(1)[sent:] == [b"a", b"b"]
+        await client.feed(data(1, message(request)))  # now there is more than the window lets out
+        assert not push([b"c"])
+        await client.feed(frames.window_update(0, 1 << 20), frames.window_update(1, 1 << 20))
+        assert push([b"d"])
+        await client.feed()
+        assert client.messages(1)[-1] == b"d"
+        assert b"c" not in client.messages(1)
 
     serve(check)
 

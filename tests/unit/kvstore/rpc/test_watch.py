@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from kvstore.errors import NoLeader, NotSupportedForLearner
 from kvstore.member import Member
+from kvstore.mvcc.store import Mvcc
 from kvstore.rpc import convert
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.rpc.watch import REMEMBERED_BYTES, Frames, Watch
 from kvstore.types import Event, EventType, KeyValue, ResponseHeader, WatchResponse
+from kvstore.watch.hub import WatchHub
+from kvstore.watch.stream import WatchStream
 from tests.support.virtual_time import run_virtual
+from tests.unit.kvstore.fakes import MemoryBackend
 
 LIMIT = 1000
 
@@ -107,6 +111,58 @@ def test_events_are_encoded_once_for_all_watchers() -> None:
     events = (Event(EventType.PUT, KeyValue(b"k", b"v", 1, 2, 1)),)
     first = frames._encoded(events)
     assert frames._encoded(events) is first
+
+
+def test_watchers_of_one_id_share_a_response_that_nobody_changes() -> None:
+    frames = Frames(cast(Member, FakeMember()))
+    events = (Event(EventType.PUT, KeyValue(b"k", b"v", 1, 2, 1)),)
+    one, other = WatchResponse(0, 2, events), WatchResponse(1, 2, events)
+    first = list(frames.frames(one, fragment=False))
+    assert list(frames.frames(one, fragment=False)) == first
+    assert parsed(frames.frames(other, fragment=False))[0].watch_id == 1
+    assert list(frames.frames(one, fragment=False)) == first
+
+
+def test_a_reader_with_a_connection_is_given_what_comes_at_once() -> None:
+    """Between two responses of one stream nothing is lost or told twice, whichever way they go."""
+
+    async def scenario() -> None:
+        mvcc = Mvcc(MemoryBackend())
+        hub = WatchHub(mvcc)
+        member = FakeMember()
+        member.watch = lambda: WatchStream(hub)  # type: ignore[method-assign, return-value]
+        member.identify_name = lambda name: None  # type: ignore[attr-defined]
+        got: list[bytes] = []
+        turns = iter([True, True, False, True, True])
+
+        def push(messages: list[bytes]) -> bool:
+            takes = next(turns)
+            got.extend(messages if takes else [])
+            return takes
+
+        async def requests() -> AsyncIterator[pb.WatchRequest]:
+            for _ in range(2):
+                yield pb.WatchRequest(create_request={"key": b"k"})
+            await asyncio.Event().wait()
+
+        call = SimpleNamespace(metadata={}, token=None, common_name=None, peer="", push=push)
+        responses = Watch(cast(Member, member)).frames(requests(), call)
+        got += await anext(responses)
+        reading = asyncio.ensure_future(anext(responses))
+        await asyncio.sleep(0)
+        for _ in range(4):
+            mvcc.put(b"k", b"v", 0)
+            hub.publish(mvcc.end())
+        got += await reading  # the second revision, for which there was no room, and all behind it
+        mvcc.put(b"k", b"v", 0)
+        hub.publish(mvcc.end())
+        seen: dict[int, list[int]] = {0: [], 1: []}
+        for response in parsed(got):
+            seen[response.watch_id] += [event.kv.mod_revision for event in response.events]
+        assert seen == {0: [2, 3, 4, 5, 6], 1: [2, 3, 4, 5, 6]}
+        await responses.aclose()  # type: ignore[attr-defined]
+
+    run_virtual(scenario())
 
 
 def test_what_is_remembered_is_bounded() -> None:
