@@ -120,9 +120,7 @@ def _nodes(removed: FieldSet, modified: FieldSet, added: FieldSet) -> _Nodes | N
     return removed or None, modified or None, added or None
 
 
-def _collect(
-    element: str, nodes: _Nodes, removed: FieldSet, modified: FieldSet, added: FieldSet
-) -> None:
+def _collect(element: str, nodes: _Nodes, removed: FieldSet, modified: FieldSet, added: FieldSet) -> None:
     if nodes[0] is not None:
         removed[element] = nodes[0]
     if nodes[1] is not None:

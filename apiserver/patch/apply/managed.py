@@ -118,13 +118,19 @@ def _check(entry: Any, operation: Any, version: str, at: int) -> None:
 
 def encode(managed: Managed) -> list[dict[str, Any]] | None:
     """None where nobody owns anything."""
-    entries = [_entry(manager, owned, managed.times.get(manager)) for manager, owned in managed.owners.items()]
+    entries = [
+        _entry(manager, owned, managed.times.get(manager)) for manager, owned in managed.owners.items()
+    ]
     entries.sort(key=_order)
     return entries or None
 
 
 def _entry(manager: Manager, owned: Owned, time: str | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {"manager": manager.name, "operation": manager.operation, "apiVersion": owned.version}
+    entry: dict[str, Any] = {
+        "manager": manager.name,
+        "operation": manager.operation,
+        "apiVersion": owned.version,
+    }
     if time:
         entry["time"] = time
     entry["fieldsType"] = "FieldsV1"
