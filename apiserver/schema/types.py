@@ -44,8 +44,8 @@ class Field:
 class ApiType:
     """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps (a struct that has
     one takes unknown fields of that type). ``list_type``, ``list_map_keys`` and ``map_type`` are what the type says
-    of itself; a field that refers to it may say otherwise. ``atom`` is kept here by
-    :mod:`apiserver.patch.apply.atoms`."""
+    of itself; a field that refers to it may say otherwise. ``atom`` and ``blank`` are kept here for
+    :mod:`apiserver.patch.apply.atoms` and :mod:`apiserver.http.rest.ownership`."""
 
     kind: Kind
     name: str = ""
@@ -57,6 +57,7 @@ class ApiType:
     list_map_keys: tuple[str, ...] = ()
     map_type: str = ""
     atom: Any = field(default=None, repr=False, compare=False)
+    blank: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def go_name(self) -> str:
         """As Go's decoder names the type in its errors."""

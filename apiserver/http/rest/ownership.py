@@ -86,7 +86,13 @@ def _empty(services: Services, gvk: GroupVersionKind) -> Object:
 
 
 def blank(api_type: ApiType) -> Object:
-    """The zero value of a struct as Go writes it: what is required is there, and null if it is no struct."""
+    """The zero value of a struct as Go writes it, shared: what is required is there, and null if it is no struct."""
+    if api_type.blank is None:
+        api_type.blank = _blank(api_type)
+    return api_type.blank
+
+
+def _blank(api_type: ApiType) -> Object:
     result = roundtrip.complete(api_type, {})
     for name, known in api_type.fields.items():
         if name not in api_type.required and name not in result:

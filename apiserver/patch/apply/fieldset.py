@@ -193,8 +193,9 @@ def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str,
 
 def ordered(fields: FieldSet) -> FieldSet:
     """The set with all its keys in the order in which it is written."""
-    plain = all(key[0] in ".f" for key in fields)
-    keys = sorted(fields) if plain else sorted(fields, key=_order)
+    keys = sorted(fields)
+    if keys and keys[-1][0] > "f":  # other elements than fields have an order of their own
+        keys.sort(key=_order)
     return {key: ordered(fields[key]) if fields[key] else LEAF for key in keys}
 
 

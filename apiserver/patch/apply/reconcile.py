@@ -16,20 +16,32 @@ from apiserver.patch.apply.typed import Untypable, element_of, field_set
 
 def reconcile(fields: FieldSet, live: Any, atom: Atom) -> FieldSet:
     """Returns ``fields`` itself if nothing has to change. An object without any type is left as it is."""
-    return fields if atom.shape is Shape.ANY else _children(fields, atom, (live,))
+    return fields if atom.shape is Shape.ANY else _children(fields, atom, _Place(live))
 
 
-Places = tuple[Any, ...]
-"""What the live object has at a path: one value, or none. Lists are searched only where it matters."""
+class _Place:
+    """Where in the live object the walk is. The value is looked up where it matters only, which is rare."""
+
+    __slots__ = ("atom", "element", "outer", "value")
+
+    def __init__(self, value: Any = None, outer: _Place | None = None, element: str = "", atom: Any = None):
+        self.value = value
+        self.outer = outer
+        self.element = element
+        self.atom = atom
+
+    def look(self) -> Any:
+        """None for what is not there."""
+        return self.value if self.outer is None else _inner(self.outer.look(), self.element, self.atom)
 
 
-def _children(fields: FieldSet, atom: Atom, live: Places) -> FieldSet:
+def _children(fields: FieldSet, atom: Atom, live: _Place) -> FieldSet:
     result: FieldSet | None = None
     for element, node in fields.items():
         child = _child(element, atom)
         if child is None or child.shape is Shape.SCALAR or (child.atomic and not node):
             continue
-        fresh = LEAF if child.atomic else _node(node, child, _inner(live, element, atom))
+        fresh = LEAF if child.atomic else _node(node, child, _Place(None, live, element, atom))
         if fresh is not node:
             result = dict(fields) if result is None else result
             result[element] = fresh
@@ -42,24 +54,20 @@ def _child(element: str, atom: Atom) -> Atom | None:
     return atom.child(element[2:]) if element[0] == "f" else atom.item
 
 
-def _node(node: FieldSet, atom: Atom, live: Places) -> FieldSet:
+def _node(node: FieldSet, atom: Atom, live: _Place) -> FieldSet:
     if node:
         return _children(node, atom, live)
-    for value in live:
-        resolved = resolve(atom, value)
-        below = {} if resolved.atomic or not value else field_set(value, resolved)
-        return {SELF: LEAF, **below} if below else node
-    return node
+    value = live.look()
+    resolved = resolve(atom, value)
+    below = {} if resolved.atomic or not value else field_set(value, resolved)
+    return {SELF: LEAF, **below} if below else node
 
 
-def _inner(live: Places, element: str, atom: Atom) -> Places:
-    if not live:
-        return ()
-    value = live[0]
+def _inner(value: Any, element: str, atom: Atom) -> Any:
     if element[0] == "f":
-        return (value[element[2:]],) if isinstance(value, dict) and element[2:] in value else ()
+        return value.get(element[2:]) if isinstance(value, dict) else None
     items = value if isinstance(value, list) else []
-    return tuple(item for item in items if _is(element, atom, item))[:1]
+    return next((item for item in items if _is(element, atom, item)), None)
 
 
 def _is(element: str, atom: Atom, item: Any) -> bool:
