@@ -114,8 +114,11 @@ class OneVersion:
     def atom(self, _: str) -> Atom:
         return self.type
 
-    def convert(self, obj: Object, version: str) -> Object | None:
-        return obj if version == self.version else None
+    def serves(self, version: str) -> bool:
+        return version == self.version
+
+    def convert(self, obj: Object, _: str) -> Object:
+        return obj
 
 
 class ServedVersions:
@@ -129,14 +132,16 @@ class ServedVersions:
         gvk = self._gvk(version)
         return atom_of(self._services.schemas.type_of(gvk) if gvk else None)
 
-    def convert(self, obj: Object, version: str) -> Object | None:
-        """None for a version that is not served."""
+    def serves(self, version: str) -> bool:
+        return version == self._resource.gvk.group_version or self._served(version) is not None
+
+    def convert(self, obj: Object, version: str) -> Object:
         given = obj.get("apiVersion")
         if given == version:
             return obj
         source, target = self._served(str(given)), self._served(version)
-        if source is None or target is None:
-            return None
+        assert source is not None
+        assert target is not None
         return served(target, to_stored(source, obj))
 
     def _gvk(self, version: str) -> GroupVersionKind | None:

@@ -33,10 +33,12 @@ Filter = Callable[[FieldSet], FieldSet]
 class Versions(Protocol):
     """The versions of one kind."""
 
+    def serves(self, version: str) -> bool: ...
+
     def atom(self, version: str) -> Atom: ...
 
-    def convert(self, obj: Object, version: str) -> Object | None:
-        """``obj`` (of the version it names) in another; may be ``obj`` itself. None: not served."""
+    def convert(self, obj: Object, version: str) -> Object:
+        """``obj`` (of the version it names) in another that is served; may be ``obj`` itself."""
         ...
 
 
@@ -62,7 +64,7 @@ class Updater:
 
     def update(self, live: Object, new: Object, version: str, owners: Owners, manager: Manager) -> Owners:
         """Owners after ``new`` replaced ``live``; ``manager`` is not yet among them."""
-        owners = self._reconciled(live, owners)
+        owners = self._reconciled(owners)
         changes = self._compare(live, new, version)
         owners = self._shared_out(live, new, version, owners, manager, changes, force=True)
         fields = self.kept(union(changes.modified, changes.added))
@@ -74,7 +76,7 @@ class Updater:
         self, live: Object, config: Object, version: str, owners: Owners, manager: Manager, force: bool
     ) -> tuple[Object | None, Owners]:
         """(the new object or None if nothing changes, owners). Raises Conflict and Untypable."""
-        owners = self._reconciled(live, owners)
+        owners = self._reconciled(owners)
         atom = self.versions.atom(version)
         new = merge(live, config, atom)
         last = owners.get(manager)
@@ -85,12 +87,12 @@ class Updater:
         owners = self._shared_out(live, new, version, owners, manager, changes, force)
         return (None if same(live, new) else new), owners
 
-    def _reconciled(self, live: Object, owners: Owners) -> Owners:
+    def _reconciled(self, owners: Owners) -> Owners:
+        """Those of versions that are served, their sets as the present types have it."""
         result: Owners = {}
         for manager, owned in owners.items():
-            obj = self.versions.convert(live, owned.version)
-            if obj is not None:
-                fields = reconcile(owned.fields, obj, self.versions.atom(owned.version))
+            if self.versions.serves(owned.version):
+                fields = reconcile(owned.fields, self.versions.atom(owned.version))
                 result[manager] = owned if fields is owned.fields else owned._replace(fields=fields)
         return result
 
@@ -131,23 +133,18 @@ class Updater:
         """The same change, seen in another version."""
         found = known.get(version)
         if found is None:
-            old_there, new_there = self._converted(live, version), self._converted(new, version)
+            old_there, new_there = (self.versions.convert(obj, version) for obj in (live, new))
             found = known[version] = self._compare(old_there, new_there, version)
         return found
 
-    def _converted(self, obj: Object, version: str) -> Object:
-        """In a version that is served: others were sorted out before."""
-        converted = self.versions.convert(obj, version)
-        return obj if converted is None else converted
-
     def _pruned(self, merged: Object, owners: Owners, version: str, last: Owned) -> Object:
         """Without what the applier no longer mentions and nobody else owns."""
-        there = self._converted(merged, last.version)
+        there = self.versions.convert(merged, last.version)
         atom = self.versions.atom(last.version)
         pruned = remove(there, with_named(last.fields, atom), atom) or {}
         pruned = self._with_owned(there, pruned, owners, last.version)
         pruned = self._with_unowned(there, pruned, last)
-        return self._converted(pruned, version)
+        return self.versions.convert(pruned, version)
 
     def _with_owned(self, merged: Object, pruned: Object, owners: Owners, first: str) -> Object:
         """Puts back what anybody owns, in each version that somebody owns something in."""
@@ -156,7 +153,7 @@ class Updater:
             owned[one.version] = union(owned.get(one.version, EMPTY), one.fields)
         for version in sorted(owned, key=lambda version: version != first):
             atom = self.versions.atom(version)
-            merged, pruned = self._converted(merged, version), self._converted(pruned, version)
+            merged, pruned = self.versions.convert(merged, version), self.versions.convert(pruned, version)
             kept = union(_named_set(pruned, atom), with_named(owned[version], atom))
             pruned = remove(merged, difference(_named_set(merged, atom), kept), atom) or {}
         return pruned
@@ -164,7 +161,7 @@ class Updater:
     def _with_unowned(self, merged: Object, pruned: Object, last: Owned) -> Object:
         """Puts back what the applier did not own either."""
         atom = self.versions.atom(last.version)
-        pruned = self._converted(pruned, last.version)
+        pruned = self.versions.convert(pruned, last.version)
         gone = difference(_named_set(merged, atom), _named_set(pruned, atom))
         result: Object = remove(merged, intersection(gone, with_named(last.fields, atom)), atom) or {}
         return result

@@ -52,8 +52,11 @@ class OneVersion:
     def atom(self, _: str) -> Atom:
         return ATOM
 
-    def convert(self, obj: dict[str, Any], version: str) -> dict[str, Any] | None:
-        return obj if version == "v1" else None
+    def serves(self, version: str) -> bool:
+        return version == "v1"
+
+    def convert(self, obj: dict[str, Any], _: str) -> dict[str, Any]:
+        return obj
 
 
 def thing(**spec: Any) -> dict[str, Any]:
@@ -83,4 +86,4 @@ def _specs(fewest: int) -> st.SearchStrategy[dict[str, Any]]:
 SPECS = _specs(0)
 """Contents of `spec` of a Thing."""
 CONFIGS = _specs(1)
-"""The same without what is empty and could be filled: its owner comes to own whatever is put in later."""
+"""The same without what is empty and could be filled: an applier that mentions such a list does not own it."""
