@@ -22,10 +22,10 @@ class BadYaml(ValueError):
 
 
 class Loaded(NamedTuple):
-    """``repeated`` says which keys came twice, as strict decoding complains; empty if none did."""
+    """``repeated`` says which keys came twice: a line for each."""
 
     value: Any
-    repeated: str
+    repeated: list[str]
 
 
 class _Loader(_Base):  # type: ignore[misc]
@@ -65,13 +65,15 @@ def load(data: bytes) -> Loaded:
     finally:
         if loader is not None:
             loader.dispose()
-    repeated = ""
-    if loader.repeated:
-        lines = "\n".join(f"  {line}" for line in loader.repeated)
-        repeated = f"error converting YAML to JSON: yaml: unmarshal errors:\n{lines}"
     if count_values(value) > MAX_VALUES:
         raise BadYaml(f"more than {MAX_VALUES} values in one object")
-    return Loaded(_as_json(value), repeated)
+    return Loaded(_as_json(value), loader.repeated)
+
+
+def strict_error(repeated: list[str]) -> str:
+    """What strict decoding says of keys that came twice."""
+    lines = "\n".join(f"  {line}" for line in repeated)
+    return f"error converting YAML to JSON: yaml: unmarshal errors:\n{lines}"
 
 
 def _complaint(exc: yaml.MarkedYAMLError) -> str:

@@ -32,7 +32,7 @@ class Applier:
     exchange: Exchange
     gvk: GroupVersionKind
     config: Object
-    repeated: str
+    repeated: list[str]
     chosen: WriteOptions
 
     @classmethod
@@ -58,8 +58,9 @@ class Applier:
         if not self.repeated or self.chosen.field_validation == options.IGNORE:
             return
         if self.chosen.field_validation == options.STRICT:
-            raise errors.bad_request(f"error strict decoding YAML: {self.repeated}")
-        self.exchange.warn(self.repeated)
+            raise errors.bad_request(f"error strict decoding YAML: {yaml_body.strict_error(self.repeated)}")
+        for line in self.repeated:
+            self.exchange.warn(line)
 
     def _normalised(self, new: Object) -> Object:
         try:
@@ -86,7 +87,7 @@ class Applier:
             new["metadata"].pop(name, None)
 
 
-def _yaml(data: bytes) -> tuple[Any, str]:
+def _yaml(data: bytes) -> tuple[Any, list[str]]:
     try:
         value, repeated = yaml_body.load(data)
     except yaml_body.BadYaml as exc:
@@ -94,12 +95,12 @@ def _yaml(data: bytes) -> tuple[Any, str]:
     return _map(value, "error decoding YAML: error unmarshaling JSON: "), repeated
 
 
-def _cbor(data: bytes) -> tuple[Any, str]:
+def _cbor(data: bytes) -> tuple[Any, list[str]]:
     try:
         value = cbor.load(data)
     except codec.DecodeError as exc:
         raise errors.bad_request(f"error decoding YAML: {exc}") from None
-    return _map(value, "error decoding YAML: "), ""
+    return _map(value, "error decoding YAML: "), []
 
 
 def _map(value: Any, prefix: str) -> Object:
