@@ -124,6 +124,13 @@ def checked(
     if validation == options.WARN:
         for text in complaints:
             exchange.warn(text)
+    return completed(obj, value)
+
+
+def completed(obj: Object, value: Object) -> Object:
+    """What is checked of ``value``, with metadata."""
     if not isinstance(obj.get("metadata"), dict):
         obj["metadata"] = {}
+    if isinstance(given := value.get("metadata"), dict) and given.get("managedFields") == []:
+        obj["metadata"]["managedFields"] = []  # says more than nothing: see apiserver.patch.apply.managed
     return obj

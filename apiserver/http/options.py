@@ -7,11 +7,21 @@ from typing import Any, Final, Protocol
 
 from apiserver.api import errors
 from apiserver.api.errors import StatusError
-from apiserver.api.field_errors import FieldError, Path, Raw, forbidden, not_supported
+from apiserver.api.field_errors import (
+    FieldError,
+    Path,
+    Raw,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from apiserver.api.gvk import GroupKind
 from apiserver.http.request_info import boolean
 
 _GROUP: Final = "meta.k8s.io"
+_MOST_MANAGER_BYTES: Final = 128
 EXACT: Final = "Exact"
 NOT_OLDER: Final = "NotOlderThan"
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
@@ -127,18 +137,37 @@ class WriteOptions:
     dry_run: bool = False
     field_manager: str = ""
     field_validation: str = WARN
+    force: bool | None = None
 
 
-def write_options(query: Query, kind: str) -> WriteOptions:
-    """``kind``: CreateOptions, UpdateOptions or PatchOptions."""
+def write_options(query: Query, kind: str, *, applying: bool = False) -> WriteOptions:
+    """``kind``: CreateOptions, UpdateOptions or PatchOptions; ``applying``: of a server-side apply."""
     found: list[FieldError] = []
+    manager = query.get("fieldManager") or ""
+    force = boolean(query.get("force")) if kind == "PatchOptions" and query.get("force") is not None else None
+    if force is not None and not applying:
+        found.append(forbidden(Path("force"), "may not be specified for non-apply patch"))
+    if applying and not manager:
+        found.append(required(Path("fieldManager"), "is required for apply patch"))
+    found += check_field_manager(manager, Path("fieldManager"))
     dry_run = check_dry_run(query.getall("dryRun", []), found)
     validation = query.get("fieldValidation") or WARN
     if validation not in (STRICT, WARN, IGNORE):
         found.append(not_supported(Path("fieldValidation"), validation, ["", IGNORE, STRICT, WARN]))
     if found:
         raise errors.invalid(GroupKind(_GROUP, kind), "", found)
-    return WriteOptions(dry_run, query.get("fieldManager") or "", validation)
+    return WriteOptions(dry_run, manager, validation, force)
+
+
+def check_field_manager(name: str, path: Path) -> list[FieldError]:
+    found = [too_long(path, _MOST_MANAGER_BYTES)] if len(name.encode()) > _MOST_MANAGER_BYTES else []
+    at = 0
+    for char in name:
+        if not char.isprintable():
+            text = f"invalid character U+{ord(char):04X} (at position {at})"
+            found.append(invalid(path, name, text))
+        at += len(char.encode())
+    return found
 
 
 def check_dry_run(values: list[str], found: list[FieldError]) -> bool:

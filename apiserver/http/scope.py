@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -108,5 +109,6 @@ class Exchange:
         return self._resource
 
     def warn(self, text: str) -> None:
-        if text not in self.warnings:
+        """A text that no header may hold is not sent, as in the original."""
+        if text not in self.warnings and not any(unicodedata.category(char) == "Cc" for char in text):
             self.warnings.append(text)

@@ -9,6 +9,7 @@ from apiserver.api import codec
 from apiserver.patch.errors import BadPatch, CannotApply
 
 MAX_OPERATIONS: Final = 10_000
+_FIELDS: Final = frozenset({"op", "path", "from", "value"})
 MAX_COPIED_BYTES: Final = 3 << 20
 
 
@@ -28,9 +29,43 @@ def apply(target: Any, patch: Any) -> Any:
         )
     try:
         _limit_copies(target, patch)
-        return jsonpatch.JsonPatch(patch).apply(target)
+        return _applied(target, patch)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as exc:
         raise CannotApply(str(exc)) from exc
+
+
+def unknown_fields(patch: list[Any]) -> list[str]:
+    """``unknown field "[0].foo"`` for what no operation has."""
+    return [
+        f'unknown field "[{at}].{name}"'
+        for at, step in enumerate(patch)
+        if isinstance(step, dict)
+        for name in step
+        if name not in _FIELDS
+    ]
+
+
+def _applied(target: Any, patch: list[Any]) -> Any:
+    """To the original's library, replacing a member that an object does not have is adding it."""
+    import jsonpatch
+
+    try:
+        return jsonpatch.JsonPatch(patch).apply(target)
+    except jsonpatch.JsonPatchConflict:
+        if not any(isinstance(step, dict) and step.get("op") == "replace" for step in patch):
+            raise
+    document = deepcopy(target)
+    for step in patch:
+        op = "add" if step["op"] == "replace" and _is_new_member(document, step["path"]) else step["op"]
+        document = jsonpatch.JsonPatch([{**step, "op": op}]).apply(document, in_place=True)
+    return document
+
+
+def _is_new_member(document: Any, path: str) -> bool:
+    import jsonpointer
+
+    parent, name = jsonpointer.JsonPointer(path).to_last(document)
+    return isinstance(parent, dict) and name is not None and name not in parent
 
 
 def _limit_copies(target: Any, patch: list[Any]) -> None:

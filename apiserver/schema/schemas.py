@@ -34,6 +34,8 @@ _SCALARS: Final = {
     "boolean": Kind.BOOLEAN,
     "string": Kind.STRING,
 }
+_KEY_DEFAULTS: Final = {("ContainerPort", "protocol"): "TCP", ("ServicePort", "protocol"): "TCP"}
+"""Defaults of keys of lists, which the definitions leave out: (type, field)."""
 _GO_SCALARS: Final = {"integer": "int64", "number": "float64", "boolean": "bool", "string": "string"}
 
 
@@ -147,8 +149,10 @@ class Schemas:
             target.kind, target.item = plain.kind, plain.item
             return
         target.required = frozenset(definition.get("required") or ())
+        target.map_type = definition.get("x-kubernetes-map-type", "")
         for name, schema in properties.items():
             target.fields[name] = self._field(schema)
+            target.fields[name].default = _KEY_DEFAULTS.get((target.name, name))
         target.folded = {name.lower(): name for name in target.fields}
 
     def _field(self, schema: Definition) -> Field:

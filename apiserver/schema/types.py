@@ -37,11 +37,15 @@ class Field:
     list_type: str = ""
     list_map_keys: tuple[str, ...] = ()
     map_type: str = ""
+    default: Any = None
 
 
 @dataclass(slots=True)
 class ApiType:
-    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps."""
+    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps (a struct that has
+    one takes unknown fields of that type). ``list_type``, ``list_map_keys`` and ``map_type`` are what the type says
+    of itself; a field that refers to it may say otherwise. ``atom`` and ``blank`` are kept here for
+    :mod:`apiserver.patch.apply.atoms` and :mod:`apiserver.http.rest.ownership`."""
 
     kind: Kind
     name: str = ""
@@ -49,6 +53,11 @@ class ApiType:
     required: frozenset[str] = frozenset()
     item: ApiType | None = None
     folded: dict[str, str] = field(default_factory=dict)
+    list_type: str = ""
+    list_map_keys: tuple[str, ...] = ()
+    map_type: str = ""
+    atom: Any = field(default=None, repr=False, compare=False)
+    blank: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def go_name(self) -> str:
         """As Go's decoder names the type in its errors."""

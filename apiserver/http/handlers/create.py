@@ -7,8 +7,9 @@ from aiohttp import web
 from apiserver.api import errors, meta
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
+from apiserver.http.handlers.update import owner_of
 from apiserver.http.rest.call import Call
-from apiserver.http.rest.create import create
+from apiserver.http.rest.create import check_namespace, create
 from apiserver.http.scope import Exchange
 
 
@@ -22,6 +23,8 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     call = Call(exchange.services, resource, exchange.user, chosen.dry_run, warn=exchange.warn)
     if resource.gvk.kind == "Namespace":
         namespace = ""
+    check_namespace(obj, namespace)
+    obj = owner_of(exchange, call, chosen.field_manager).update(None, obj)
     created = await create(call, namespace, obj)
     assert meta.name(created)
     return await answer.one(exchange, resource.gvk, created, 201)

@@ -1,46 +1,71 @@
-"""PATCH: the patch is applied to what is stored and the result goes the way of an update."""
+"""PATCH: the patch is applied to what is stored and the result goes the way of an update.
+
+Server-side apply is in :mod:`apiserver.http.handlers.apply`.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec, errors, go_json
 from apiserver.api.errors import StatusError
-from apiserver.api.field_errors import Path, Raw, invalid
+from apiserver.api.field_errors import Path, invalid
 from apiserver.api.gvk import GroupKind, GroupVersionKind
-from apiserver.http import body, options
-from apiserver.http.handlers import answer
-from apiserver.http.handlers.update import check_name, namespace_of, strategy_of
+from apiserver.http import body, negotiation, options
+from apiserver.http.handlers import answer, apply
+from apiserver.http.handlers.update import check_name, namespace_of, owner_of, strategy_of
 from apiserver.http.rest.call import Call
+from apiserver.http.rest.ownership import Ownership
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
 from apiserver.patch import json_patch, merge, strategic
 from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
+from apiserver.patch.go_text import go_value
+from apiserver.schema.check import duplicate_fields
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
-APPLY: Final = frozenset({"application/apply-patch+yaml", "application/apply-patch+cbor"})
+_MISFIT: Final = re.compile(r"json: cannot unmarshal (\w+) into Go (?:struct field \S+|value) of type (.+)")
+_GO_KINDS: Final = {"array": "slice", "object": "map"}
+_GO_SCALARS: Final = frozenset({"string", "bool", "int32", "int64", "float64"})
+_FORMATS: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.YAML)
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
-    chosen = options.write_options(exchange.query, "PatchOptions")
-    patcher = await Patcher.read(exchange, resource.gvk, chosen.field_validation)
+    patcher, chosen = await read(exchange, resource.gvk)
+    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
+    owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:
-        assert old is not None
-        new = patcher.apply(old)
+        new = patcher.apply(owner, old)
         check_name(new, info.name)
         resource.strategy.default(new)
-        return new
+        return new if isinstance(patcher, apply.Applier) else owner.update(old, new)
 
-    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
-    change = Update(transform, strategy_of(resource, info.subresource))
-    stored, _ = await update(call, namespace_of(resource, info.namespace), info.name, change)
-    return await answer.one(exchange, resource.gvk, stored)
+    may_create = isinstance(patcher, apply.Applier) and not info.subresource
+    change = Update(transform, strategy_of(resource, info.subresource), may_create=may_create)
+    stored, created = await update(call, namespace_of(resource, info.namespace), info.name, change)
+    return await answer.one(exchange, resource.gvk, stored, 201 if created else 200)
+
+
+async def read(
+    exchange: Exchange, gvk: GroupVersionKind
+) -> tuple[Patcher | apply.Applier, options.WriteOptions]:
+    """The patch and how it is to be taken. Raises 400, 413, 415 and 422."""
+    media_type = (exchange.request.headers.get("Content-Type") or "").partition(";")[0].strip()
+    cbor = negotiation.CBOR in exchange.services.media_types
+    if media_type not in _FORMATS and not (media_type == apply.CBOR and cbor):
+        raise errors.generic(415, "415: Unsupported Media Type")
+    applying = media_type in (apply.YAML, apply.CBOR)
+    chosen = options.write_options(exchange.query, "PatchOptions", applying=applying)
+    if applying:
+        return await apply.Applier.read(exchange, gvk, media_type, chosen), chosen
+    return await Patcher.read(exchange, gvk, media_type, chosen.field_validation), chosen
 
 
 class Patcher:
@@ -63,21 +88,19 @@ class Patcher:
         self._raw = raw
 
     @classmethod
-    async def read(cls, exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Patcher:
-        """Raises 400 and 415."""
-        media_type = (exchange.request.headers.get("Content-Type") or "").partition(";")[0].strip()
-        if media_type in APPLY:
-            raise errors.generic(
-                415, "server-side apply is not supported by this server; use a merge, strategic or JSON patch"
-            )
-        if media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC):
-            raise errors.generic(415, "415: Unsupported Media Type")
+    async def read(
+        cls, exchange: Exchange, gvk: GroupVersionKind, media_type: str, validation: str
+    ) -> Patcher:
+        """Raises 400 and 413."""
         raw = await body.read(exchange)
         patch = _decode(raw, media_type)
         return cls(exchange, gvk, media_type, patch, validation, raw)
 
-    def apply(self, old: Object) -> Object:
-        """Raises 400, 422 and the original's 500 for self-contradicting strategic patches."""
+    def apply(self, _: Ownership, old: Object | None) -> Object:
+        """``old`` is there: such patches create nothing.
+
+        Raises 400, 422 and the original's 500 for self-contradicting strategic patches."""
+        assert old is not None
         try:
             new = self._applied(old)
         except BadPatch as exc:
@@ -100,18 +123,50 @@ class Patcher:
     def _checked(self, new: Object) -> Object:
         kind, version = new.get("kind") or "", new.get("apiVersion") or ""
         if (kind, version) != (self._gvk.kind, self._gvk.group_version):
-            raise self._invalid(body.mismatch(kind, version, self._gvk))
+            raise self._invalid(new, body.mismatch(kind, version, self._gvk))
         try:
-            return body.checked(self._exchange, self._gvk, new, None, self._validation)
+            checked, unknown = self._exchange.services.schemas.check(self._gvk, new)
         except StatusError as exc:
-            raise self._invalid(
-                exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
-            ) from None
+            reason = exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
+            raise self._invalid(new, self._misfit(reason)) from None
+        self._complain(new, [*self._faults(), *sorted(unknown)])
+        return body.completed(checked, new)
 
-    def _invalid(self, reason: str) -> StatusError:
-        shown = Raw(
-            '"' + self._raw.decode("utf-8", "replace").replace("\\", "\\\\").replace('"', '\\"') + '"'
-        )
+    def _complain(self, new: Object, complaints: list[str]) -> None:
+        if complaints and self._validation == options.STRICT:
+            raise self._invalid(new, f"strict decoding error: {', '.join(complaints)}")
+        if self._validation == options.WARN:
+            for text in complaints:
+                self._exchange.warn(text)
+
+    def _faults(self) -> list[str]:
+        """What strict decoding has against the patch itself."""
+        if self._validation == options.IGNORE:
+            return []
+        repeated = duplicate_fields(self._raw)
+        if self._media_type != JSON_PATCH:
+            return repeated
+        unknown = json_patch.unknown_fields(self._patch)
+        return [f"json patch {text}" for text in (*repeated, *unknown)]
+
+    def _misfit(self, reason: str) -> str:
+        """The original reads what a strategic patch made by another decoder, with words of its own."""
+        found = _MISFIT.fullmatch(reason) if self._media_type == STRATEGIC else None
+        if found is None:
+            return reason
+        source, target = _GO_KINDS.get(found[1], found[1]), found[2]
+        if target in _GO_SCALARS:
+            return f"unrecognized type: {target}"
+        if target.startswith("[]"):
+            return f"cannot restore slice from {source}"
+        return f"cannot restore map from {source}" if target.startswith("map[") else reason
+
+    def _invalid(self, new: Object, reason: str) -> StatusError:
+        """422 with the patched object, or what the strategic patch was, as its value."""
+        if self._media_type == STRATEGIC:
+            shown = go_value(self._patch)
+        else:
+            shown = codec.dumps_sorted(new).decode()
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
 
 

@@ -10,6 +10,7 @@ from apiserver.api import errors, meta
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
 from apiserver.http.rest.call import Call
+from apiserver.http.rest.ownership import Ownership, manager_name
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
 from apiserver.registry.subresources import strategy_for
@@ -25,14 +26,21 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     check_name(obj, info.name)
     resource.strategy.default(obj)
 
-    async def transform(_: Object | None) -> Object:
-        return obj
-
     call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
+    owner = owner_of(exchange, call, chosen.field_manager)
+
+    async def transform(old: Object | None) -> Object:
+        return owner.update(old, obj)
+
     may_create = resource.strategy.allow_create_on_update and not info.subresource
     change = Update(transform, strategy_of(resource, info.subresource), put=True, may_create=may_create)
     stored, created = await update(call, namespace_of(resource, info.namespace), info.name, change)
     return await answer.one(exchange, resource.gvk, stored, 201 if created else 200)
+
+
+def owner_of(exchange: Exchange, call: Call, asked: str) -> Ownership:
+    """``asked`` is the ``fieldManager`` of the request."""
+    return Ownership.of(call, manager_name(asked, exchange.request.headers.get("User-Agent")))
 
 
 def strategy_of(resource: Resource, subresource: str) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from apiserver.admission.interface import Attributes
 from apiserver.api import codec, errors
 from apiserver.api.field_errors import FieldError
+from apiserver.auth import rbac
 from apiserver.auth.user import LOOPBACK_USER, User
 from apiserver.http.scope import Object, Services
 from apiserver.storage.interface import KeyExists, RevisionMismatch, Storage, Stored
@@ -33,6 +34,8 @@ class Call:
     subresource: str = ""
     warn: Callable[[str], None] = _ignore
     options: Object | None = None
+    create_to_ask: bool = False
+    """An update that turns out to create: whether the user may do that is asked then."""
 
     def key(self, namespace: str, name: str) -> str:
         return self.resource.key(namespace, name)
@@ -75,6 +78,18 @@ class Call:
             dry_run=self.dry_run,
             options=self.options or {},
         )
+
+    async def may_create(self, namespace: str, name: str) -> None:
+        """Raises 403."""
+        if not self.create_to_ask:
+            return
+        gvr = self.resource.gvr
+        asked = rbac.Attributes(
+            self.user, "create", gvr.group, gvr.resource, self.subresource, namespace, name
+        )
+        allowed, reason = await self.services.authorizer.decide(asked)
+        if not allowed:
+            raise errors.forbidden(gvr.group_resource, name, reason)
 
     def check(self, name: str, found: list[FieldError]) -> None:
         if found:

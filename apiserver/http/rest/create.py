@@ -61,6 +61,7 @@ async def _create_once(call: Call, namespace: str, obj: Object) -> Object:
         call.check(name, strategy.validate(obj))
         for text in strategy.warnings(obj, None):
             call.warn(text)
+        await call.may_create(namespace, name)
         await call.services.admission.validate(call.attributes("CREATE", namespace, name, obj, None))
         revision = await _store(call, namespace, name, obj)
         stored = not call.dry_run
@@ -77,7 +78,7 @@ def fill_system_fields(call: Call, obj: Object) -> None:
         if metadata["resourceVersion"] != "0":
             raise errors.unknown("resourceVersion should not be set on objects to be created")
         del metadata["resourceVersion"]
-    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"):
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(key, None)
     metadata["creationTimestamp"] = meta.format_time(call.services.now())
     metadata["uid"] = call.services.new_uid()

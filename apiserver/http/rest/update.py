@@ -9,11 +9,10 @@ An update that empties the finalizers of an object being deleted ends in its del
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from apiserver.api import errors, meta
+from apiserver.api import codec, errors, meta
 from apiserver.api.field_errors import Path, invalid
 from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
@@ -60,12 +59,12 @@ async def _create(call: Call, namespace: str, name: str, change: Update) -> Obje
     if not change.may_create:
         raise errors.not_found(call.resource.gvr.group_resource, name)
     obj = await change.transform(None)
-    return await creation.create(call, namespace, obj)
+    return await creation.create(replace(call, create_to_ask=True), namespace, obj)
 
 
 async def _update_once(call: Call, namespace: str, name: str, stored: Stored, change: Update) -> Object:
     old = call.decode(stored)
-    new = await change.transform(deepcopy(old))
+    new = await change.transform(call.decode(stored))
     new.setdefault("metadata", {})
     creation.check_namespace(new, namespace)
     attributes = call.attributes("UPDATE", namespace, name, new, old)
@@ -119,7 +118,7 @@ def _keep_system_fields(new: Object, old: Object) -> None:
     for key in ("uid", "creationTimestamp", "deletionGracePeriodSeconds", "namespace"):
         if not fresh.get(key) and key in known and fresh.get(key) != known[key]:
             fresh[key] = known[key]
-    for key in ("generation", "deletionTimestamp", "managedFields"):
+    for key in ("generation", "deletionTimestamp"):
         if key in known:
             fresh[key] = known[key]
         elif key != "deletionTimestamp":
@@ -138,10 +137,32 @@ async def _store(call: Call, stored: Stored, new: Object, old: Object) -> int:
         revision = await storage.delete(stored.key, stored.revision)
         await call.resource.strategy.after_delete(new, call.reservations)
         return revision
+    keep_times_of_no_change(new, old)
     data = call.encode(new)
-    if data == stored.value:
+    if data == stored.value or _unchanged(new, old):
         return stored.revision
     return await storage.update(stored.key, data, stored.revision, ttl=call.ttl)
+
+
+def _unchanged(new: Object, old: Object) -> bool:
+    """Whether two objects say the same, whatever the order of their keys."""
+    return new == old and codec.dumps_sorted(new) == codec.dumps_sorted(old)
+
+
+def keep_times_of_no_change(new: Object, old: Object) -> None:
+    """A request that changes nothing but the times in managedFields changes nothing at all.
+
+    As the original's ``IgnoreManagedFieldsTimestampsTransformer``: else every repeated write would be one."""
+    fresh, known = new["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not fresh or not known or fresh == known or _timeless(fresh) != _timeless(known):
+        return
+    new["metadata"]["managedFields"] = known
+    if not _unchanged(new, old):
+        new["metadata"]["managedFields"] = fresh
+
+
+def _timeless(entries: list[Object]) -> list[Object]:
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries]
 
 
 def _ends_deletion(call: Call, new: Object, old: Object) -> bool:

@@ -10,7 +10,7 @@ from apiserver.api.field_errors import FieldError, Path, invalid
 from apiserver.api.names import check_qualified_name
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
-from apiserver.http.handlers.update import check_name
+from apiserver.http.handlers.update import check_name, owner_of
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
@@ -46,9 +46,11 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     check_name(obj, info.name)
     resource.strategy.default(obj)
 
-    async def transform(_: Object | None) -> Object:
-        return obj
-
     call = Call(exchange.services, resource, exchange.user, chosen.dry_run, "finalize", exchange.warn)
+    owner = owner_of(exchange, call, chosen.field_manager)
+
+    async def transform(old: Object | None) -> Object:
+        return owner.update(old, obj)
+
     stored, _ = await update(call, "", info.name, Update(transform, _Finalize(), put=True))
     return await answer.one(exchange, resource.gvk, stored)

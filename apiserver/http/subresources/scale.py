@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -12,12 +12,15 @@ from apiserver.api.field_errors import Path, invalid
 from apiserver.api.gvk import GroupKind, GroupVersionKind
 from apiserver.api.labels import selector_from_label_selector, selector_from_set
 from apiserver.http import body, options
-from apiserver.http.handlers import answer
-from apiserver.http.handlers.patch import Patcher
+from apiserver.http.handlers import answer, patch
+from apiserver.http.handlers.apply import Applier
 from apiserver.http.handlers.update import check_name
 from apiserver.http.rest.call import Call
+from apiserver.http.rest.ownership import Ownership, manager_name
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
+from apiserver.patch.apply import scale as apply_scale
+from apiserver.patch.apply.managed import BadManagedFields
 
 SCALE: Final = GroupVersionKind("autoscaling", "v1", "Scale")
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -49,27 +52,58 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     if info.verb == "get":
         obj = call.decode(await call.read(info.namespace, info.name))
         return await answer.one(exchange, SCALE, scale_of(obj))
-    kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
-    chosen = options.write_options(exchange.query, kind)
-    call.dry_run = chosen.dry_run
-    change = await _change(exchange, chosen.field_validation)
+    change = await _change(exchange, call)
     stored, _ = await update(call, info.namespace, info.name, change)
     return await answer.one(exchange, SCALE, scale_of(stored))
 
 
-async def _change(exchange: Exchange, validation: str) -> Update:
-    patching = exchange.info.verb == "patch"
-    given = None if patching else await body.read_object(exchange, SCALE, validation)
-    patcher = await Patcher.read(exchange, SCALE, validation) if patching else None
+async def _change(exchange: Exchange, call: Call) -> Update:
+    patcher = given = None
+    if exchange.info.verb == "patch":
+        patcher, chosen = await patch.read(exchange, SCALE)
+    else:
+        chosen = options.write_options(exchange.query, "UpdateOptions")
+        given = await body.read_object(exchange, SCALE, chosen.field_validation)
+    call.dry_run = chosen.dry_run
+    asked = manager_name(chosen.field_manager, exchange.request.headers.get("User-Agent"))
+    owner = Ownership.of_scale(call.services, SCALE, asked)
 
     async def transform(old: Object | None) -> Object:
         assert old is not None
-        wanted = patcher.apply(scale_of(old)) if patcher is not None else given
+        before = _with_owners(scale_of(old), _owners_in_scale(call, old))
+        wanted = patcher.apply(owner, before) if patcher is not None else given
         assert wanted is not None
         check_name(wanted, exchange.info.name)
-        return _scaled(old, wanted)
+        if not isinstance(patcher, Applier):
+            wanted = owner.update(before, wanted)
+        new = _scaled(old, wanted)
+        return _with_owners(new, _owners_in_parent(call, old, wanted))
 
     return Update(transform, exchange.resource.strategy, put=True)
+
+
+def _replicas(call: Call) -> dict[str, apply_scale.Path]:
+    """Where the replicas of the kind are, by version: at the same place in all that have a scale."""
+    return {call.resource.gvk.group_version: apply_scale.IN_SCALE}
+
+
+def _owners_in_scale(call: Call, obj: Object) -> Any:
+    try:
+        return apply_scale.to_scale(obj["metadata"].get("managedFields"), _replicas(call))
+    except BadManagedFields as exc:
+        raise errors.unknown(str(exc)) from None
+
+
+def _owners_in_parent(call: Call, old: Object, scale: Object) -> Any:
+    entries, claims = (obj["metadata"].get("managedFields") for obj in (old, scale))
+    return apply_scale.to_parent(entries, claims, call.resource.gvk.group_version, _replicas(call))
+
+
+def _with_owners(obj: Object, entries: Any) -> Object:
+    obj["metadata"].pop("managedFields", None)
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    return obj
 
 
 def _scaled(old: Object, wanted: Object) -> Object:
