@@ -63,6 +63,14 @@ def _names(metadata: Metadata, namespaced: bool, name_rule: NameRule) -> list[Fi
     return found
 
 
+def validate_template_metadata(metadata: Metadata, path: Path) -> list[FieldError]:
+    """Of objects that are made from a template: labels and the like, and nothing that the server gives."""
+    return [
+        *validate_labels(metadata.get("labels") or {}, path.child("labels")),
+        *validate_annotations(metadata.get("annotations") or {}, path.child("annotations")),
+    ]
+
+
 def validate_labels(labels: Mapping[str, Any], path: Path) -> list[FieldError]:
     found = []
     for key, value in sorted(labels.items()):
@@ -143,6 +151,4 @@ def validate_metadata_update(new: Metadata, old: Metadata) -> list[FieldError]:
             found.append(forbidden(_META.child("finalizers"), text))
     found += validate_labels(new.get("labels") or {}, _META.child("labels"))
     found += validate_annotations(new.get("annotations") or {}, _META.child("annotations"))
-    found += _owners(new.get("ownerReferences") or (), _META.child("ownerReferences"))
-    # The original runs these checks once in the generic registry and once in each kind's validation.
-    return found * 2
+    return found + _owners(new.get("ownerReferences") or (), _META.child("ownerReferences"))

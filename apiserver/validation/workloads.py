@@ -24,6 +24,7 @@ from apiserver.validation.common import (
     non_negative,
     one_of,
 )
+from apiserver.validation.objectmeta import IMMUTABLE
 from apiserver.validation.pods import validate_template
 
 Object = dict[str, Any]
@@ -201,3 +202,21 @@ def validate_budget(obj: Object, options: Options) -> list[FieldError]:
             found += int_or_percent(spec[field], _SPEC.child(field))
             found += at_most_100_percent(spec[field], _SPEC.child(field))
     return found + label_selector(spec.get("selector"), _SPEC.child("selector"))
+
+
+def validate_revision(obj: Object, options: Options) -> list[FieldError]:
+    data, path = obj.get("data"), Path("data")
+    found: list[FieldError] = []
+    if data is None:
+        found.append(required(path, "data is mandatory"))
+    elif not isinstance(data, dict):
+        found.append(invalid(path, "<value omitted>", "data must be a valid JSON object"))
+    return found + non_negative(obj.get("revision"), Path("revision"))
+
+
+def validate_revision_update(new: Object, old: Object, options: Options) -> list[FieldError]:
+    return (
+        []
+        if new.get("data") == old.get("data")
+        else [invalid(Path("data"), go_struct(new.get("data")), IMMUTABLE)]
+    )

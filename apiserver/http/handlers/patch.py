@@ -8,7 +8,7 @@ from aiohttp import web
 
 from apiserver.api import codec, errors, go_json
 from apiserver.api.errors import StatusError
-from apiserver.api.field_errors import Path, Raw, invalid
+from apiserver.api.field_errors import Path, invalid, quote
 from apiserver.api.gvk import GroupKind, GroupVersionKind
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
@@ -18,10 +18,13 @@ from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
 from apiserver.patch import json_patch, merge, strategic
 from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
+from apiserver.patch.go_text import go_value
+from apiserver.schema.check import duplicate_fields
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
+_OPERATION_FIELDS: Final = frozenset({"op", "path", "from", "value"})
 APPLY: Final = frozenset({"application/apply-patch+yaml", "application/apply-patch+cbor"})
 
 
@@ -60,7 +63,7 @@ class Patcher:
         self._media_type = media_type
         self._patch = patch
         self._validation = validation
-        self._raw = raw
+        self._complaints = _complaints(raw, patch, media_type) if validation != options.IGNORE else []
 
     @classmethod
     async def read(cls, exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Patcher:
@@ -100,19 +103,37 @@ class Patcher:
     def _checked(self, new: Object) -> Object:
         kind, version = new.get("kind") or "", new.get("apiVersion") or ""
         if (kind, version) != (self._gvk.kind, self._gvk.group_version):
-            raise self._invalid(body.mismatch(kind, version, self._gvk))
+            raise self._invalid(body.mismatch(kind, version, self._gvk), new)
         try:
-            return body.checked(self._exchange, self._gvk, new, None, self._validation)
+            return body.checked(
+                self._exchange,
+                self._gvk,
+                new,
+                None,
+                self._validation,
+                before=self._complaints,
+                converting=self._media_type == STRATEGIC,
+            )
         except StatusError as exc:
-            raise self._invalid(
-                exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
-            ) from None
+            reason = exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
+            raise self._invalid(reason, new) from None
 
-    def _invalid(self, reason: str) -> StatusError:
-        shown = Raw(
-            '"' + self._raw.decode("utf-8", "replace").replace("\\", "\\\\").replace('"', '\\"') + '"'
-        )
+    def _invalid(self, reason: str, new: Object) -> StatusError:
+        """The original shows the patched object, or a strategic patch itself as Go prints it."""
+        shown = go_value(self._patch) if self._media_type == STRATEGIC else codec.dumps(new).decode()
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
+
+
+def _complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:
+    """Fields of the patch document that come twice, and those that operations do not have."""
+    found = duplicate_fields(raw)
+    if media_type != JSON_PATCH or not isinstance(patch, list):
+        return found
+    for at, step in enumerate(patch):
+        if isinstance(step, dict):
+            names = (quote(f"[{at}].{name}") for name in step if name not in _OPERATION_FIELDS)
+            found += [f"unknown field {name}" for name in names]
+    return [f"json patch {text}" for text in found]
 
 
 def _decode(raw: bytes, media_type: str) -> Any:

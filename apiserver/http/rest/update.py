@@ -107,8 +107,7 @@ def _check_preconditions(
             path = Path("metadata").child("resourceVersion")
             raise errors.invalid(resource, name, [invalid(path, 0, "must be specified for an update")])
     elif not version.isdigit():
-        text = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise errors.unknown(f'resourceVersion: Invalid value: "{version}": {text}')
+        raise errors.unknown(f'strconv.ParseUint: parsing "{version}": invalid syntax')
     elif int(version) != stored.revision:
         raise errors.conflict(resource, name, errors.MODIFIED)
 

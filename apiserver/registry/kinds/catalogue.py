@@ -31,6 +31,7 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("", "ResourceQuota"): core.ResourceQuotaStrategy,
     ("", "Endpoints"): core.EndpointsStrategy,
     ("", "Event"): events.EventStrategy,
+    ("events.k8s.io", "Event"): events.EventV1Strategy,
     ("", "PersistentVolume"): volumes.PersistentVolumeStrategy,
     ("", "PersistentVolumeClaim"): volumes.PersistentVolumeClaimStrategy,
     ("apps", "Deployment"): workloads.DeploymentStrategy,
@@ -76,6 +77,10 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): policy.GenerationStatusStrategy,
     ("apiregistration.k8s.io", "APIService"): policy.StatusOnlyStrategy,
 }
+
+
+def has_own_strategy(group: str, kind: str) -> bool:
+    return (group, kind) in _STRATEGIES
 
 
 def strategy_class(group: str, kind: str) -> type[Strategy]:

@@ -29,8 +29,8 @@ class RoleBindingStrategy(Strategy):
     allow_create_on_update = True
 
     def default(self, obj: Object) -> None:
-        if obj.get("roleRef"):
-            obj["roleRef"]["apiGroup"] = obj["roleRef"].get("apiGroup") or _RBAC
+        reference = obj.setdefault("roleRef", {})
+        reference["apiGroup"] = reference.get("apiGroup") or _RBAC
         for subject in obj.get("subjects") or ():
             if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
                 subject["apiGroup"] = _RBAC
