@@ -111,7 +111,9 @@ def _client(config: Object, path: Path) -> list[FieldError]:
     if (url is None) == (service is None):
         return [required(path, "exactly one of url or service is required")]
     return (
-        webhook_url(url, path.child("url")) if url is not None else _service(service or {}, path.child("service"))
+        webhook_url(url, path.child("url"))
+        if url is not None
+        else _service(service or {}, path.child("service"))
     )
 
 
