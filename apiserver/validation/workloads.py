@@ -33,6 +33,7 @@ Options = Mapping[str, Any]
 _SPEC: Final = Path("spec")
 _MISMATCH: Final = "`selector` does not match template `labels`"
 _ROLLING: Final = "RollingUpdate"
+_EVICTION_POLICIES: Final = ("AlwaysAllow", "IfHealthyBudget")
 _STATEFUL_MUTABLE: Final = (
     "replicas",
     "ordinals",
@@ -201,6 +202,9 @@ def validate_budget(obj: Object, options: Options) -> list[FieldError]:
         if spec.get(field) is not None:
             found += int_or_percent(spec[field], _SPEC.child(field))
             found += at_most_100_percent(spec[field], _SPEC.child(field))
+    policy, where = spec.get("unhealthyPodEvictionPolicy"), _SPEC.child("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in _EVICTION_POLICIES:
+        found.append(not_supported(where, policy, _EVICTION_POLICIES))
     return found + label_selector(spec.get("selector"), _SPEC.child("selector"))
 
 
