@@ -63,7 +63,7 @@ class Patcher:
         self._media_type = media_type
         self._patch = patch
         self._validation = validation
-        self._complaints = _complaints(raw, patch, media_type) if validation != options.IGNORE else []
+        self._complaints = document_complaints(raw, patch, media_type) if validation != options.IGNORE else []
 
     @classmethod
     async def read(cls, exchange: Exchange, gvk: GroupVersionKind, validation: str) -> Patcher:
@@ -124,7 +124,7 @@ class Patcher:
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
 
 
-def _complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:
+def document_complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:
     """Fields of the patch document that come twice, and those that operations do not have."""
     found = duplicate_fields(raw)
     if media_type != JSON_PATCH or not isinstance(patch, list):
