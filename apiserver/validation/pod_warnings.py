@@ -54,23 +54,38 @@ def pod_warnings(pod: Object) -> list[str]:
 
 
 def template_warnings(template: Object, path: Path, *, is_template: bool = True) -> list[str]:
+    """Runs on every create of a pod: what is not there costs no path."""
     spec, where = template.get("spec") or {}, path.child("spec")
-    annotations, noted = meta.annotations(template), path.child("metadata", "annotations")
+    annotations = meta.annotations(template)
     found = _placement(spec, where)
-    found += [f"{noted.key(key)}: {text}" for key, text in _ANNOTATIONS.items() if key in annotations]
-    found += _volumes(spec.get("volumes") or (), where.child("volumes"))
-    found += _repeated(spec, where) + _fractional(spec.get("overhead"), where.child("overhead"))
-    found += _profiles(spec, annotations, noted, is_template=is_template)
+    if annotations:
+        found += _annotated(spec, annotations, path.child("metadata", "annotations"), is_template=is_template)
+    if spec.get("volumes"):
+        found += _volumes(spec["volumes"], where.child("volumes"))
+    found += _repeated(spec, where)
+    if spec.get("overhead"):
+        found += _fractional(spec["overhead"], where.child("overhead"))
     for container, place in _containers(spec, where):
-        for field in ("limits", "requests"):
-            amounts = (container.get("resources") or {}).get(field)
-            found += _fractional(amounts, place.child("resources", field))
-        found += _environment(container.get("env") or (), place.child("env"))
+        found += _amounts(container.get("resources") or {}, place)
+        variables = container.get("env") or ()
+        found += _environment(variables, place.child("env")) if len(variables) > 1 else []
     found += _ports(spec, where)
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         text = "must be >= 0; negative values are invalid and will be treated as 1"
         found.append(f"{where.child('terminationGracePeriodSeconds')}: {text}")
-    return found + _affinity_terms(spec.get("affinity") or {}, where.child("affinity"))
+    return found + (
+        _affinity_terms(spec["affinity"], where.child("affinity")) if spec.get("affinity") else []
+    )
+
+
+def _amounts(resources: Object, path: Path) -> list[str]:
+    given = [field for field in ("limits", "requests") if resources.get(field)]
+    return [t for field in given for t in _fractional(resources[field], path.child("resources", field))]
+
+
+def _annotated(spec: Object, annotations: Any, path: Path, *, is_template: bool) -> list[str]:
+    found = [f"{path.key(key)}: {text}" for key, text in _ANNOTATIONS.items() if key in annotations]
+    return found + _profiles(spec, annotations, path, is_template=is_template)
 
 
 def _containers(spec: Object, path: Path) -> Iterator[tuple[Object, Path]]:
@@ -81,6 +96,8 @@ def _containers(spec: Object, path: Path) -> Iterator[tuple[Object, Path]]:
 
 def _placement(spec: Object, path: Path) -> list[str]:
     """Deprecated labels of nodes, and spread constraints that match nothing."""
+    if not any(spec.get(field) for field in ("nodeSelector", "affinity", "topologySpreadConstraints")):
+        return []
     where = path.child("nodeSelector")
     keys = sorted(spec.get("nodeSelector") or ())
     found = [f"{where.key(key)}: {DEPRECATED[key]}" for key in keys if key in DEPRECATED]
@@ -133,6 +150,8 @@ def _fraction(amounts: Object | None, name: str, path: Path) -> list[str]:
 
 
 def _repeated(spec: Object, path: Path) -> list[str]:
+    if not any(spec.get(field) for field in ("hostAliases", "imagePullSecrets", "dnsConfig")):
+        return []
     found = []
     aliases, secrets = spec.get("hostAliases") or (), spec.get("imagePullSecrets") or ()
     seen: set[str] = set()
@@ -163,8 +182,6 @@ def _profiles(spec: Object, annotations: Any, path: Path, *, is_template: bool) 
     found = []
     if own.get("seccompProfile") is None and _SECCOMP_POD in annotations:
         found.append(f"{path.key(_SECCOMP_POD)}: {_SECCOMP_GONE}")
-    if not annotations:
-        return found
     for container, _ in _containers(spec, path):
         context, name = container.get("securityContext") or {}, container.get("name") or ""
         key = _SECCOMP_CONTAINER + name
