@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -52,8 +53,10 @@ def parse(data: bytes, media_type: str, kind: str) -> Object:
     except codec.DecodeError:
         raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
     require_few_values(value)
+    if value is None:
+        return {}  # Go's decoder leaves the object as it is
     if not isinstance(value, dict):
-        found = _GO_NAMES.get(type(value), "null")
+        found = _GO_NAMES[type(value)]
         reason = f"json: cannot unmarshal {found} into Go value of type {_HEADER_TYPE}"
         raise _unrecognised(kind, data, reason, binary=True)
     return value
@@ -111,11 +114,23 @@ def mismatch(kind: str, api_version: str, gvk: GroupVersionKind) -> str:
 
 
 def checked(
-    exchange: Exchange, gvk: GroupVersionKind, value: Object, raw: bytes | None, validation: str
+    exchange: Exchange,
+    gvk: GroupVersionKind,
+    value: Object,
+    raw: bytes | None,
+    validation: str,
+    *,
+    before: Sequence[str] = (),
+    converting: bool = False,
 ) -> Object:
-    """The object pruned and normalised; complaints fail, warn or are ignored as asked."""
+    """The object pruned and normalised; complaints fail, warn or are ignored as asked.
+
+    Without ``raw`` the object was put together here, so complaints are told in order of their fields, after those that
+    were found ``before``. ``converting``: types that do not fit are told as the converter of patched objects does.
+    """
     raw = raw if validation != options.IGNORE else None
-    obj, complaints = exchange.services.schemas.check(gvk, value, raw)
+    obj, complaints = exchange.services.schemas.check(gvk, value, raw, converting=converting)
+    complaints = [*before, *(complaints if raw is not None else sorted(complaints))]
     if complaints and validation == options.STRICT:
         raise errors.bad_request(
             f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: '

@@ -21,6 +21,7 @@ from apiserver.api import meta
 from apiserver.api.field_errors import FieldError
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.validation.dispatch import validate_create, validate_update
+from apiserver.validation.warnings import WARNINGS
 
 Object = dict[str, Any]
 Done = Callable[[bool], Awaitable[None]]
@@ -113,6 +114,7 @@ class Strategy:
         self.namespaced = namespaced
         self.options = options
         self.validation_options = {"allow_loopback_endpoints": options.allow_loopback_endpoints}
+        self._warnings = WARNINGS.get((gvk.group, gvk.kind))
         self.status: StatusStrategy | None = StatusStrategy(self) if self.has_status else None
 
     def default(self, obj: Object) -> None:
@@ -151,7 +153,8 @@ class Strategy:
         return validate_update(self.gvk, new, old, self.validation_options)
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
-        return []
+        """What the client should know of a write that is accepted."""
+        return self._warnings(new, old) if self._warnings is not None else []
 
     def graceful_delete(self, obj: Object, options: Mapping[str, Any]) -> int | None:
         """Seconds until the object goes, or None: at once."""

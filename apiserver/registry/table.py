@@ -16,7 +16,7 @@ import msgspec
 
 from apiserver.api import errors
 from apiserver.api.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
-from apiserver.registry.kinds.catalogue import strategy_class
+from apiserver.registry.kinds.catalogue import has_own_strategy, strategy_class
 from apiserver.registry.strategy import RegistryOptions, Strategy
 
 _PREFIXES: Final = {
@@ -148,10 +148,10 @@ def _resource(
     stored = GroupVersion.parse(_STORED_AS.get((gvk.group, gvk.kind), gvk.group_version))
     stored_kind = GroupVersionKind(stored.group, stored.version, gvk.kind)
     namespaced = bool(entry["namespaced"])
-    # Versions of one kind share the strategy of the stored version.
-    identity = (stored.group, gvk.kind)
+    # Versions of one kind share the strategy of the stored version, unless the other group has its own.
+    identity = (gvk.group if has_own_strategy(gvk.group, gvk.kind) else stored.group, gvk.kind)
     if identity not in strategies:
-        strategies[identity] = strategy_class(stored.group, gvk.kind)(stored_kind, namespaced, options)
+        strategies[identity] = strategy_class(*identity)(stored_kind, namespaced, options)
     plural = entry["plural"]
     return Resource(
         gvr=GroupVersionResource(version.group, version.version, plural),

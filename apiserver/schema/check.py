@@ -25,11 +25,16 @@ _GO_LAYOUT: Final = {
     Kind.TIME: "2006-01-02T15:04:05Z07:00",
     Kind.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00",
 }
+_GO_KINDS: Final = {bool: "bool", int: "int64", float: "float64", str: "string", list: "slice"}
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
 
 class _Mismatch(Exception):
-    """A value that does not fit; the message is the decoder's."""
+    """A value that does not fit; the message is the decoder's. ``converted``: what Go's converter from maps says."""
+
+    def __init__(self, message: str, converted: str = "") -> None:
+        super().__init__(message)
+        self.converted = converted or message
 
 
 def _json_kind(value: Any) -> str:
@@ -116,7 +121,23 @@ def _omitted(owner: ApiType, name: str, known: Field, value: Any) -> bool:
 
 def _mismatch(value: Any, place: str, api_type: ApiType) -> _Mismatch:
     target = f"Go struct field {place}" if "." in place else "Go value"
-    return _Mismatch(f"json: cannot unmarshal {_json_kind(value)} into {target} of type {api_type.go_name()}")
+    text = f"json: cannot unmarshal {_json_kind(value)} into {target} of type {api_type.go_name()}"
+    return _Mismatch(text, _unconverted(value, api_type))
+
+
+def _unconverted(value: Any, api_type: ApiType) -> str:
+    """As ``runtime.DefaultUnstructuredConverter`` refuses it."""
+    found = _GO_KINDS.get(type(value), "map")
+    match api_type.kind:
+        case Kind.STRUCT:
+            return f"cannot restore struct from: {found}"
+        case Kind.MAP:
+            return f"cannot restore map from {found}"
+        case Kind.LIST | Kind.BYTES:
+            return f"cannot restore slice from {found}"
+        case Kind.STRING | Kind.BOOLEAN | Kind.INTEGER | Kind.NUMBER:
+            return f"unrecognized type: {api_type.name}"
+    return ""
 
 
 def _integer(api_type: ApiType, value: Any, place: str) -> int:
@@ -236,13 +257,20 @@ def duplicate_fields(raw: bytes) -> list[str]:
 
 class Checker:
     def check(
-        self, gvk: GroupVersionKind, api_type: ApiType, obj: dict[str, Any], raw: bytes | None
+        self,
+        gvk: GroupVersionKind,
+        api_type: ApiType,
+        obj: dict[str, Any],
+        raw: bytes | None,
+        *,
+        converting: bool = False,
     ) -> tuple[dict[str, Any], list[str]]:
         walk = _Walk()
         try:
             result = walk.value(api_type, obj, "", api_type.name)
         except _Mismatch as exc:
-            text = f"{gvk.kind} in version {quote(gvk.version)} cannot be handled as a {gvk.kind}: {exc}"
+            reason = exc.converted if converting else str(exc)
+            text = f"{gvk.kind} in version {quote(gvk.version)} cannot be handled as a {gvk.kind}: {reason}"
             raise errors.bad_request(text) from None
         duplicates = duplicate_fields(raw) if raw is not None else []
         return result, duplicates + walk.unknown

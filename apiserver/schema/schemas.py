@@ -94,17 +94,23 @@ class Schemas:
         return self._compile_named(name) if name else None
 
     def check(
-        self, gvk: GroupVersionKind, obj: dict[str, Any], raw: bytes | None = None
+        self,
+        gvk: GroupVersionKind,
+        obj: dict[str, Any],
+        raw: bytes | None = None,
+        *,
+        converting: bool = False,
     ) -> tuple[dict[str, Any], list[str]]:
         """(object without unknown fields and normalised as the original's decoder does, complaints).
 
         Complaints are ``unknown field "spec.foo"`` and, when the ``raw`` JSON is given, ``duplicate
-        field "a"``. Raises StatusError (400) when a value does not fit its type.
+        field "a"``. Raises StatusError (400) when a value does not fit its type: in the words of the JSON
+        decoder, or when ``converting`` in those of the converter of patched objects.
         """
         api_type = self.type_of(gvk)
         if api_type is None:
             return obj, []
-        return self._checker.check(gvk, api_type, obj, raw)
+        return self._checker.check(gvk, api_type, obj, raw, converting=converting)
 
     def merge_info(self, gvk: GroupVersionKind, path: Sequence[str]) -> MergeInfo | None:
         """For the field at ``path`` (field names; list and map levels are stepped through). None if

@@ -20,6 +20,13 @@ NameRule = Callable[[str], list[str]]
 
 _ANNOTATIONS_LIMIT: Final = 256 * 1024
 _META: Final = Path("metadata")
+_LABELS: Final = _META.child("labels")
+_ANNOTATIONS: Final = _META.child("annotations")
+_OWNER_REFERENCES: Final = _META.child("ownerReferences")
+_FINALIZERS: Final = _META.child("finalizers")
+_GENERATE_NAME: Final = _META.child("generateName")
+_NAME: Final = _META.child("name")
+_NAMESPACE: Final = _META.child("namespace")
 _IMMUTABLE: Final = (
     ("name", ""),
     ("namespace", ""),
@@ -34,10 +41,10 @@ IMMUTABLE: Final = "field is immutable"
 def validate_metadata(metadata: Metadata, namespaced: bool, name_rule: NameRule) -> list[FieldError]:
     return [
         *_names(metadata, namespaced, name_rule),
-        *validate_labels(metadata.get("labels") or {}, _META.child("labels")),
-        *validate_annotations(metadata.get("annotations") or {}, _META.child("annotations")),
-        *_owners(metadata.get("ownerReferences") or (), _META.child("ownerReferences")),
-        *_finalizers(metadata.get("finalizers") or (), _META.child("finalizers")),
+        *validate_labels(metadata.get("labels") or {}, _LABELS),
+        *validate_annotations(metadata.get("annotations") or {}, _ANNOTATIONS),
+        *_owners(metadata.get("ownerReferences") or (), _OWNER_REFERENCES),
+        *_finalizers(metadata.get("finalizers") or (), _FINALIZERS),
     ]
 
 
@@ -46,21 +53,29 @@ def _names(metadata: Metadata, namespaced: bool, name_rule: NameRule) -> list[Fi
     prefix, name = metadata.get("generateName") or "", metadata.get("name") or ""
     if prefix:
         checked = prefix[:-1] + "a" if prefix.endswith("-") else prefix
-        found += [invalid(_META.child("generateName"), prefix, text) for text in name_rule(checked)]
+        found += [invalid(_GENERATE_NAME, prefix, text) for text in name_rule(checked)]
     if not name:
-        found.append(required(_META.child("name"), "name or generateName is required"))
+        found.append(required(_NAME, "name or generateName is required"))
     else:
-        found += [invalid(_META.child("name"), name, text) for text in name_rule(name)]
+        found += [invalid(_NAME, name, text) for text in name_rule(name)]
     namespace = metadata.get("namespace") or ""
     if namespaced:
         if not namespace:
-            found.append(required(_META.child("namespace")))
+            found.append(required(_NAMESPACE))
         else:
             texts = names.check_dns1123_label(namespace)
-            found += [invalid(_META.child("namespace"), namespace, text) for text in texts]
+            found += [invalid(_NAMESPACE, namespace, text) for text in texts]
     elif namespace:
-        found.append(forbidden(_META.child("namespace"), "not allowed on this type"))
+        found.append(forbidden(_NAMESPACE, "not allowed on this type"))
     return found
+
+
+def validate_template_metadata(metadata: Metadata, path: Path) -> list[FieldError]:
+    """Of objects that are made from a template: labels and the like, and nothing that the server gives."""
+    return [
+        *validate_labels(metadata.get("labels") or {}, path.child("labels")),
+        *validate_annotations(metadata.get("annotations") or {}, path.child("annotations")),
+    ]
 
 
 def validate_labels(labels: Mapping[str, Any], path: Path) -> list[FieldError]:
@@ -140,9 +155,7 @@ def validate_metadata_update(new: Metadata, old: Metadata) -> list[FieldError]:
             text = (
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {dump}"
             )
-            found.append(forbidden(_META.child("finalizers"), text))
-    found += validate_labels(new.get("labels") or {}, _META.child("labels"))
-    found += validate_annotations(new.get("annotations") or {}, _META.child("annotations"))
-    found += _owners(new.get("ownerReferences") or (), _META.child("ownerReferences"))
-    # The original runs these checks once in the generic registry and once in each kind's validation.
-    return found * 2
+            found.append(forbidden(_FINALIZERS, text))
+    found += validate_labels(new.get("labels") or {}, _LABELS)
+    found += validate_annotations(new.get("annotations") or {}, _ANNOTATIONS)
+    return found + _owners(new.get("ownerReferences") or (), _OWNER_REFERENCES)

@@ -50,8 +50,8 @@ _FIXED: Final = (
 )
 
 
-def _access_modes(spec: Object, missing: str) -> list[FieldError]:
-    where, modes = _SPEC.child("accessModes"), spec.get("accessModes") or ()
+def _access_modes(spec: Object, missing: str, path: Path = _SPEC) -> list[FieldError]:
+    where, modes = path.child("accessModes"), spec.get("accessModes") or ()
     if not modes:
         return [required(where, missing)]
     found = [not_supported(where, mode, _ACCESS_MODES) for mode in modes if mode not in _ACCESS_MODES]
@@ -141,14 +141,30 @@ def _capacity(capacity: Object) -> list[FieldError]:
     return found
 
 
-def _source(spec: Object) -> list[FieldError]:
+def validate_inline_volume(spec: Object, path: Path) -> list[FieldError]:
+    """The volume that a VolumeAttachment carries itself: a CSI one, for one pod."""
+    text = "may not be specified in the context of inline volumes"
+    given = [field for field in ("claimRef", "capacity") if spec.get(field)]
+    found = [forbidden(path.child(field), text) for field in given]
+    if spec.get("csi") is None:
+        found.append(required(path.child("csi"), "has to be specified in the context of inline volumes"))
+    found += _access_modes(spec, "", path) + _source(spec, path)
+    unfit = ("persistentVolumeReclaimPolicy", "nodeAffinity", "storageClassName")
+    found += [forbidden(path.child(field), text) for field in unfit if spec.get(field)]
+    if spec.get("volumeMode") not in (None, "Filesystem"):
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        found.append(forbidden(path.child("volumeMode"), text))
+    return found
+
+
+def _source(spec: Object, path: Path = _SPEC) -> list[FieldError]:
     given = [kind for kind in _SOURCES if spec.get(kind) is not None]
     if not given:
-        return [required(_SPEC, "must specify a volume type")]
+        return [required(path, "must specify a volume type")]
     text = "may not specify more than 1 volume type"
-    found = [forbidden(_SPEC.child(kind), text) for kind in given[1:]]
+    found = [forbidden(path.child(kind), text) for kind in given[1:]]
     if given[0] in ("hostPath", "local"):
-        place, where = spec[given[0]].get("path") or "", _SPEC.child(given[0], "path")
+        place, where = spec[given[0]].get("path") or "", path.child(given[0], "path")
         found += no_backsteps(place, where) if place else [required(where)]
     return found
 

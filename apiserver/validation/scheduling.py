@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from apiserver.api import names
@@ -30,11 +30,18 @@ _INCLUSION: Final = ("Honor", "Ignore")
 
 def validate_scheduling(spec: Object, path: Path) -> list[FieldError]:
     found = validate_labels(spec.get("nodeSelector") or {}, path.child("nodeSelector"))
-    for at, toleration in enumerate(spec.get("tolerations") or ()):
-        found += _toleration(toleration, path.child("tolerations").index(at))
+    found += validate_tolerations(spec.get("tolerations") or (), path.child("tolerations"))
     found += _affinity(spec.get("affinity") or {}, path.child("affinity"))
     found += _spread(spec.get("topologySpreadConstraints") or (), path.child("topologySpreadConstraints"))
     return found + _gates(spec.get("schedulingGates") or (), path.child("schedulingGates"))
+
+
+def validate_tolerations(tolerations: Iterable[Object], path: Path) -> list[FieldError]:
+    return [
+        error
+        for at, toleration in enumerate(tolerations)
+        for error in _toleration(toleration, path.index(at))
+    ]
 
 
 def _toleration(toleration: Object, path: Path) -> list[FieldError]:

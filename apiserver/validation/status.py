@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, invalid
+from apiserver.validation import admission_policies, api_services, csi, device_claims, flow_schemas, ingresses
 from apiserver.validation.common import non_negative
 
 Object = dict[str, Any]
@@ -21,13 +22,14 @@ _REPLICAS: Final = "cannot be greater than status.replicas"
 
 
 def validate_status(group: str, kind: str, new: Object, old: Object) -> list[FieldError]:
-    if (group, kind) == ("", "Namespace"):
-        return _namespace(new)
+    whole = _WHOLE.get((group, kind))
+    if whole is not None:
+        return whole(new, old)
     rule = _RULES.get((group, kind))
     return rule(new.get("status") or {}, old.get("status") or {}) if rule is not None else []
 
 
-def _namespace(obj: Object) -> list[FieldError]:
+def _namespace(obj: Object, old: Object) -> list[FieldError]:
     deleting = bool(obj["metadata"].get("deletionTimestamp"))
     phase, wanted = (obj.get("status") or {}).get("phase") or "", "Terminating" if deleting else "Active"
     if phase == wanted:
@@ -137,4 +139,15 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("policy", "PodDisruptionBudget"): _budget,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("networking.k8s.io", "Ingress"): ingresses.validate_ingress_status,
+    ("storage.k8s.io", "VolumeAttachment"): csi.validate_attachment_status,
+    ("apiregistration.k8s.io", "APIService"): api_services.validate_status,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): flow_schemas.validate_status,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): flow_schemas.validate_status,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): admission_policies.validate_policy_status,
 }
+_WHOLE: Final[dict[tuple[str, str], Rule]] = {
+    ("", "Namespace"): _namespace,
+    ("resource.k8s.io", "ResourceClaim"): device_claims.validate_claim_status,
+}
+"""Rules that look beyond the status, at the whole object."""

@@ -24,6 +24,7 @@ from apiserver.validation.common import (
     non_negative,
     one_of,
 )
+from apiserver.validation.objectmeta import IMMUTABLE
 from apiserver.validation.pods import validate_template
 
 Object = dict[str, Any]
@@ -32,6 +33,7 @@ Options = Mapping[str, Any]
 _SPEC: Final = Path("spec")
 _MISMATCH: Final = "`selector` does not match template `labels`"
 _ROLLING: Final = "RollingUpdate"
+_EVICTION_POLICIES: Final = ("AlwaysAllow", "IfHealthyBudget")
 _STATEFUL_MUTABLE: Final = (
     "replicas",
     "ordinals",
@@ -200,4 +202,25 @@ def validate_budget(obj: Object, options: Options) -> list[FieldError]:
         if spec.get(field) is not None:
             found += int_or_percent(spec[field], _SPEC.child(field))
             found += at_most_100_percent(spec[field], _SPEC.child(field))
+    policy, where = spec.get("unhealthyPodEvictionPolicy"), _SPEC.child("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in _EVICTION_POLICIES:
+        found.append(not_supported(where, policy, _EVICTION_POLICIES))
     return found + label_selector(spec.get("selector"), _SPEC.child("selector"))
+
+
+def validate_revision(obj: Object, options: Options) -> list[FieldError]:
+    data, path = obj.get("data"), Path("data")
+    found: list[FieldError] = []
+    if data is None:
+        found.append(required(path, "data is mandatory"))
+    elif not isinstance(data, dict):
+        found.append(invalid(path, "<value omitted>", "data must be a valid JSON object"))
+    return found + non_negative(obj.get("revision"), Path("revision"))
+
+
+def validate_revision_update(new: Object, old: Object, options: Options) -> list[FieldError]:
+    return (
+        []
+        if new.get("data") == old.get("data")
+        else [invalid(Path("data"), go_struct(new.get("data")), IMMUTABLE)]
+    )

@@ -5,7 +5,6 @@ Server-side apply is in :mod:`apiserver.http.handlers.apply`.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from aiohttp import web
@@ -29,9 +28,6 @@ from apiserver.schema.check import duplicate_fields
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
-_MISFIT: Final = re.compile(r"json: cannot unmarshal (\w+) into Go (?:struct field \S+|value) of type (.+)")
-_GO_KINDS: Final = {"array": "slice", "object": "map"}
-_GO_SCALARS: Final = frozenset({"string", "bool", "int32", "int64", "float64"})
 _FORMATS: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.YAML)
 
 
@@ -85,7 +81,7 @@ class Patcher:
         self._media_type = media_type
         self._patch = patch
         self._validation = validation
-        self._raw = raw
+        self._complaints = document_complaints(raw, patch, media_type) if validation != options.IGNORE else []
 
     @classmethod
     async def read(
@@ -123,51 +119,33 @@ class Patcher:
     def _checked(self, new: Object) -> Object:
         kind, version = new.get("kind") or "", new.get("apiVersion") or ""
         if (kind, version) != (self._gvk.kind, self._gvk.group_version):
-            raise self._invalid(new, body.mismatch(kind, version, self._gvk))
+            raise self._invalid(body.mismatch(kind, version, self._gvk), new)
         try:
-            checked, unknown = self._exchange.services.schemas.check(self._gvk, new)
+            return body.checked(
+                self._exchange,
+                self._gvk,
+                new,
+                None,
+                self._validation,
+                before=self._complaints,
+                converting=self._media_type == STRATEGIC,
+            )
         except StatusError as exc:
             reason = exc.message.partition(f"cannot be handled as a {self._gvk.kind}: ")[2]
-            raise self._invalid(new, self._misfit(reason)) from None
-        self._complain(new, [*self._faults(), *sorted(unknown)])
-        return body.completed(checked, new)
+            raise self._invalid(reason, new) from None
 
-    def _complain(self, new: Object, complaints: list[str]) -> None:
-        if complaints and self._validation == options.STRICT:
-            raise self._invalid(new, f"strict decoding error: {', '.join(complaints)}")
-        if self._validation == options.WARN:
-            for text in complaints:
-                self._exchange.warn(text)
-
-    def _faults(self) -> list[str]:
-        """What strict decoding has against the patch itself."""
-        if self._validation == options.IGNORE:
-            return []
-        repeated = duplicate_fields(self._raw)
-        if self._media_type != JSON_PATCH:
-            return repeated
-        unknown = json_patch.unknown_fields(self._patch)
-        return [f"json patch {text}" for text in (*repeated, *unknown)]
-
-    def _misfit(self, reason: str) -> str:
-        """The original reads what a strategic patch made by another decoder, with words of its own."""
-        found = _MISFIT.fullmatch(reason) if self._media_type == STRATEGIC else None
-        if found is None:
-            return reason
-        source, target = _GO_KINDS.get(found[1], found[1]), found[2]
-        if target in _GO_SCALARS:
-            return f"unrecognized type: {target}"
-        if target.startswith("[]"):
-            return f"cannot restore slice from {source}"
-        return f"cannot restore map from {source}" if target.startswith("map[") else reason
-
-    def _invalid(self, new: Object, reason: str) -> StatusError:
-        """422 with the patched object, or what the strategic patch was, as its value."""
-        if self._media_type == STRATEGIC:
-            shown = go_value(self._patch)
-        else:
-            shown = codec.dumps_sorted(new).decode()
+    def _invalid(self, reason: str, new: Object) -> StatusError:
+        """The original shows the patched object, or a strategic patch itself as Go prints it."""
+        shown = go_value(self._patch) if self._media_type == STRATEGIC else codec.dumps_sorted(new).decode()
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
+
+
+def document_complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:
+    """Fields of the patch document that come twice, and those that operations do not have."""
+    found = duplicate_fields(raw)
+    if media_type != JSON_PATCH or not isinstance(patch, list):
+        return found
+    return [f"json patch {text}" for text in (*found, *json_patch.unknown_fields(patch))]
 
 
 def _decode(raw: bytes, media_type: str) -> Any:

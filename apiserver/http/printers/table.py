@@ -6,7 +6,18 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from apiserver.http.printers import autoscalers, config, events, network, pods, policy, services, workloads
+from apiserver.http.printers import (
+    admission,
+    autoscalers,
+    classes,
+    config,
+    events,
+    network,
+    pods,
+    policy,
+    services,
+    workloads,
+)
 
 Object = dict[str, Any]
 
@@ -44,4 +55,23 @@ PRINTERS: Final[dict[tuple[str, str], Callable[[Object, datetime], list[Any]]]] 
     ("rbac.authorization.k8s.io", "RoleBinding"): policy.role_binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): policy.role_binding,
     ("certificates.k8s.io", "CertificateSigningRequest"): policy.signing_request,
+    ("storage.k8s.io", "CSIDriver"): classes.csi_driver,
+    ("storage.k8s.io", "CSINode"): classes.csi_node,
+    ("storage.k8s.io", "VolumeAttachment"): classes.volume_attachment,
+    ("storage.k8s.io", "VolumeAttributesClass"): classes.attributes_class,
+    ("node.k8s.io", "RuntimeClass"): classes.runtime_class,
+    ("networking.k8s.io", "IngressClass"): classes.ingress_class,
+    ("networking.k8s.io", "IPAddress"): classes.ip_address,
+    ("networking.k8s.io", "ServiceCIDR"): classes.service_cidr,
+    ("resource.k8s.io", "ResourceClaim"): classes.resource_claim,
+    ("resource.k8s.io", "ResourceSlice"): classes.resource_slice,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): admission.webhooks,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): admission.webhooks,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): admission.validating_policy,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): admission.mutating_policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): admission.policy_binding,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): admission.policy_binding,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): admission.flow_schema,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): admission.priority_level,
+    ("apiregistration.k8s.io", "APIService"): admission.api_service,
 }

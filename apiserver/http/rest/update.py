@@ -77,7 +77,7 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
     try:
         change.strategy.prepare_for_update(new, old)
         call.check(name, change.strategy.validate_update(new, old))
-        for text in call.resource.strategy.warnings(new, old):
+        for text in () if call.subresource else call.resource.strategy.warnings(new, old):
             call.warn(text)
         await call.services.admission.validate(call.attributes("UPDATE", namespace, name, new, old))
         revision = await _store(call, stored, new, old)
@@ -106,8 +106,7 @@ def _check_preconditions(
             path = Path("metadata").child("resourceVersion")
             raise errors.invalid(resource, name, [invalid(path, 0, "must be specified for an update")])
     elif not version.isdigit():
-        text = f'strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise errors.unknown(f'resourceVersion: Invalid value: "{version}": {text}')
+        raise errors.unknown(f'strconv.ParseUint: parsing "{version}": invalid syntax')
     elif int(version) != stored.revision:
         raise errors.conflict(resource, name, errors.MODIFIED)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from apiserver.api import codec, meta
+from apiserver.api.field_errors import FieldError
 from apiserver.registry.kinds.autoscaling_v1 import metric_from_v1, metric_to_v1
 from apiserver.registry.strategy import Object, Strategy, fill
 
@@ -56,6 +57,15 @@ class HorizontalPodAutoscalerStrategy(Strategy):
         if obj.get("apiVersion") == _V1:
             obj["status"] = {"currentReplicas": 0, "desiredReplicas": 0}
 
+    def validate(self, obj: Object) -> list[FieldError]:
+        return super().validate(self._v2(obj))
+
+    def validate_update(self, new: Object, old: Object) -> list[FieldError]:
+        return super().validate_update(self._v2(new), self._v2(old))
+
+    def _v2(self, obj: Object) -> Object:
+        return self.from_version(obj, obj.get("apiVersion") or "")
+
     def from_version(self, obj: Object, group_version: str) -> Object:
         return _from_v1(obj) if group_version == _V1 else obj
 
@@ -97,6 +107,8 @@ def _from_v1(obj: Object) -> Object:
         metadata["annotations"] = annotations
     else:
         metadata.pop("annotations", None)
+    if not status.get("currentReplicas"):
+        status.pop("currentReplicas", None)
     status = {"desiredReplicas": 0, "currentMetrics": None, **status}
     return {**obj, "apiVersion": "autoscaling/v2", "metadata": metadata, "spec": spec, "status": status}
 

@@ -9,6 +9,7 @@ from apiserver.registry.kinds import (
     batch,
     certificates,
     core,
+    devices,
     events,
     networking,
     pod,
@@ -26,11 +27,13 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("", "Service"): service.ServiceStrategy,
     ("", "Namespace"): core.NamespaceStrategy,
     ("", "Node"): core.NodeStrategy,
+    ("", "ServiceAccount"): core.ServiceAccountStrategy,
     ("", "Secret"): core.SecretStrategy,
     ("", "LimitRange"): core.LimitRangeStrategy,
     ("", "ResourceQuota"): core.ResourceQuotaStrategy,
     ("", "Endpoints"): core.EndpointsStrategy,
     ("", "Event"): events.EventStrategy,
+    ("events.k8s.io", "Event"): events.EventV1Strategy,
     ("", "PersistentVolume"): volumes.PersistentVolumeStrategy,
     ("", "PersistentVolumeClaim"): volumes.PersistentVolumeClaimStrategy,
     ("apps", "Deployment"): workloads.DeploymentStrategy,
@@ -42,7 +45,7 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): autoscaling.HorizontalPodAutoscalerStrategy,
     ("certificates.k8s.io", "CertificateSigningRequest"): certificates.CertificateSigningRequestStrategy,
     ("networking.k8s.io", "Ingress"): networking.IngressStrategy,
-    ("networking.k8s.io", "IngressClass"): networking.GenerationStrategy,
+    ("networking.k8s.io", "IngressClass"): networking.IngressClassStrategy,
     ("networking.k8s.io", "NetworkPolicy"): networking.NetworkPolicyStrategy,
     ("networking.k8s.io", "ServiceCIDR"): networking.ServiceCIDRStrategy,
     ("discovery.k8s.io", "EndpointSlice"): networking.EndpointSliceStrategy,
@@ -66,16 +69,21 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
         "admissionregistration.k8s.io",
         "ValidatingAdmissionPolicyBinding",
     ): policy.AdmissionPolicyBindingStrategy,
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): policy.AdmissionPolicyBindingStrategy,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): policy.MutatingPolicyStrategy,
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): policy.AdmissionPolicyBindingStrategy,
     ("resource.k8s.io", "DeviceClass"): networking.GenerationStrategy,
-    ("resource.k8s.io", "ResourceSlice"): networking.GenerationStrategy,
-    ("resource.k8s.io", "ResourceClaim"): policy.StatusOnlyStrategy,
+    ("resource.k8s.io", "ResourceSlice"): devices.ResourceSliceStrategy,
+    ("resource.k8s.io", "ResourceClaim"): devices.ResourceClaimStrategy,
+    ("resource.k8s.io", "ResourceClaimTemplate"): devices.ResourceClaimTemplateStrategy,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): policy.FlowSchemaStrategy,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): policy.PriorityLevelStrategy,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): policy.GenerationStatusStrategy,
-    ("apiregistration.k8s.io", "APIService"): policy.StatusOnlyStrategy,
+    ("apiregistration.k8s.io", "APIService"): policy.APIServiceStrategy,
 }
+
+
+def has_own_strategy(group: str, kind: str) -> bool:
+    return (group, kind) in _STRATEGIES
 
 
 def strategy_class(group: str, kind: str) -> type[Strategy]:

@@ -6,15 +6,11 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from apiserver.registry.strategy import Object, Strategy, desired, fill
+from apiserver.registry.strategy import Object, Strategy, desired
 
 
 class CertificateSigningRequestStrategy(Strategy):
     has_status = True
-
-    def default(self, obj: Object) -> None:
-        spec = obj.setdefault("spec", {})
-        fill(spec, usages=["digital signature", "key encipherment"])
 
     def stamp_requester(self, obj: Object, requester: Mapping[str, Any]) -> None:
         for field in ("username", "uid", "groups", "extra"):

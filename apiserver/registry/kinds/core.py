@@ -112,3 +112,18 @@ class EndpointsStrategy(Strategy):
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 fill(port, protocol="TCP")
+
+
+class ServiceAccountStrategy(Strategy):
+    """Of the secrets named only the names are kept: they are in the account's own namespace."""
+
+    def prepare_for_create(self, obj: Object) -> None:
+        _names_only(obj)
+
+    def prepare_for_update(self, new: Object, old: Object) -> None:
+        _names_only(new)
+
+
+def _names_only(account: Object) -> None:
+    if account.get("secrets"):
+        account["secrets"] = [{"name": s["name"]} if s.get("name") else {} for s in account["secrets"]]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from apiserver.api.field_errors import FieldError
+from apiserver.api.gvk import GroupVersionKind
 from apiserver.registry.strategy import Object, Strategy
+from apiserver.validation.dispatch import validate_create, validate_update
 
 _EVENTS_V1: Final = "events.k8s.io/v1"
 _TO_NEW: Final = {
@@ -53,3 +56,19 @@ class EventStrategy(Strategy):
         fields["source"] = source.get("component") or reporter
         fields["reportingComponent"] = fields["reportingController"] = reporter
         return fields
+
+
+class EventV1Strategy(EventStrategy):
+    """Events written through events.k8s.io/v1, which is stricter. They are stored as the others."""
+
+    _SERVED: Final = GroupVersionKind("events.k8s.io", "v1", "Event")
+
+    def validate(self, obj: Object) -> list[FieldError]:
+        return validate_create(self._SERVED, self._core(obj), self.namespaced, self.validation_options)
+
+    def validate_update(self, new: Object, old: Object) -> list[FieldError]:
+        return validate_update(self._SERVED, self._core(new), self._core(old), self.validation_options)
+
+    def _core(self, obj: Object) -> Object:
+        """Rules know the names of the stored form, as those of the original are of its internal one."""
+        return self.from_version(obj, _EVENTS_V1)

@@ -18,6 +18,13 @@ class GenerationStrategy(Strategy):
     tracks_generation = True
 
 
+class IngressClassStrategy(GenerationStrategy):
+    def default(self, obj: Object) -> None:
+        parameters = obj.setdefault("spec", {}).get("parameters")
+        if parameters is not None:
+            fill(parameters, scope="Cluster")
+
+
 class NetworkPolicyStrategy(Strategy):
     tracks_generation = True
 

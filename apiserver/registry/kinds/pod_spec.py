@@ -126,10 +126,13 @@ def default_volume(volume: Object) -> None:
         fill(volume["hostPath"], type="")
     for source in (volume.get("projected") or {}).get("sources") or ():
         _default_projection(source)
+    image = volume.get("image")
+    if image is not None:
+        image["pullPolicy"] = image.get("pullPolicy") or _pull_policy(image.get("reference") or "")
     template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
     if template:
         fill(template.setdefault("spec", {}), volumeMode="Filesystem", resources={})
-    _default_remote(volume)
+    default_remote(volume)
 
 
 def _default_projection(source: Object) -> None:
@@ -147,7 +150,8 @@ _REMOTE: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def _default_remote(volume: Object) -> None:
+def default_remote(volume: Object) -> None:
+    """Of volumes of pods and PersistentVolumes alike."""
     for field, defaults in _REMOTE.items():
         if volume.get(field) is not None:
             fill(volume[field], **defaults)

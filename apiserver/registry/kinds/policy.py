@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from apiserver.api.meta import format_time
 from apiserver.registry.strategy import Object, Strategy, fill
 
+_MATCHING_PRECEDENCE: Final = 1000
+_QUEUING: Final = {"queues": 64, "handSize": 8, "queueLengthLimit": 50}
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
@@ -29,8 +32,8 @@ class RoleBindingStrategy(Strategy):
     allow_create_on_update = True
 
     def default(self, obj: Object) -> None:
-        if obj.get("roleRef"):
-            obj["roleRef"]["apiGroup"] = obj["roleRef"].get("apiGroup") or _RBAC
+        reference = obj.setdefault("roleRef", {})
+        reference["apiGroup"] = reference.get("apiGroup") or _RBAC
         for subject in obj.get("subjects") or ():
             if not subject.get("apiGroup") and subject.get("kind") in ("User", "Group"):
                 subject["apiGroup"] = _RBAC
@@ -69,15 +72,18 @@ class WebhookStrategy(Strategy):
                 fill(rule, scope="*")
 
 
-class AdmissionPolicyStrategy(Strategy):
+class MutatingPolicyStrategy(Strategy):
     allow_unconditional_update = False
-    has_status = True
     tracks_generation = True
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
         fill(spec, failurePolicy="Fail")
         _default_match(spec.get("matchConstraints"))
+
+
+class AdmissionPolicyStrategy(MutatingPolicyStrategy):
+    has_status = True
 
 
 class AdmissionPolicyBindingStrategy(Strategy):
@@ -104,6 +110,10 @@ class GenerationStatusStrategy(Strategy):
 
 
 class FlowSchemaStrategy(GenerationStatusStrategy):
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        spec["matchingPrecedence"] = spec.get("matchingPrecedence") or _MATCHING_PRECEDENCE
+
     def prepare_for_create(self, obj: Object) -> None:
         """An empty status of these kinds is not written at all."""
         super().prepare_for_create(obj)
@@ -113,10 +123,37 @@ class FlowSchemaStrategy(GenerationStatusStrategy):
 class PriorityLevelStrategy(FlowSchemaStrategy):
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
-        limited = spec.get("limited")
-        if limited is not None:
-            fill(limited, nominalConcurrencyShares=30, lendablePercent=0)
+        limited, exempt = spec.get("limited"), spec.get("exempt")
+        if exempt is not None:
+            fill(exempt, nominalConcurrencyShares=0, lendablePercent=0)
+        if limited is None:
+            return
+        fill(limited, nominalConcurrencyShares=30, lendablePercent=0)
+        queuing = (limited.get("limitResponse") or {}).get("queuing")
+        if queuing is not None:
+            for field, value in _QUEUING.items():
+                queuing[field] = queuing.get(field) or value
 
 
 class StatusOnlyStrategy(Strategy):
     has_status = True
+
+
+class APIServiceStrategy(StatusOnlyStrategy):
+    def default(self, obj: Object) -> None:
+        service = obj.setdefault("spec", {}).get("service")
+        if service is not None:
+            fill(service, port=443)
+
+    def prepare_for_create(self, obj: Object) -> None:
+        """What this server serves itself is there from the start."""
+        super().prepare_for_create(obj)
+        if obj["spec"].get("service") is None:
+            condition = {
+                "type": "Available",
+                "status": "True",
+                "lastTransitionTime": format_time(self.options.now()),
+                "reason": "Local",
+                "message": "Local APIServices are always available",
+            }
+            obj["status"] = {"conditions": [condition]}

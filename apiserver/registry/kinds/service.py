@@ -124,12 +124,7 @@ class ServiceStrategy(Strategy):
         except ValueError:
             return  # refused by validation, with its own words
         if not inside:
-            text = (
-                f"failed to allocate IP {address}: the provided network does not match the current range"
-                if ipaddress.ip_address(address).version != network.version
-                else f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. "
-                f"The range of valid IPs is {network}"
-            )
+            text = f"failed to allocate IP {address}: the provided network does not match the current range"
             raise _refused(obj, field_errors.invalid(path, [address], text))
         if not await reserved.take(_IP_PREFIX + address, _address_object(address, obj)):
             text = f"failed to allocate IP {address}: provided IP is already allocated"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiserver.api import meta
 from apiserver.api.meta import format_time
-from apiserver.registry.kinds.pod_spec import default_volume
-from apiserver.registry.strategy import Object, Strategy, fill
+from apiserver.registry.kinds.pod_spec import default_remote, default_volume
+from apiserver.registry.strategy import Object, Strategy, desired, fill
 
 
 class PersistentVolumeStrategy(Strategy):
@@ -17,6 +18,7 @@ class PersistentVolumeStrategy(Strategy):
         fill(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
         if spec.get("hostPath") is not None:
             default_volume({"name": "", "hostPath": spec["hostPath"]})
+        default_remote(spec)
 
     def prepare_for_create(self, obj: Object) -> None:
         moment = format_time(self.options.now())
@@ -68,6 +70,11 @@ class CSIDriverStrategy(Strategy):
             "seLinuxMount": False,
         }
         fill(obj.setdefault("spec", {}), **defaults)
+
+    def prepare_for_update(self, new: Object, old: Object) -> None:
+        """There is a generation only once the spec has changed."""
+        if desired(new) != desired(old):
+            new["metadata"]["generation"] = meta.generation(old) + 1
 
 
 class ConditionalStrategy(Strategy):

@@ -79,7 +79,7 @@ def test_asked_for_addresses_and_ports() -> None:
             await strategy.begin_create(
                 _service("c", type="NodePort", ports=[{"port": 1, "nodePort": 30080}]), storage
             )
-        with pytest.raises(StatusError, match="not in the valid range"):
+        with pytest.raises(StatusError, match="does not match the current range"):
             await strategy.begin_create(_service("d", clusterIP="10.1.0.1"), storage)
         await strategy.after_delete(obj, storage)
         assert storage.objects == {}

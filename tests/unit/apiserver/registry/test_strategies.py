@@ -49,11 +49,20 @@ def test_the_table_holds_every_resource_once() -> None:
 
 
 def test_versions_of_a_kind_share_strategy_and_storage() -> None:
+    old = REGISTRY.lookup("autoscaling", "v1", "horizontalpodautoscalers")
+    new = REGISTRY.lookup("autoscaling", "v2", "horizontalpodautoscalers")
+    assert old is not None
+    assert new is not None
+    assert old.strategy is new.strategy
+    assert (old.storage_prefix, old.storage_version) == (new.storage_prefix, "autoscaling/v2")
+
+
+def test_events_of_both_groups_are_stored_alike_and_checked_differently() -> None:
     core = REGISTRY.lookup("", "v1", "events")
     new = REGISTRY.lookup("events.k8s.io", "v1", "events")
     assert core is not None
     assert new is not None
-    assert core.strategy is new.strategy
+    assert core.strategy is not new.strategy
     assert (new.storage_prefix, new.storage_version) == ("/registry/events", "v1")
 
 
