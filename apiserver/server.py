@@ -33,6 +33,7 @@ from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
 from apiserver.http.scope import Services
+from apiserver.http.writer import StorageWriter
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.registry.table import Registry
 from apiserver.schema.openapi import OpenApi
@@ -155,7 +156,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         caches=caches,
         registry=registry,
         schemas=schemas,
-        admission=default_chain(reader, options),
+        admission=default_chain(reader, StorageWriter(registry, storage), options),
         authenticator=authenticator,
         authorizer=Authorizer(config.authorization_mode, caches),
         accounts=accounts,

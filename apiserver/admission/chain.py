@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from apiserver.admission.default_ingress_class import DefaultIngressClass
 from apiserver.admission.default_storage_class import DefaultStorageClass
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
-from apiserver.admission.interface import AdmissionOptions, Attributes, Plugin, Reader
+from apiserver.admission.interface import AdmissionOptions, Attributes, Plugin, Reader, Writer
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.priority import Priority
+from apiserver.admission.resource_quota import ResourceQuota
 from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
@@ -33,7 +34,7 @@ class Chain:
             await plugin.validate(attributes, self._reader)
 
 
-def default_chain(reader: Reader, options: AdmissionOptions | None = None) -> Chain:
+def default_chain(reader: Reader, writer: Writer, options: AdmissionOptions | None = None) -> Chain:
     """The plugins that kube-apiserver 1.36 turns on by default and that are built so far, in its order."""
     options = options or AdmissionOptions()
     plugins: list[Plugin] = [
@@ -49,5 +50,6 @@ def default_chain(reader: Reader, options: AdmissionOptions | None = None) -> Ch
         StorageObjectInUseProtection(),
         RuntimeClass(),
         DefaultIngressClass(),
+        ResourceQuota(writer, options.now),
     ]
     return Chain(plugins, reader)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from apiserver.api import errors
@@ -64,6 +66,18 @@ class Reader(Protocol):
     async def list(self, gvr: GroupVersionResource, namespace: str | None = None) -> list[Object]: ...
 
 
+class Writer(Protocol):
+    """What plugins may write: one object, compared and swapped."""
+
+    async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
+        """Store `obj` if its resourceVersion is the stored one. Whether it was, and what is stored now (None: gone)."""
+        ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class AdmissionOptions:
     """Times in seconds; `rng` makes the suffixes of generated volume names."""
@@ -71,6 +85,7 @@ class AdmissionOptions:
     not_ready_toleration_seconds: int = 300
     unreachable_toleration_seconds: int = 300
     rng: random.Random = field(default_factory=random.Random)
+    now: Callable[[], datetime] = utc_now
 
 
 class Plugin:

@@ -17,7 +17,7 @@ from apiserver.auth.user import User
 
 
 class FakeReader:
-    """Objects by (resource, namespace, name)."""
+    """Objects by (resource, namespace, name). Nothing is written through it: `swap` must not be called."""
 
     def __init__(self, **objects: list[Object]) -> None:
         self.objects = objects
@@ -31,6 +31,9 @@ class FakeReader:
     async def list(self, gvr: GroupVersionResource, namespace: str | None = None) -> list[Object]:
         items = self.objects.get(gvr.resource, [])
         return [o for o in items if namespace in (None, o["metadata"].get("namespace"))]
+
+    async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
+        raise AssertionError(f"an update of {gvr.resource}")
 
 
 def named(name: str, namespace: str | None = None, **fields: Any) -> Object:
@@ -65,7 +68,7 @@ def attributes(
 
 def run(write: Attributes, source: FakeReader) -> Object | None:
     async def both() -> None:
-        chain = default_chain(source, AdmissionOptions(rng=random.Random(1)))
+        chain = default_chain(source, source, AdmissionOptions(rng=random.Random(1)))
         await chain.admit(write)
         await chain.validate(write)
 
