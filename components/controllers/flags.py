@@ -23,13 +23,19 @@ _INTEGERS = (
     "concurrent_namespace_syncs",
     "concurrent_rc_syncs",
     "concurrent_replicaset_syncs",
+    "concurrent_resource_quota_syncs",
     "concurrent_service_endpoint_syncs",
     "max_endpoints_per_slice",
     "large_cluster_size_threshold",
     "terminated_pod_gc_threshold",
 )
 _NUMBERS = ("node_eviction_rate", "secondary_node_eviction_rate", "unhealthy_zone_threshold")
-_DURATIONS = ("node_monitor_period", "node_monitor_grace_period", "node_startup_grace_period")
+_DURATIONS = (
+    "node_monitor_period",
+    "node_monitor_grace_period",
+    "node_startup_grace_period",
+    "resource_quota_sync_period",
+)
 _ELECTION_DURATIONS = ("lease_duration", "renew_deadline", "retry_period")
 
 

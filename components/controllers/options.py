@@ -16,6 +16,7 @@ class ControllerOptions:
     concurrent_namespace_syncs: int = 10
     concurrent_rc_syncs: int = 5
     concurrent_replicaset_syncs: int = 5
+    concurrent_resource_quota_syncs: int = 5
     concurrent_service_endpoint_syncs: int = 5
     concurrent_serviceaccount_token_syncs: int = 5
     max_endpoints_per_slice: int = 100
@@ -27,6 +28,7 @@ class ControllerOptions:
     large_cluster_size_threshold: int = 50
     unhealthy_zone_threshold: float = 0.55
     terminated_pod_gc_threshold: int = 12500
+    resource_quota_sync_period: float = 300.0
     root_ca: str = ""
     enable_garbage_collector: bool = True
 

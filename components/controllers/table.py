@@ -18,6 +18,7 @@ from components.controllers.replicaset.controller import (
     REPLICATION_CONTROLLER,
     ReplicaController,
 )
+from components.controllers.resourcequota.controller import ResourceQuotaController
 from components.controllers.rootca.controller import root_ca_publisher
 from components.controllers.serviceaccount.controller import service_account_controller
 
@@ -38,4 +39,5 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "garbage-collector-controller": GarbageCollector,
     "pod-garbage-collector-controller": PodGarbageCollector,
     "disruption-controller": DisruptionController,
+    "resourcequota-controller": ResourceQuotaController,
 }

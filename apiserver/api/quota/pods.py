@@ -82,12 +82,12 @@ def missing(required: Collection[str], pod: Object) -> str:
 
 
 def in_scope(scope: Object, pod: Object) -> bool:
-    name, spec = scope["scopeName"], pod.get("spec") or {}
+    name, spec = str(scope["scopeName"]), pod.get("spec") or {}
     if name in ("Terminating", "NotTerminating"):
         deadline = spec.get("activeDeadlineSeconds")
-        return bool(deadline is not None and deadline >= 0) == (name == "Terminating")
+        return (deadline is not None and deadline >= 0) == (name == "Terminating")
     if name in ("BestEffort", "NotBestEffort"):
-        return bool(pod_qos(pod) == "BestEffort") == (name == "BestEffort")
+        return (pod_qos(pod) == "BestEffort") == (name == "BestEffort")
     if name == "PriorityClass":
         return matches_value(scope, spec.get("priorityClassName"))
     if name == "CrossNamespacePodAffinity":
