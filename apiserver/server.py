@@ -146,6 +146,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         lookup,
         _utc_now,
     )
+    authorizer = Authorizer(config.authorization_mode, caches)
     static = static_tokens.load(config.token_auth_file) if config.token_auth_file else None
     authenticator = Authenticator.of(
         static, accounts if accounts.keys else None, config.anonymous_auth, time.monotonic
@@ -156,9 +157,9 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         caches=caches,
         registry=registry,
         schemas=schemas,
-        admission=default_chain(reader, StorageWriter(registry, storage), options),
+        admission=default_chain(reader, StorageWriter(registry, storage), authorizer, options),
         authenticator=authenticator,
-        authorizer=Authorizer(config.authorization_mode, caches),
+        authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,
         new_uid=lambda: str(uuid.uuid4()),

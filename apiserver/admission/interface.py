@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from apiserver.api import errors
 from apiserver.api.gvk import GroupResource, GroupVersionKind, GroupVersionResource
 from apiserver.api.meta import Object
+from apiserver.auth import rbac
 from apiserver.auth.user import User
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
@@ -72,6 +73,16 @@ class Writer(Protocol):
     async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
         """Store `obj` if its resourceVersion is the stored one. Whether it was, and what is stored now (None: gone)."""
         ...
+
+
+class Access(Protocol):
+    """What plugins may ask about rights: `apiserver.auth.authorizer.Authorizer`."""
+
+    async def decide(self, asked: rbac.Attributes) -> tuple[bool, str]: ...
+
+    async def role_based(self, user: User, namespace: str) -> list[rbac.Rule]: ...
+
+    async def role(self, kind: str, namespace: str, name: str) -> Sequence[rbac.CompiledRule] | None: ...
 
 
 def utc_now() -> datetime:

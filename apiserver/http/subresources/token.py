@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -30,6 +31,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     spec = request.get("spec") or {}
     seconds = spec.get("expirationSeconds") or _HOUR
     _validate(seconds)
+    await _admit(call, info.namespace, info.name, request)
     if not services.accounts.can_sign:
         raise errors.service_unavailable(
             "token requests need --service-account-signing-key-file, which this server was started without"
@@ -46,6 +48,13 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     }
     document["metadata"]["creationTimestamp"] = meta.format_time(services.now())
     return await answer.one(exchange, _GVK, document, 201)
+
+
+async def _admit(call: Call, namespace: str, name: str, request: Object) -> None:
+    """Raises what plugins raise: NodeRestriction asks for which pod a kubelet wants the token."""
+    write = replace(call, subresource="token").attributes("CREATE", namespace, name, request, None)
+    await call.services.admission.admit(write)
+    await call.services.admission.validate(write)
 
 
 def _metadata(account: Object) -> Object:

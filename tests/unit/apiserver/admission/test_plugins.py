@@ -13,6 +13,7 @@ from apiserver.admission.interface import CREATE, DELETE, UPDATE, AdmissionOptio
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.api.meta import Object
+from apiserver.auth import rbac
 from apiserver.auth.user import User
 
 
@@ -34,6 +35,19 @@ class FakeReader:
 
     async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
         raise AssertionError(f"an update of {gvr.resource}")
+
+
+class Anything:
+    """Everybody may do everything."""
+
+    async def decide(self, asked: rbac.Attributes) -> tuple[bool, str]:
+        return True, ""
+
+    async def role_based(self, user: User, namespace: str) -> list[rbac.Rule]:
+        return []
+
+    async def role(self, kind: str, namespace: str, name: str) -> list[rbac.CompiledRule]:
+        return []
 
 
 def named(name: str, namespace: str | None = None, **fields: Any) -> Object:
@@ -68,7 +82,7 @@ def attributes(
 
 def run(write: Attributes, source: FakeReader) -> Object | None:
     async def both() -> None:
-        chain = default_chain(source, source, AdmissionOptions(rng=random.Random(1)))
+        chain = default_chain(source, source, Anything(), AdmissionOptions(rng=random.Random(1)))
         await chain.admit(write)
         await chain.validate(write)
 
