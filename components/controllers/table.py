@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from components.controllers.clusterroleaggregation.controller import ClusterRoleAggregation
 from components.controllers.common.context import Controller, ControllerContext
 from components.controllers.deployment.controller import DeploymentController
 from components.controllers.disruption.controller import DisruptionController
@@ -40,4 +41,5 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "pod-garbage-collector-controller": PodGarbageCollector,
     "disruption-controller": DisruptionController,
     "resourcequota-controller": ResourceQuotaController,
+    "clusterrole-aggregation-controller": ClusterRoleAggregation,
 }
