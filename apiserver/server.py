@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 import socket
-import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,12 +20,10 @@ from aiohttp import web
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
-from apiserver.auth import static_tokens
-from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
-from apiserver.http import chain, tls
+from apiserver.http import authentication, chain, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
 from apiserver.http.kubelet_client import KubeletClient
@@ -147,10 +144,6 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         _utc_now,
     )
     authorizer = Authorizer(config.authorization_mode, caches)
-    static = static_tokens.load(config.token_auth_file) if config.token_auth_file else None
-    authenticator = Authenticator.of(
-        static, accounts if accounts.keys else None, config.anonymous_auth, time.monotonic
-    )
     return Services(
         config=config,
         storage=storage,
@@ -158,7 +151,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         registry=registry,
         schemas=schemas,
         admission=default_chain(reader, StorageWriter(registry, storage), authorizer, options),
-        authenticator=authenticator,
+        authenticator=authentication.build(config, accounts, lookup, _utc_now),
         authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,

@@ -95,7 +95,7 @@ def with_authentication(services: Services, handler: Handler) -> Handler:
         if request.transport is not None:
             tls = request.transport.get_extra_info("ssl_object")
             certificate = tls.getpeercert(True) if tls is not None else None
-        exchange.user = await authenticate(certificate, request.headers.get("Authorization"))
+        exchange.user = await authenticate(certificate, request.headers)
         return await handler(exchange)
 
     return handle

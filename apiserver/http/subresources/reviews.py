@@ -9,6 +9,7 @@ from aiohttp import web
 from apiserver.api import errors, meta
 from apiserver.api.field_errors import FieldError
 from apiserver.api.gvk import GroupKind
+from apiserver.auth.authenticator import BadToken
 from apiserver.auth.rbac import Attributes
 from apiserver.auth.user import User
 from apiserver.http import body, options
@@ -51,11 +52,14 @@ async def token(exchange: Exchange) -> web.StreamResponse:
     value = (obj.get("spec") or {}).get("token") or ""
     if not value:
         raise errors.bad_request("token is required for TokenReview in authentication")
-    user = await exchange.services.authenticator.token_user(value)
-    if user is None:
-        return await _answer(exchange, obj, {"user": {}, "error": "invalid bearer token"})
-    audiences = exchange.services.accounts.audiences
-    return await _answer(exchange, obj, {"authenticated": True, "user": user.info(), "audiences": audiences})
+    authenticator = exchange.services.authenticator
+    asked = (obj.get("spec") or {}).get("audiences") or authenticator.audiences
+    try:
+        found = await authenticator.review(value, asked)
+    except BadToken as fault:
+        return await _answer(exchange, obj, {"user": {}, "error": str(fault)})
+    status = {"authenticated": True, "user": found.user.info(), "audiences": found.audiences}
+    return await _answer(exchange, obj, status)
 
 
 async def self_subject_access(exchange: Exchange) -> web.StreamResponse:

@@ -91,5 +91,27 @@ async def _bound(exchange: Exchange, asked: Object | None) -> tuple[dict[str, di
             "The object might have been deleted and then recreated"
         )
         raise errors.conflict(GroupResource("", plural), name, text)
+    claims = {kind.lower(): {"name": name, "uid": meta.uid(obj)}}
+    if kind == "Pod":
+        _check_account(exchange.info.name, obj)
+        claims |= await _node_claim(exchange, obj)
     reference = {"kind": kind, "apiVersion": version, "name": name, "uid": meta.uid(obj)}
-    return {kind.lower(): {"name": name, "uid": meta.uid(obj)}}, reference
+    return claims, reference
+
+
+def _check_account(account: str, pod: Object) -> None:
+    if (pod.get("spec") or {}).get("serviceAccountName") != account:
+        raise errors.bad_request(
+            f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+        )
+
+
+async def _node_claim(exchange: Exchange, pod: Object) -> dict[str, dict[str, str]]:
+    """The pod's node; without its uid while there is no such node."""
+    name = (pod.get("spec") or {}).get("nodeName") or ""
+    nodes = exchange.services.registry.lookup("", "v1", "nodes")
+    if not name or nodes is None:
+        return {}
+    stored, _ = await exchange.services.storage.get(nodes.key("", name))
+    uid = meta.uid(Call(exchange.services, nodes).decode(stored)) if stored is not None else ""
+    return {"node": {"name": name, **({"uid": uid} if uid else {})}}

@@ -17,7 +17,7 @@ from tests.unit.apiserver.auth.test_policy import QUESTIONS, RULES
 PODS: Rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(RULES, max_size=3), st.lists(RULES, max_size=2), st.lists(QUESTIONS, max_size=8))
 def test_what_is_covered_allows_nothing_new(
     owned: list[Rule], granted: list[Rule], questions: list[Attributes]
@@ -30,7 +30,7 @@ def test_what_is_covered_allows_nothing_new(
             assert any(rule_allows(rule, asked) for rule in owned)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(RULES, max_size=3))
 def test_everything_covers_all_and_rules_cover_themselves(rules: list[Rule]) -> None:
     assert uncovered(EVERYTHING, rules) == []

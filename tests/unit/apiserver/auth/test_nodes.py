@@ -173,7 +173,7 @@ PODS = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(PODS, st.booleans()), max_size=10))
 def test_the_graph_after_any_changes_is_that_of_what_is_left(changes: list[tuple[Object, bool]]) -> None:
     graph, left = NodeGraph(), dict[str, Object]()

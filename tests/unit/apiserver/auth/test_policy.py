@@ -122,7 +122,7 @@ def place(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace") or "", obj["metadata"]["name"]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(CHANGES, st.sets(st.integers(0, 11)), st.lists(QUESTIONS, min_size=1, max_size=6))
 def test_after_any_changes_the_index_decides_as_the_naive_twin(
     changes: list[tuple[str, Object]], removed: set[int], questions: list[Attributes]
