@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
 from apiserver.admission.default_ingress_class import DefaultIngressClass
 from apiserver.admission.default_storage_class import DefaultStorageClass
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -61,6 +66,9 @@ def default_chain(
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
         RuntimeClass(),
+        CertificateApproval(access),
+        CertificateSigning(access),
+        CertificateSubjectRestriction(),
         DefaultIngressClass(),
         RbacEscalation(access),
         ResourceQuota(writer, options.now),

@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import Final
 
 from apiserver.admission.interface import CREATE, DELETE, UPDATE, Attributes, Plugin, Reader
-from apiserver.api import errors, meta
+from apiserver.api import certificate_requests, errors, meta
 from apiserver.api.field_errors import quote
 from apiserver.api.gvk import GroupResource, GroupVersionResource
 from apiserver.api.meta import Object
@@ -38,6 +38,7 @@ _OWN_LABELS: Final = frozenset(
     }
 )
 _OWN_LABEL_DOMAINS: Final = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_NODE_SIGNERS: Final = frozenset({certificate_requests.KUBELET_CLIENT, certificate_requests.KUBELET_SERVING})
 _CLAIM_STATUS: Final = ("capacity", "conditions", "allocatedResources", "allocatedResourceStatuses")
 
 
@@ -292,6 +293,20 @@ async def _slice(node: str, write: Attributes, reader: Reader) -> None:
         raise write.forbidden("can only create ResourceSlice with the same NodeName as the requesting node")
 
 
+async def _certificate_request(node: str, write: Attributes, reader: Reader) -> None:
+    """A kubelet asks for certificates in its own name alone."""
+    if write.operation != CREATE or write.obj is None:
+        return
+    if (write.obj.get("spec") or {}).get("signerName") not in _NODE_SIGNERS:
+        return
+    try:
+        asked = certificate_requests.read(write.obj)
+    except certificate_requests.BadRequest as fault:
+        raise write.forbidden(str(fault)) from None
+    if asked.common_name != write.user.name:
+        raise write.forbidden(f"can only create a node CSR with CN={write.user.name}")
+
+
 Check = Callable[[str, Attributes, Reader], Awaitable[None]]
 _CHECKS: Final[dict[GroupResource, Check]] = {
     GroupResource("", "pods"): _pod,
@@ -301,4 +316,5 @@ _CHECKS: Final[dict[GroupResource, Check]] = {
     GroupResource("coordination.k8s.io", "leases"): _lease,
     GroupResource("storage.k8s.io", "csinodes"): _csi_node,
     GroupResource("resource.k8s.io", "resourceslices"): _slice,
+    GroupResource("certificates.k8s.io", "certificatesigningrequests"): _certificate_request,
 }

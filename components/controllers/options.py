@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class ControllerOptions:
     resource_quota_sync_period: float = 300.0
     root_ca: str = ""
     enable_garbage_collector: bool = True
+    cluster_signing_cert_file: Path | None = None
+    cluster_signing_key_file: Path | None = None
+    cluster_signing_duration: float = 365 * 24 * 3600.0
 
     def enabled(self, name: str) -> bool:
         """As the original: a later word does not override; `-name` beats `*`, `name` beats both."""

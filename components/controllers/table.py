@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from components.controllers.clusterroleaggregation.controller import ClusterRoleAggregation
 from components.controllers.common.context import Controller, ControllerContext
+from components.controllers.csrapproving.controller import CertificateApprover
+from components.controllers.csrsigning.controller import CertificateSigner
 from components.controllers.deployment.controller import DeploymentController
 from components.controllers.disruption.controller import DisruptionController
 from components.controllers.endpoints.controller import EndpointsController
@@ -42,4 +44,6 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "disruption-controller": DisruptionController,
     "resourcequota-controller": ResourceQuotaController,
     "clusterrole-aggregation-controller": ClusterRoleAggregation,
+    "certificatesigningrequest-approving-controller": CertificateApprover,
+    "certificatesigningrequest-signing-controller": CertificateSigner,
 }

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.e2e.podkit import Bench, Object, echo, pod
 from tests.support.local_cluster import LocalCluster, eventually
@@ -110,3 +117,39 @@ def test_the_aggregated_roles_are_filled(stage: LocalCluster) -> None:
 
     eventually(rules, "the rules of view are written")
     assert not any("secrets" in rule["resources"] for rule in rules())
+
+
+def test_a_certificate_from_request_to_use(stage: LocalCluster, tmp_path: Path) -> None:
+    """As the documentation of Kubernetes tells it: ask, approve, use."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")])
+    pem = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    encoded = base64.b64encode(pem.public_bytes(serialization.Encoding.PEM)).decode()
+    spec = {
+        "request": encoded,
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+    }
+    manifest = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "spec": spec}
+    Bench(stage).apply({**manifest, "metadata": {"name": "jane"}})
+    assert not as_thief(stage, MANAGER, "certificate", "approve", "jane")[0]
+    stage.kubectl("certificate", "approve", "jane")
+
+    def issued() -> str | None:
+        found = stage.get("csr", "jane")["status"].get("certificate")
+        return str(found) if found else None
+
+    files = tmp_path / "jane.crt", tmp_path / "jane.key"
+    files[0].write_bytes(base64.b64decode(eventually(issued, "the certificate is signed")))
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
+    # The kubeconfig's own user goes before flags, so the file is one without any.
+    anonymous = tmp_path / "kubeconfig"
+    document = yaml.safe_load(stage.kubeconfig.read_text())
+    document["users"] = [{"name": user["name"], "user": {}} for user in document["users"]]
+    anonymous.write_text(yaml.safe_dump(document))
+    jane = LocalCluster(stage.dir)
+    jane.kubeconfig = anonymous
+    flags = f"--client-certificate={files[0]}", f"--client-key={files[1]}"
+    who = json.loads(jane.kubectl(*flags, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
+    assert who["username"] == "jane"
