@@ -23,6 +23,7 @@ from apiserver.admission.interface import (
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
+from apiserver.admission.podsecurity.plugin import PodSecurity, PodSecurityOptions
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RbacEscalation
 from apiserver.admission.resource_quota import ResourceQuota
@@ -59,6 +60,7 @@ def default_chain(
         ServiceAccount(options.rng),
         NodeRestriction(),
         TaintNodesByCondition(),
+        PodSecurity(PodSecurityOptions()),
         Priority(),
         DefaultTolerationSeconds(
             options.not_ready_toleration_seconds, options.unreachable_toleration_seconds

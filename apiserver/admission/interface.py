@@ -17,6 +17,10 @@ from apiserver.auth.user import User
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
 
+def _ignore(_: str) -> None:
+    """Nobody is there to be warned."""
+
+
 @dataclass
 class Attributes:
     """One write on its way. `obj` is the new object (None on delete), `old` the stored one (None on create).
@@ -35,6 +39,7 @@ class Attributes:
     subresource: str = ""
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    warn: Callable[[str], None] = _ignore
 
     @property
     def group_resource(self) -> GroupResource:

@@ -74,6 +74,7 @@ class Call:
             user=self.user,
             dry_run=self.dry_run,
             options=self.options or {},
+            warn=self.warn,
         )
 
     def check(self, name: str, found: list[FieldError]) -> None:
