@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--anonymous-auth", type=_boolean, default=True, metavar="BOOL", help="allow anonymous requests"
     )
+    _authentication_flags(p)
     p.add_argument("--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="cluster IPs")
     p.add_argument(
         "--service-node-port-range", type=_port_range, default=(30000, 32767), metavar="A-B", help="NodePorts"
@@ -103,6 +104,35 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _authentication_flags(parser: argparse.ArgumentParser) -> None:
+    p = parser.add_argument_group("who makes a request, besides certificates and service account tokens")
+    p.add_argument("--enable-bootstrap-token-auth", type=_boolean, nargs="?", const=True, default=False,
+                   metavar="BOOL", help="accept tokens of joining nodes")  # fmt: skip
+    p.add_argument(
+        "--requestheader-client-ca-file", type=Path, metavar="FILE", help="CA of front proxies' certificates"
+    )
+    for name, what in (
+        ("allowed-names", "common names of front proxies; any, if none is given"),
+        ("username-headers", "where a front proxy names the user"),
+        ("uid-headers", "and the user's uid"),
+        ("group-headers", "and groups"),
+        ("extra-headers-prefix", "and anything else"),
+    ):
+        default = getattr(ApiServerConfig(), f"requestheader_{name.replace('-', '_')}")
+        p.add_argument(f"--requestheader-{name}", type=_words, default=default, metavar="LIST", help=what)
+    p.add_argument("--oidc-issuer-url", default="", metavar="URL", help="issuer of ID tokens")
+    p.add_argument("--oidc-client-id", default="", metavar="ID", help="their audience")
+    p.add_argument("--oidc-ca-file", type=Path, metavar="FILE", help="CA of the issuer's server")
+    p.add_argument("--oidc-username-claim", default="sub", metavar="CLAIM", help="the user's name")
+    p.add_argument("--oidc-username-prefix", metavar="TEXT", help="before names; - for none")
+    p.add_argument("--oidc-groups-claim", default="", metavar="CLAIM", help="the user's groups")
+    p.add_argument("--oidc-groups-prefix", default="", metavar="TEXT", help="before groups")
+    p.add_argument(
+        "--oidc-required-claim", action="append", default=[], metavar="KEY=VALUE", help="must hold"
+    )
+    p.add_argument("--oidc-signing-algs", type=_words, default=("RS256",), metavar="LIST", help="accepted")
+
+
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
@@ -133,6 +163,7 @@ def config_of(args: argparse.Namespace) -> ApiServerConfig:
     _check_etcd(args)
     fields = {key: value for key, value in vars(args).items() if key in ApiServerConfig.__dataclass_fields__}
     fields["authorization_mode"] = _words(args.authorization_mode)
+    fields["oidc_required_claim"] = tuple(args.oidc_required_claim)
     fields["service_account_key_file"] = tuple(args.service_account_key_file or ())
     fields["service_account_issuer"] = tuple(
         args.service_account_issuer or ("https://kubernetes.default.svc",)

@@ -15,6 +15,9 @@ FEATURE_GATES = frozenset({"CBORServingAndStorage"})
 """Features that are off unless asked for. What Kubernetes has on by default cannot be switched off here."""
 
 
+_OIDC_ALGORITHMS = frozenset(f"{kind}{bits}" for kind in ("RS", "ES", "PS") for bits in (256, 384, 512))
+
+
 class ConfigError(ValueError):
     """A flag has a value that cannot be used; the text names flag and remedy."""
 
@@ -31,6 +34,22 @@ class ApiServerConfig:
     token_auth_file: Path | None = None
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
     anonymous_auth: bool = True
+    enable_bootstrap_token_auth: bool = False
+    requestheader_client_ca_file: Path | None = None
+    requestheader_allowed_names: tuple[str, ...] = ()
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ()
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
+    oidc_issuer_url: str = ""
+    oidc_client_id: str = ""
+    oidc_ca_file: Path | None = None
+    oidc_username_claim: str = "sub"
+    oidc_username_prefix: str | None = None
+    oidc_groups_claim: str = ""
+    oidc_groups_prefix: str = ""
+    oidc_required_claim: tuple[str, ...] = ()
+    oidc_signing_algs: tuple[str, ...] = ("RS256",)
     service_cluster_ip_range: str = "10.96.0.0/16"
     kubernetes_service_port: int = 443
     service_node_port_range: tuple[int, int] = (30000, 32767)
@@ -73,7 +92,21 @@ class ApiServerConfig:
         low, high = self.service_node_port_range
         if not 0 < low <= high <= 65535:
             raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")
+        self._check_oidc()
         self._check_addresses()
+
+    def _check_oidc(self) -> None:
+        if bool(self.oidc_issuer_url) != bool(self.oidc_client_id):
+            raise ConfigError("--oidc-issuer-url and --oidc-client-id must be specified together")
+        if self.oidc_issuer_url and not self.oidc_issuer_url.startswith("https://"):
+            raise ConfigError(f"--oidc-issuer-url {self.oidc_issuer_url}: URL scheme must be https")
+        if any("=" not in pair for pair in self.oidc_required_claim):
+            raise ConfigError("--oidc-required-claim: give it as KEY=VALUE")
+        unsafe = sorted(set(self.oidc_signing_algs) - _OIDC_ALGORITHMS)
+        if unsafe:
+            raise ConfigError(
+                f"--oidc-signing-algs {','.join(unsafe)}: supported are {', '.join(sorted(_OIDC_ALGORITHMS))}"
+            )
 
     def _check_addresses(self) -> None:
         try:

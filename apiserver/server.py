@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 import socket
-import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,18 +20,17 @@ from aiohttp import web
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
-from apiserver.auth import static_tokens
-from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
-from apiserver.http import chain, tls
+from apiserver.http import authentication, chain, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
 from apiserver.http.scope import Services
+from apiserver.http.writer import StorageWriter
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.registry.table import Registry
 from apiserver.schema.openapi import OpenApi
@@ -145,19 +143,16 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         lookup,
         _utc_now,
     )
-    static = static_tokens.load(config.token_auth_file) if config.token_auth_file else None
-    authenticator = Authenticator.of(
-        static, accounts if accounts.keys else None, config.anonymous_auth, time.monotonic
-    )
+    authorizer = Authorizer(config.authorization_mode, caches)
     return Services(
         config=config,
         storage=storage,
         caches=caches,
         registry=registry,
         schemas=schemas,
-        admission=default_chain(reader, options),
-        authenticator=authenticator,
-        authorizer=Authorizer(config.authorization_mode, caches),
+        admission=default_chain(reader, StorageWriter(registry, storage), authorizer, options),
+        authenticator=authentication.build(config, accounts, lookup, _utc_now),
+        authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,
         new_uid=lambda: str(uuid.uuid4()),

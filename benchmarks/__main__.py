@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("cluster", "kv")
+NAMES = ("cluster", "kv", "rbac")
 
 
 def main() -> None:

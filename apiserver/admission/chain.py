@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
 from apiserver.admission.default_ingress_class import DefaultIngressClass
 from apiserver.admission.default_storage_class import DefaultStorageClass
 from apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
-from apiserver.admission.interface import AdmissionOptions, Attributes, Plugin, Reader
+from apiserver.admission.interface import (
+    Access,
+    AdmissionOptions,
+    Attributes,
+    Plugin,
+    Reader,
+    Writer,
+)
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from apiserver.admission.node_restriction import NodeRestriction
+from apiserver.admission.podsecurity.plugin import PodSecurity, PodSecurityOptions
 from apiserver.admission.priority import Priority
+from apiserver.admission.rbac_escalation import RbacEscalation
+from apiserver.admission.resource_quota import ResourceQuota
 from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
@@ -33,14 +49,18 @@ class Chain:
             await plugin.validate(attributes, self._reader)
 
 
-def default_chain(reader: Reader, options: AdmissionOptions | None = None) -> Chain:
+def default_chain(
+    reader: Reader, writer: Writer, access: Access, options: AdmissionOptions | None = None
+) -> Chain:
     """The plugins that kube-apiserver 1.36 turns on by default and that are built so far, in its order."""
     options = options or AdmissionOptions()
     plugins: list[Plugin] = [
         NamespaceLifecycle(),
         LimitRanger(),
         ServiceAccount(options.rng),
+        NodeRestriction(),
         TaintNodesByCondition(),
+        PodSecurity(PodSecurityOptions()),
         Priority(),
         DefaultTolerationSeconds(
             options.not_ready_toleration_seconds, options.unreachable_toleration_seconds
@@ -48,6 +68,11 @@ def default_chain(reader: Reader, options: AdmissionOptions | None = None) -> Ch
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
         RuntimeClass(),
+        CertificateApproval(access),
+        CertificateSigning(access),
+        CertificateSubjectRestriction(),
         DefaultIngressClass(),
+        RbacEscalation(access),
+        ResourceQuota(writer, options.now),
     ]
     return Chain(plugins, reader)

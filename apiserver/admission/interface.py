@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from apiserver.api import errors
 from apiserver.api.gvk import GroupResource, GroupVersionKind, GroupVersionResource
 from apiserver.api.meta import Object
+from apiserver.auth import rbac
 from apiserver.auth.user import User
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
+
+
+def _ignore(_: str) -> None:
+    """Nobody is there to be warned."""
 
 
 @dataclass
@@ -32,6 +39,7 @@ class Attributes:
     subresource: str = ""
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    warn: Callable[[str], None] = _ignore
 
     @property
     def group_resource(self) -> GroupResource:
@@ -64,6 +72,28 @@ class Reader(Protocol):
     async def list(self, gvr: GroupVersionResource, namespace: str | None = None) -> list[Object]: ...
 
 
+class Writer(Protocol):
+    """What plugins may write: one object, compared and swapped."""
+
+    async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
+        """Store `obj` if its resourceVersion is the stored one. Whether it was, and what is stored now (None: gone)."""
+        ...
+
+
+class Access(Protocol):
+    """What plugins may ask about rights: `apiserver.auth.authorizer.Authorizer`."""
+
+    async def decide(self, asked: rbac.Attributes) -> tuple[bool, str]: ...
+
+    async def role_based(self, user: User, namespace: str) -> list[rbac.Rule]: ...
+
+    async def role(self, kind: str, namespace: str, name: str) -> Sequence[rbac.CompiledRule] | None: ...
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class AdmissionOptions:
     """Times in seconds; `rng` makes the suffixes of generated volume names."""
@@ -71,6 +101,7 @@ class AdmissionOptions:
     not_ready_toleration_seconds: int = 300
     unreachable_toleration_seconds: int = 300
     rng: random.Random = field(default_factory=random.Random)
+    now: Callable[[], datetime] = utc_now
 
 
 class Plugin:

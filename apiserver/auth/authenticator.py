@@ -1,78 +1,99 @@
-"""The order in which credentials are tried: client certificate, static token, service account, anonymous."""
+"""Who makes a request: credentials in the order in which they are tried.
+
+Front proxy headers, client certificate, bearer token (static, bootstrap, service account, OIDC), anonymous. Credentials
+that are shown and bad are refused, also where anonymous requests would be served. Tokens are verified with the
+audiences of this API; a TokenReview may name others.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
 
 from apiserver.api import errors
-from apiserver.auth import x509
-from apiserver.auth.service_account_tokens import ServiceAccountTokens, TokenError
-from apiserver.auth.static_tokens import StaticTokens
-from apiserver.auth.user import ANONYMOUS_USER, User
+from apiserver.auth.client_certificates import ClientCertificates, Headers
+from apiserver.auth.user import ANONYMOUS_USER, AUTHENTICATED, User
 
-_CACHED_SECONDS = 10.0
-_CACHE_SIZE = 4096
+_CACHED_SECONDS: Final = 10.0
+_CACHE_SIZE: Final = 4096
+INVALID: Final = "invalid bearer token"
+
+
+class Token(NamedTuple):
+    """A verified token. ``audiences``: of those that were asked for, the token's."""
+
+    user: User
+    audiences: list[str]
+
+
+class BadToken(ValueError):
+    """A token that this source knows and does not accept."""
+
+
+class TokenSource(Protocol):
+    """One kind of bearer token."""
+
+    async def authenticate(self, token: str, audiences: Sequence[str]) -> Token | None:
+        """None if the token is not of this kind. Raises BadToken."""
+        ...
 
 
 @dataclass(slots=True)
 class Authenticator:
-    """``clock`` is monotonic seconds: verified service account tokens are trusted for ten of them."""
+    """``clock`` is monotonic seconds: verified tokens are trusted for ten of them. ``audiences``: of this API."""
 
-    static: StaticTokens | None
-    accounts: ServiceAccountTokens | None
+    certificates: ClientCertificates
+    sources: Sequence[TokenSource]
+    audiences: Sequence[str]
     anonymous: bool
     clock: Callable[[], float]
-    _verified: OrderedDict[str, tuple[float, User]]
+    _verified: OrderedDict[str, tuple[float, User]] = field(default_factory=OrderedDict)
 
-    @classmethod
-    def of(
-        cls,
-        static: StaticTokens | None,
-        accounts: ServiceAccountTokens | None,
-        anonymous: bool,
-        clock: Callable[[], float],
-    ) -> Authenticator:
-        return cls(static, accounts, anonymous, clock, OrderedDict())
-
-    async def authenticate(self, certificate: bytes | None, authorization: str | None) -> User:
-        """Raises 401 for bad credentials, and for none unless anonymous requests are on."""
+    async def authenticate(self, certificate: bytes | None, headers: Headers) -> User:
+        """``certificate``: DER, checked by TLS. Raises 401 for bad credentials, and for none unless anonymous
+        requests are on."""
         if certificate is not None:
-            user = x509.user_of(certificate)
+            user = self.certificates.user(certificate, headers)
             if user is not None:
                 return user
-        token = _bearer(authorization)
+        token = _bearer(headers.get("Authorization"))
         if token:
-            user = await self.token_user(token)
-            if user is None:
-                raise errors.unauthorized()
-            return user
+            return await self._token_user(token)
         if self.anonymous:
             return ANONYMOUS_USER
         raise errors.unauthorized()
 
-    async def token_user(self, token: str) -> User | None:
-        if self.static is not None:
-            user = self.static.user(token)
-            if user is not None:
-                return user
-        return await self._account_user(token) if self.accounts is not None else None
-
-    async def _account_user(self, token: str) -> User | None:
+    async def _token_user(self, token: str) -> User:
         known = self._verified.get(token)
         if known is not None and known[0] > self.clock():
             return known[1]
-        assert self.accounts is not None
         try:
-            user = await self.accounts.verify(token)
-        except TokenError:
-            return None
-        if user is not None:
-            self._verified[token] = (self.clock() + _CACHED_SECONDS, user)
-            while len(self._verified) > _CACHE_SIZE:
-                self._verified.popitem(last=False)
+            user = (await self.review(token, self.audiences)).user
+        except BadToken:
+            raise errors.unauthorized() from None
+        self._verified[token] = (self.clock() + _CACHED_SECONDS, user)
+        while len(self._verified) > _CACHE_SIZE:
+            self._verified.popitem(last=False)
         return user
+
+    async def review(self, token: str, audiences: Sequence[str]) -> Token:
+        """Raises BadToken with what is wrong."""
+        faults = []
+        for source in self.sources:
+            try:
+                found = await source.authenticate(token, audiences)
+            except BadToken as fault:
+                faults.append(str(fault))
+                continue
+            if found is not None:
+                return Token(found.user.with_group(AUTHENTICATED), found.audiences)
+        raise BadToken(f"[{INVALID}, {', '.join(faults)}]" if faults else INVALID)
+
+
+def common(asked: Sequence[str], own: Sequence[str]) -> list[str]:
+    return [audience for audience in asked if audience in own]
 
 
 def _bearer(authorization: str | None) -> str:

@@ -1,67 +1,124 @@
 """May this user do this? Asked once per request by the chain, and by the access reviews.
 
-``AlwaysAllow`` allows everything. In every other mode members of ``system:masters`` may do everything and the
-built-in policy holds; ``RBAC`` adds the stored roles and bindings, read from the watch cache.
+Members of ``system:masters`` may do everything; then the modes of ``--authorization-mode`` are asked in their order,
+and the first that says yes decides. ``RBAC`` holds the stored roles and bindings, ``Node`` kubelets. Until the default
+policy is stored for the first time, it holds as if it were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from apiserver.auth import builtin_policy
-from apiserver.auth.rbac import Attributes, Object, Policy, Rule
+from apiserver.auth.feed import Feed
+from apiserver.auth.node_authorizer import NO_LIST, NodeAuthorizer
+from apiserver.auth.policy import Policy
+from apiserver.auth.rbac import Attributes, CompiledRule, Rule
 from apiserver.auth.user import MASTERS, User
-from apiserver.storage.cacher import Caches, ResourceCache
+from apiserver.storage.cacher import Caches
 
 MODES: Final = ("AlwaysAllow", "Node", "RBAC")
-_KINDS: Final = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+_EVERYTHING: Final[list[Rule]] = [
+    {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+    {"verbs": ["*"], "nonResourceURLs": ["*"]},
+]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a user may do; ``error`` says why the list is not complete, if it is not."""
+
+    rules: list[Rule]
+    error: str = ""
+
+
+class RbacAuthorizer:
+    """Keeps `Policy` in step with the watch caches."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._stored = Policy()
+        self._builtin: Policy | None = None
+        for binding in builtin_policy.standing_bindings():
+            self._stored.put_binding(binding)
+        self._feeds = [
+            *(self._feed(caches, name, "role") for name in ("clusterroles", "roles")),
+            *(self._feed(caches, name, "binding") for name in ("clusterrolebindings", "rolebindings")),
+        ]
+        self._filled = False
+
+    def _feed(self, caches: Caches, resource: str, what: str) -> Feed:
+        put = self._stored.put_role if what == "role" else self._stored.put_binding
+        remove = self._stored.remove_role if what == "role" else self._stored.remove_binding
+
+        def gone(path: str) -> None:
+            namespace, _, name = path.rpartition("/")
+            remove(namespace, name)
+
+        return Feed(caches.of(f"/registry/{resource}/"), lambda entry: put(entry.object()), gone)
+
+    async def policy(self) -> Policy:
+        """The policy as it is now."""
+        for feed in self._feeds:
+            await feed.ready()
+            feed.poll()
+        if not self._filled:
+            self._filled = True
+            if self._stored.role("ClusterRole", "", "cluster-admin") is None:
+                self._builtin = builtin_policy.policy()
+        return self._builtin or self._stored
+
+    def default_policy_is_stored(self) -> None:
+        self._filled = True
+        self._builtin = None
+
+    async def decide(self, asked: Attributes) -> tuple[bool, str]:
+        allowed, reason = (await self.policy()).decide(asked)
+        if not allowed and self._builtin is not None:
+            return self._stored.decide(asked)
+        return allowed, reason
 
 
 class Authorizer:
+    """``modes`` in their order."""
+
     def __init__(self, modes: Sequence[str], caches: Caches) -> None:
         self._always = "AlwaysAllow" in modes
-        self._caches = {kind: caches.of(f"/registry/{kind}/") for kind in _KINDS} if "RBAC" in modes else {}
-        self._stored = self._stored_policy() if self._caches else None
+        self._rbac = RbacAuthorizer(caches)
+        self._nodes = NodeAuthorizer(caches) if "Node" in modes else None
+        members = {"Node": self._nodes, "RBAC": self._rbac}
+        self._members = [found for mode in modes if (found := members.get(mode)) is not None]
 
     async def decide(self, asked: Attributes) -> tuple[bool, str]:
         """(allowed, reason)"""
         if self._always or MASTERS in asked.user.groups:
             return True, ""
-        reason = builtin_policy.policy().allows(asked)
-        if reason is None and self._stored is not None:
-            for cache in self._caches.values():
-                await cache.ready()
-            reason = self._stored.allows(asked)
-        return reason is not None, reason or ""
+        reasons = []
+        for member in self._members:
+            allowed, reason = await member.decide(asked)
+            if allowed:
+                return True, reason
+            if reason:
+                reasons.append(reason)
+        return False, "\n".join(reasons)
 
-    async def rules(self, user: User, namespace: str) -> list[Rule]:
+    async def rules(self, user: User, namespace: str) -> Rules:
         """Everything the user may do there."""
-        if self._always or MASTERS in user.groups:
-            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-            return [everything, {"verbs": ["*"], "nonResourceURLs": ["*"]}]
-        found = [rule for rule, _ in builtin_policy.policy().rules(user, namespace)]
-        if self._stored is not None:
-            for cache in self._caches.values():
-                await cache.ready()
-            found += [r for r, _ in self._stored.rules(user, namespace) if r not in found]
-        return found
+        if self._always:
+            return Rules(_EVERYTHING)
+        found = await self.role_based(user, namespace) if self._rbac in self._members else []
+        is_node = self._nodes is not None and self._nodes.is_node(user)
+        return Rules(found, NO_LIST if is_node else "")
 
-    def _stored_policy(self) -> Policy:
-        caches = self._caches
+    async def role_based(self, user: User, namespace: str) -> list[Rule]:
+        """What roles give the user there, whatever the modes are: nobody may grant more than that."""
+        return (await self._rbac.policy()).rules(user, namespace)
 
-        def one(kind: str, *path: str) -> Object | None:
-            entry = caches[kind].get(caches[kind].prefix + "/".join(path))
-            return entry.object() if entry else None
+    async def role(self, kind: str, namespace: str, name: str) -> Sequence[CompiledRule] | None:
+        """The rules that a roleRef means; None if there is no such role."""
+        return (await self._rbac.policy()).role(kind, namespace, name)
 
-        return Policy(
-            lambda name: one("clusterroles", name),
-            lambda namespace, name: one("roles", namespace, name),
-            lambda: _all(caches["clusterrolebindings"]),
-            lambda namespace: _all(caches["rolebindings"], f"{namespace}/"),
-            lambda: _all(caches["clusterroles"]),
-        )
-
-
-def _all(cache: ResourceCache, under: str = "") -> Iterable[Object]:
-    return [entry.object() for entry in cache.select(cache.prefix + under)]
+    def default_policy_is_stored(self) -> None:
+        """From now on only what is stored holds."""
+        self._rbac.default_policy_is_stored()

@@ -1,23 +1,24 @@
-"""The roles and bindings every cluster starts with, usable before anything is stored.
+"""The roles and bindings every cluster starts with, and what holds besides those that are stored.
 
-``data/bootstrap_rbac.json`` is the default policy of Kubernetes. Two identities get more than there: the controller
-manager, whose controllers act with its own certificate here and not each with its service account, and the
-nodes group, which the node authorizer of the original serves instead of a binding.
+``data/bootstrap_rbac.json`` is the default policy of Kubernetes: `apiserver.http.bootstrap` stores it and keeps it
+up to date, and until that is done it holds as it is. One identity always has more than is stored: the controller
+manager, whose controllers act with its own certificate here and not each with its service account.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from apiserver.auth.rbac import Object, Policy
+from apiserver.auth.policy import Policy, policy_of
+from apiserver.auth.rbac import GROUP, Object
 
 _DATA: Final = Path(__file__).parent / "data" / "bootstrap_rbac.json"
 _CONTROLLER: Final = "system:controller:"
-_ROLE_API: Final = "rbac.authorization.k8s.io"
+_MANAGER: Final = "system:kube-controller-manager"
 
 
 @lru_cache(maxsize=1)
@@ -27,39 +28,31 @@ def objects() -> dict[str, list[Object]]:
     return found
 
 
-def _binding(name: str, role: str, kind: str, subject: str) -> Object:
-    return {
-        "metadata": {"name": name},
-        "subjects": [{"kind": kind, "apiGroup": _ROLE_API, "name": subject}],
-        "roleRef": {"apiGroup": _ROLE_API, "kind": "ClusterRole", "name": role},
-    }
-
-
 @lru_cache(maxsize=1)
-def policy() -> Policy:
-    data = objects()
-    cluster_roles = {role["metadata"]["name"]: role for role in data["clusterroles"]}
-    roles = {(r["metadata"]["namespace"], r["metadata"]["name"]): r for r in data["roles"]}
-    cluster_bindings = [
-        *data["clusterrolebindings"],
-        _binding("system:nodes", "system:node", "Group", "system:nodes"),
-        *(
-            _binding(name, name, "User", "system:kube-controller-manager")
-            for name in cluster_roles
-            if name.startswith(_CONTROLLER)
-        ),
+def standing_bindings() -> list[Object]:
+    """Bindings that hold though they are not stored: the controller manager has its controllers' roles."""
+    names = [role["metadata"]["name"] for role in objects()["clusterroles"]]
+    subject = {"kind": "User", "apiGroup": GROUP, "name": _MANAGER}
+    return [
+        {
+            "metadata": {"name": f"{_MANAGER}:{name}"},
+            "subjects": [subject],
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
+        }
+        for name in names
+        if name.startswith(_CONTROLLER)
     ]
-    by_namespace: dict[str, list[Object]] = {}
-    for binding in data["rolebindings"]:
-        by_namespace.setdefault(binding["metadata"]["namespace"], []).append(binding)
-    return Policy(
-        cluster_roles.get,
-        lambda namespace, name: roles.get((namespace, name)),
-        _constant(cluster_bindings),
-        lambda namespace: by_namespace.get(namespace, ()),
-        cluster_roles.values,
+
+
+def policy() -> Policy:
+    """As it will be once everything is stored."""
+    data = objects()
+    return policy_of(
+        chain(data["clusterroles"], data["roles"]),
+        chain(data["clusterrolebindings"], data["rolebindings"], standing_bindings()),
     )
 
 
-def _constant(value: list[Any]) -> Callable[[], Iterable[Any]]:
-    return lambda: value
+def node_rules() -> list[Object]:
+    """What the node authorizer allows every node, besides what it decides object by object."""
+    return next(list(r["rules"]) for r in objects()["clusterroles"] if r["metadata"]["name"] == "system:node")

@@ -1,25 +1,27 @@
-"""Role-based access control over given roles and bindings. Pure: the caller supplies the objects.
+"""(P) Rules of role-based access control: what is asked, and whether a rule allows it.
 
 Rule semantics of ``plugin/pkg/auth/authorizer/rbac``: verbs, groups, resources (``pods/log``, ``*/scale``),
-resource names, non-resource paths with a trailing ``*``.
+resource names, non-resource paths with a trailing ``*``. `policy` finds the rules of a user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from apiserver.api.labels import selector_from_label_selector
-from apiserver.auth.user import User, split_service_account
+from apiserver.auth.user import User
 
 Rule = dict[str, Any]
 Object = dict[str, Any]
+GROUP: Final = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is asked: a resource request, or a path when ``path`` is set."""
+    """What is asked: a resource request, or a path when ``path`` is set.
+
+    ``fields`` are the (field, value) pairs that a list or watch selects by equality.
+    """
 
     user: User
     verb: str
@@ -29,6 +31,7 @@ class Attributes:
     namespace: str = ""
     name: str = ""
     path: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
 
     def describe(self) -> str:
         """``cannot list resource "pods" in API group "" in the namespace "x"``."""
@@ -39,107 +42,48 @@ class Attributes:
         return f'cannot {self.verb} resource "{resource}" in API group "{self.group}" {where}'
 
 
-@dataclass(slots=True)
-class Policy:
-    """Roles and bindings. ``cluster_roles`` by name, ``roles`` by (namespace, name)."""
+def _set(values: list[str] | None) -> frozenset[str] | None:
+    """None: everything."""
+    found = frozenset(values or ())
+    return None if "*" in found else found
 
-    cluster_roles: Callable[[str], Object | None]
-    roles: Callable[[str, str], Object | None]
-    cluster_bindings: Callable[[], Iterable[Object]]
-    bindings: Callable[[str], Iterable[Object]]
-    all_cluster_roles: Callable[[], Iterable[Object]]
 
-    def rules(self, user: User, namespace: str) -> Iterator[tuple[Rule, str]]:
-        """Every rule that applies to the user there, with the text that says why."""
-        for binding in self.cluster_bindings():
-            if _bound(binding, user, ""):
-                yield from self._rules_of(
-                    binding, "", f'ClusterRoleBinding "{binding["metadata"]["name"]}"', user
-                )
-        for binding in self.bindings(namespace) if namespace else ():
-            if _bound(binding, user, namespace):
-                what = f'RoleBinding "{binding["metadata"]["name"]}/{namespace}"'
-                yield from self._rules_of(binding, namespace, what, user)
+class CompiledRule:
+    """One PolicyRule, ready to be asked often; ``raw`` is as it was written."""
 
-    def _rules_of(self, binding: Object, namespace: str, what: str, user: User) -> Iterator[tuple[Rule, str]]:
-        ref = binding["roleRef"]
-        if ref["kind"] == "ClusterRole":
-            role = self.cluster_roles(ref["name"])
-        else:
-            role = self.roles(namespace, ref["name"])
-        if role is None:
-            return
-        reason = f'RBAC: allowed by {what} of {ref["kind"]} "{ref["name"]}" to {_subject(binding, user, namespace)}'
-        for rule in self.expand(role):
-            yield rule, reason
+    __slots__ = ("_all_resources", "_groups", "_names", "_paths", "_prefixes", "_resources", "raw", "verbs")
 
-    def expand(self, role: Object) -> list[Rule]:
-        """The role's rules; those of an aggregated role that no controller has filled yet are gathered here."""
-        rules: list[Rule] = role.get("rules") or []
-        aggregation = role.get("aggregationRule")
-        if rules or not aggregation:
-            return rules
-        selectors = [selector_from_label_selector(s) for s in aggregation.get("clusterRoleSelectors") or []]
-        for other in self.all_cluster_roles():
-            labels = other["metadata"].get("labels") or {}
-            if other is not role and any(s.matches(labels) for s in selectors):
-                rules = rules + self.expand(other)
-        return rules
+    def __init__(self, rule: Rule) -> None:
+        self.raw = rule
+        self.verbs = _set(rule.get("verbs"))
+        self._groups = _set(rule.get("apiGroups"))
+        resources = _set(rule.get("resources"))
+        self._all_resources = resources is None
+        self._resources = resources or frozenset()
+        self._names = frozenset(rule.get("resourceNames") or ())
+        urls = rule.get("nonResourceURLs") or ()
+        self._paths = frozenset(urls)
+        self._prefixes = tuple(url.rstrip("*") for url in urls if url.endswith("*"))
 
-    def allows(self, asked: Attributes) -> str | None:
-        """The reason why it is allowed, None if it is not."""
-        for rule, reason in self.rules(asked.user, asked.namespace):
-            if rule_allows(rule, asked):
-                return reason
-        return None
+    def allows(self, asked: Attributes) -> bool:
+        if self.verbs is not None and asked.verb not in self.verbs:
+            return False
+        if asked.path:
+            return asked.path in self._paths or asked.path.startswith(self._prefixes)
+        if self._groups is not None and asked.group not in self._groups:
+            return False
+        if self._names and asked.name not in self._names:
+            return False
+        return self._all_resources or self._has_resource(asked)
+
+    def _has_resource(self, asked: Attributes) -> bool:
+        if not asked.subresource:
+            return asked.resource in self._resources
+        return (
+            f"{asked.resource}/{asked.subresource}" in self._resources
+            or f"*/{asked.subresource}" in self._resources
+        )
 
 
 def rule_allows(rule: Rule, asked: Attributes) -> bool:
-    if not _has(rule.get("verbs"), asked.verb):
-        return False
-    if asked.path:
-        return any(_path_matches(path, asked.path) for path in rule.get("nonResourceURLs") or ())
-    if not _has(rule.get("apiGroups"), asked.group) or not _resource_matches(rule, asked):
-        return False
-    names = rule.get("resourceNames")
-    return not names or asked.name in names
-
-
-def _has(values: list[str] | None, wanted: str) -> bool:
-    return values is not None and ("*" in values or wanted in values)
-
-
-def _resource_matches(rule: Rule, asked: Attributes) -> bool:
-    resources = rule.get("resources") or ()
-    full = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
-    if "*" in resources or full in resources:
-        return True
-    return bool(asked.subresource) and f"*/{asked.subresource}" in resources
-
-
-def _path_matches(pattern: str, path: str) -> bool:
-    if pattern.endswith("*"):
-        return path.startswith(pattern[:-1])
-    return pattern == path
-
-
-def _bound(binding: Object, user: User, namespace: str) -> bool:
-    return any(_matches(subject, user, namespace) for subject in binding.get("subjects") or ())
-
-
-def _matches(subject: Object, user: User, namespace: str) -> bool:
-    kind, name = subject["kind"], subject["name"]
-    if kind == "User":
-        return bool(user.name == name)
-    if kind == "Group":
-        return name in user.groups
-    return split_service_account(user.name) == (subject.get("namespace") or namespace, name)
-
-
-def _subject(binding: Object, user: User, namespace: str) -> str:
-    for subject in binding.get("subjects") or ():
-        if _matches(subject, user, namespace):
-            if subject["kind"] == "ServiceAccount":
-                return f'ServiceAccount "{subject["name"]}/{subject.get("namespace") or namespace}"'
-            return f'{subject["kind"]} "{subject["name"]}"'
-    return ""
+    return CompiledRule(rule).allows(asked)

@@ -6,18 +6,27 @@ the objects it names exist with the same uid. Keys are PEM files; the first of t
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from apiserver.auth.user import User, service_account_user
+from apiserver.api import meta
+from apiserver.auth.user import SERVICE_ACCOUNT_PREFIX, User, service_account_user
 
 Lookup = Callable[[str, str, str], Awaitable[dict[str, Any] | None]]  # (plural, namespace, name) -> object
 
 _CLAIM: Final = "kubernetes.io"
 _BOUND: Final = {"pod": "pods", "secret": "secrets", "node": "nodes"}
-_EXTRA: Final = {"pod": "pod", "node": "node"}
+_EXTRA: Final = "authentication.kubernetes.io/"
+_DELETED_LEEWAY: Final = timedelta(seconds=60)
+_WORDS: Final = {
+    "ExpiredSignatureError": "service account token has expired",
+    "ImmatureSignatureError": "service account token is not valid yet",
+    "InvalidAudienceError": "token audiences are not valid for this server",
+}
 
 
 class KeyFileError(ValueError):
@@ -49,6 +58,13 @@ def _load(path: Path) -> tuple[Any, Any]:
         raise KeyFileError(f"service account key {path}: not a PEM key: {exc}") from exc
 
 
+class Verified(NamedTuple):
+    """``audiences``: of those that were asked for, the token's."""
+
+    user: User
+    audiences: list[str]
+
+
 class ServiceAccountTokens:
     """``issuers``: the first is written into tokens, all are accepted; so are ``audiences`` of the API."""
 
@@ -68,6 +84,8 @@ class ServiceAccountTokens:
         self._signing_key: Any = _load(signing_key_file)[0] if signing_key_file else None
         files = key_files or ([signing_key_file] if signing_key_file else [])
         self.keys = load_keys(files)
+        self._by_id = {_key_id(key): key for key in self.keys}
+        self._signing_id = _key_id(self._signing_key.public_key()) if self._signing_key else ""
 
     @property
     def can_sign(self) -> bool:
@@ -82,10 +100,10 @@ class ServiceAccountTokens:
 
         known = jwt.algorithms.get_default_algorithms()
         found = []
-        for key in self.keys:
+        for kid, key in self._by_id.items():
             name = _algorithm(key)
             document: dict[str, Any] = known[name].to_jwk(key, as_dict=True)
-            found.append({**document, "use": "sig", "alg": name})
+            found.append({**document, "use": "sig", "alg": name, "kid": kid})
         return found
 
     def issue(
@@ -96,7 +114,10 @@ class ServiceAccountTokens:
         bound: dict[str, dict[str, str]],
         jti: str,
     ) -> tuple[str, datetime]:
-        """``bound``: ``{"pod": {"name", "uid"}}``, empty for none. Returns the token and when it expires."""
+        """``bound``: ``{"pod": {"name", "uid"}}``, with the pod's node beside it; empty for none.
+
+        Returns the token and when it expires.
+        """
         import jwt
 
         meta, issued = account["metadata"], int(self._now().timestamp())
@@ -114,56 +135,90 @@ class ServiceAccountTokens:
             "nbf": issued,
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        token = jwt.encode(claims, self._signing_key, algorithm=_algorithm(self._signing_key))
+        token = jwt.encode(
+            claims,
+            self._signing_key,
+            algorithm=_algorithm(self._signing_key),
+            headers={"kid": self._signing_id},
+        )
         return token, datetime.fromtimestamp(issued + seconds, tz=self._now().tzinfo)
 
-    async def verify(self, token: str, audiences: Sequence[str] = ()) -> User | None:
-        """The user, or None if the token is not one of ours. Raises TokenError."""
-        claims = self._claims(token, list(audiences) or self.audiences)
+    async def verify(self, token: str, audiences: Sequence[str] = ()) -> Verified | None:
+        """None if the token is not one of ours. Raises TokenError. ``audiences``: one of them must be the token's."""
+        wanted = list(audiences) or self.audiences
+        claims = self._claims(token, wanted)
         if claims is None:
             return None
         ours = claims.get(_CLAIM) or {}
         account = ours.get("serviceaccount") or {}
         namespace, name = ours.get("namespace", ""), account.get("name", "")
+        if claims.get("sub") != f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}":
+            raise TokenError("sub claim must match the service account of the private claims")
         await self._check_alive("serviceaccounts", namespace, account)
-        extra = (
-            {"authentication.kubernetes.io/credential-id": [f"JTI={claims['jti']}"]}
-            if claims.get("jti")
-            else {}
-        )
-        for key, plural in _BOUND.items():
-            if key in ours:
-                await self._check_alive(plural, "" if key == "node" else namespace, ours[key])
-                if key in _EXTRA:
-                    extra[f"authentication.kubernetes.io/{key}-name"] = [ours[key].get("name", "")]
-                    extra[f"authentication.kubernetes.io/{key}-uid"] = [ours[key].get("uid", "")]
-        return service_account_user(namespace, name, account.get("uid", ""), extra)
+        bound = next((key for key in _BOUND if key in ours), None)
+        if bound is not None:  # a pod's token names its node, which may go before the pod does
+            await self._check_alive(_BOUND[bound], "" if bound == "node" else namespace, ours[bound])
+        user = service_account_user(namespace, name, account.get("uid", ""), _extra(claims, ours))
+        return Verified(user, [audience for audience in wanted if audience in claims["aud"]])
 
     async def _check_alive(self, plural: str, namespace: str, named: dict[str, str]) -> None:
         obj = await self._lookup(plural, namespace, named.get("name", ""))
         if obj is None or obj["metadata"].get("uid") != named.get("uid"):
-            raise TokenError(f"{plural} {namespace}/{named.get('name')} of the token is gone")
+            raise TokenError("service account token has been invalidated")
+        deleted = obj["metadata"].get("deletionTimestamp")
+        if deleted and self._now() > meta.parse_time(deleted) + _DELETED_LEEWAY:
+            raise TokenError("service account token has been invalidated")
 
     def _claims(self, token: str, audiences: list[str]) -> dict[str, Any] | None:
         import jwt
 
         try:
+            header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return None
         if unverified.get("iss") not in self.issuers:
             return None
-        for key in self.keys:
-            try:
-                claims: dict[str, Any] = jwt.decode(
-                    token, key, algorithms=[_algorithm(key)], audience=audiences, leeway=1
-                )
+        named = self._by_id.get(header.get("kid") or "")
+        for key in self.keys if named is None else [named]:
+            claims = self._verified_claims(token, key, audiences)
+            if claims is not None:
                 return claims
-            except jwt.InvalidSignatureError:
-                continue
-            except jwt.InvalidTokenError as exc:
-                raise TokenError(str(exc)) from exc
         raise TokenError("token has an invalid signature")
+
+    def _verified_claims(self, token: str, key: Any, audiences: list[str]) -> dict[str, Any] | None:
+        """None if another key has signed it. The algorithm is the key's, whatever the token says."""
+        import jwt
+
+        try:
+            options: Any = {"require": ["exp", "iat", "aud", "sub"], "verify_iat": False}
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=[_algorithm(key)], audience=audiences, leeway=1, options=options
+            )
+        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
+            return None
+        except jwt.InvalidTokenError as exc:
+            raise TokenError(_WORDS.get(type(exc).__name__) or str(exc)) from exc
+        aud = claims["aud"]
+        return {**claims, "aud": [aud] if isinstance(aud, str) else aud}
+
+
+def _extra(claims: dict[str, Any], ours: dict[str, Any]) -> dict[str, list[str]]:
+    """What the user shows of the token: its id, its pod, its node."""
+    extra = {f"{_EXTRA}credential-id": [f"JTI={claims['jti']}"]} if claims.get("jti") else {}
+    for key in ("pod", "node"):
+        for field in ("name", "uid"):
+            if key in ours and ours[key].get(field):
+                extra[f"{_EXTRA}{key}-{field}"] = [ours[key][field]]
+    return extra
+
+
+def _key_id(key: Any) -> str:
+    """As the original names a public key: the hash of its DER form."""
+    from cryptography.hazmat.primitives import serialization
+
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 
 def _algorithm(key: Any) -> str:

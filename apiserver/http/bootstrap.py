@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from apiserver.api import codec, meta
 from apiserver.api.errors import StatusError
-from apiserver.auth import builtin_policy
+from apiserver.http import bootstrap_policy
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.create import create
 from apiserver.http.scope import Object, Services
@@ -35,7 +35,6 @@ _RENEW_SECONDS: Final = 5.0
 _COMPACT_SECONDS: Final = 300.0
 _ATTEMPTS: Final = 5
 _SERVICE_PAUSE: Final = 0.5
-_RBAC: Final = "rbac.authorization.k8s.io/v1"
 _SYSTEM: Final = "kubernetes"
 
 
@@ -77,8 +76,16 @@ class Bootstrap:
         await self._settle_service_port()
         await self._repeat("networking.k8s.io/v1/servicecidrs", [self._service_cidr()])
         if "RBAC" in self._services.config.authorization_mode:
-            for plural, objects in builtin_policy.objects().items():
-                await self._repeat(f"{_RBAC}/{plural}", objects)
+            await self._reconcile_policy()
+
+    async def _reconcile_policy(self) -> None:
+        while True:
+            try:
+                await bootstrap_policy.reconcile(self._services, self._ensure)
+                return
+            except StorageError as exc:
+                log.info("the default policy waits for the store: %s", exc)
+                await asyncio.sleep(1.0)
 
     async def _ensure_service(self) -> None:
         """Of servers that start together one gets the address and stores the service; the others see it then.

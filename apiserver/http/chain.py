@@ -16,9 +16,11 @@ from aiohttp import web
 
 from apiserver.api import errors
 from apiserver.api.errors import StatusError
-from apiserver.api.gvk import GroupResource
+from apiserver.auth.denial import forbidden
 from apiserver.auth.rbac import Attributes
 from apiserver.http import request_info, responders
+from apiserver.http.filters.impersonation import with_impersonation
+from apiserver.http.request_info import selected_fields
 from apiserver.http.router import route
 from apiserver.http.scope import Exchange, Services
 from apiserver.storage.cacher import NotYet
@@ -40,6 +42,7 @@ def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.Strea
             with_metrics,  # count and time every answer
             with_errors,  # exceptions become Status objects
             with_authentication,  # who is it
+            with_impersonation,  # as whom do they act
             with_in_flight_limit,  # 429 beyond the limits; watches do not count
             with_authorization,  # may they
             with_timeout,  # 504 for requests that are not long-running
@@ -92,7 +95,7 @@ def with_authentication(services: Services, handler: Handler) -> Handler:
         if request.transport is not None:
             tls = request.transport.get_extra_info("ssl_object")
             certificate = tls.getpeercert(True) if tls is not None else None
-        exchange.user = await authenticate(certificate, request.headers.get("Authorization"))
+        exchange.user = await authenticate(certificate, request.headers)
         return await handler(exchange)
 
     return handle
@@ -124,7 +127,14 @@ def attributes(exchange: Exchange) -> Attributes:
     if not info.is_resource:
         return Attributes(exchange.user, info.verb, path=info.path)
     return Attributes(
-        exchange.user, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name
+        exchange.user,
+        info.verb,
+        info.group,
+        info.resource,
+        info.subresource,
+        info.namespace,
+        info.name,
+        fields=selected_fields(exchange.query.get("fieldSelector")),
     )
 
 
@@ -133,28 +143,12 @@ def with_authorization(services: Services, handler: Handler) -> Handler:
         if exchange.info.path.rstrip("/") in _ALWAYS_PUBLIC:
             return await handler(exchange)
         asked = attributes(exchange)
-        allowed, _ = await services.authorizer.decide(asked)
+        allowed, reason = await services.authorizer.decide(asked)
         if not allowed:
-            raise refuse(asked)
+            raise forbidden(asked, reason)
         return await handler(exchange)
 
     return handle
-
-
-def refuse(asked: Attributes) -> StatusError:
-    reason = f'User "{asked.user.name}" {asked.describe()}'
-    if asked.path:
-        failure = errors.forbidden(GroupResource("", ""), "", reason)
-        failure.details = {}
-        return failure
-    resource = f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
-    failure = errors.forbidden(GroupResource(asked.group, resource), asked.name, reason)
-    failure.details = {
-        key: value
-        for key, value in (("name", asked.name), ("group", asked.group), ("kind", asked.resource))
-        if value
-    }
-    return failure
 
 
 def with_timeout(services: Services, handler: Handler) -> Handler:

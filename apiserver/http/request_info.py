@@ -112,6 +112,17 @@ def _selected_name(selector: str) -> str:
     return "" if name in (".", "..") or "/" in name or "%" in name else name
 
 
+def selected_fields(selector: str | None) -> tuple[tuple[str, str], ...]:
+    """The (field, value) pairs that a field selector demands; none of one that cannot be read."""
+    if not selector:
+        return ()
+    try:
+        requirements = parse_field_selector(selector).requirements
+    except FieldSelectorError:
+        return ()
+    return tuple((item.field, item.value) for item in requirements if item.operator == "=")
+
+
 def boolean(value: str | None) -> bool:
     """A parameter as Go's conversion of queries reads a bool: present, and neither false nor 0."""
     return value is not None and value.lower() not in ("false", "0")

@@ -84,12 +84,16 @@ class Services:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the chain. ``warnings`` become Warning headers of the answer."""
+    """One request on its way through the chain. ``warnings`` become Warning headers of the answer.
+
+    ``impersonator`` is who really makes the request, if that is not ``user``.
+    """
 
     request: web.BaseRequest
     services: Services
     info: RequestInfo
     user: User = ANONYMOUS_USER
+    impersonator: User | None = None
     accepted: Accepted | None = None
     warnings: list[str] = field(default_factory=list)
     _resource: Resource | None = None

@@ -25,11 +25,17 @@ def server_context(config: ApiServerConfig, now: datetime) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"--tls-cert-file {certificate}, --tls-private-key-file {key}: {exc}") from exc
-    if config.client_ca_file is not None:
+    authorities = {
+        "--client-ca-file": config.client_ca_file,
+        "--requestheader-client-ca-file": config.requestheader_client_ca_file,
+    }
+    for flag, path in authorities.items():
+        if path is None:
+            continue
         try:
-            context.load_verify_locations(config.client_ca_file)
+            context.load_verify_locations(path)
         except (OSError, ssl.SSLError) as exc:
-            raise ConfigError(f"--client-ca-file {config.client_ca_file}: {exc}") from exc
+            raise ConfigError(f"{flag} {path}: {exc}") from exc
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
 

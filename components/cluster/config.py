@@ -83,6 +83,7 @@ class MasterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="came
     scheduler_kubeconfig: str
     controllers_kubeconfig: str
     root_ca: str
+    signing_key: str
     election: ElectionConfig
     node_timing: NodeTiming
 

@@ -85,6 +85,7 @@ def master(topology: Topology, addresses: Addresses, layout: Layout, token: str,
         scheduler_kubeconfig=str(layout.component_kubeconfig(f"kube-scheduler-{name}")),
         controllers_kubeconfig=str(layout.component_kubeconfig(f"kube-controller-manager-{name}")),
         root_ca=str(layout.pki / "cluster" / "ca.crt"),
+        signing_key=str(layout.pki / "cluster" / "ca.key"),
         election=ElectionConfig(
             lease_duration=seconds(timing.leader_lease_duration),
             renew_deadline=seconds(timing.leader_renew_deadline),

@@ -23,13 +23,20 @@ _INTEGERS = (
     "concurrent_namespace_syncs",
     "concurrent_rc_syncs",
     "concurrent_replicaset_syncs",
+    "concurrent_resource_quota_syncs",
     "concurrent_service_endpoint_syncs",
     "max_endpoints_per_slice",
     "large_cluster_size_threshold",
     "terminated_pod_gc_threshold",
 )
 _NUMBERS = ("node_eviction_rate", "secondary_node_eviction_rate", "unhealthy_zone_threshold")
-_DURATIONS = ("node_monitor_period", "node_monitor_grace_period", "node_startup_grace_period")
+_DURATIONS = (
+    "cluster_signing_duration",
+    "node_monitor_period",
+    "node_monitor_grace_period",
+    "node_startup_grace_period",
+    "resource_quota_sync_period",
+)
 _ELECTION_DURATIONS = ("lease_duration", "renew_deadline", "retry_period")
 
 
@@ -52,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--kubeconfig", required=True, type=Path)
     result.add_argument("--controllers", default="*", help="comma-separated: *, name, -name")
     result.add_argument("--root-ca-file", type=Path, help="CA certificate to publish in every namespace")
+    for name in ("cluster_signing_cert_file", "cluster_signing_key_file"):
+        _flag(result, name, Path)
     _flag(result, "enable_garbage_collector", boolean)
     for name in _INTEGERS:
         _flag(result, name, int)
@@ -93,6 +102,8 @@ def parse(arguments: Sequence[str]) -> tuple[Path, ControllerOptions, ElectionOp
         controllers=tuple(given.controllers.split(",")),
         root_ca=root_ca,
         enable_garbage_collector=given.enable_garbage_collector,
+        cluster_signing_cert_file=given.cluster_signing_cert_file,
+        cluster_signing_key_file=given.cluster_signing_key_file,
         **values,
     )
     election = ElectionOptions(

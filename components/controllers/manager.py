@@ -14,6 +14,7 @@ from datetime import datetime
 from components.client.informer import InformerFactory
 from components.client.transport import ApiClient
 from components.controllers.common.context import Controller, ControllerContext, utc_now
+from components.controllers.csrsigning.controller import CertificateSigner
 from components.controllers.options import ControllerOptions
 from components.controllers.table import CONTROLLERS
 
@@ -46,6 +47,8 @@ class ControllerManager:
 
     def _enabled(self, name: str) -> bool:
         if name == "root-ca-certificate-publisher-controller" and not self._options.root_ca:
+            return False
+        if name == CertificateSigner.name and not self._options.cluster_signing_key_file:
             return False
         if name == "garbage-collector-controller" and not self._options.enable_garbage_collector:
             return False

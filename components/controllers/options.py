@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class ControllerOptions:
     concurrent_namespace_syncs: int = 10
     concurrent_rc_syncs: int = 5
     concurrent_replicaset_syncs: int = 5
+    concurrent_resource_quota_syncs: int = 5
     concurrent_service_endpoint_syncs: int = 5
     concurrent_serviceaccount_token_syncs: int = 5
     max_endpoints_per_slice: int = 100
@@ -27,8 +29,12 @@ class ControllerOptions:
     large_cluster_size_threshold: int = 50
     unhealthy_zone_threshold: float = 0.55
     terminated_pod_gc_threshold: int = 12500
+    resource_quota_sync_period: float = 300.0
     root_ca: str = ""
     enable_garbage_collector: bool = True
+    cluster_signing_cert_file: Path | None = None
+    cluster_signing_key_file: Path | None = None
+    cluster_signing_duration: float = 365 * 24 * 3600.0
 
     def enabled(self, name: str) -> bool:
         """As the original: a later word does not override; `-name` beats `*`, `name` beats both."""

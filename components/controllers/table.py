@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from components.controllers.clusterroleaggregation.controller import ClusterRoleAggregation
 from components.controllers.common.context import Controller, ControllerContext
+from components.controllers.csrapproving.controller import CertificateApprover
+from components.controllers.csrsigning.controller import CertificateSigner
 from components.controllers.deployment.controller import DeploymentController
 from components.controllers.disruption.controller import DisruptionController
 from components.controllers.endpoints.controller import EndpointsController
@@ -18,6 +21,7 @@ from components.controllers.replicaset.controller import (
     REPLICATION_CONTROLLER,
     ReplicaController,
 )
+from components.controllers.resourcequota.controller import ResourceQuotaController
 from components.controllers.rootca.controller import root_ca_publisher
 from components.controllers.serviceaccount.controller import service_account_controller
 
@@ -38,4 +42,8 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "garbage-collector-controller": GarbageCollector,
     "pod-garbage-collector-controller": PodGarbageCollector,
     "disruption-controller": DisruptionController,
+    "resourcequota-controller": ResourceQuotaController,
+    "clusterrole-aggregation-controller": ClusterRoleAggregation,
+    "certificatesigningrequest-approving-controller": CertificateApprover,
+    "certificatesigningrequest-signing-controller": CertificateSigner,
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 class Pair(NamedTuple):
@@ -36,13 +36,20 @@ class Pki:
         certificate = builder.sign(self._key, hashes.SHA256())
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> Pair:
+    def issue(self, name: str, *, organization: str = "", server_only: bool = False) -> Pair:
+        """`server_only`: with the usage of a server's certificate and no other."""
         pair = Pair(self.directory / f"{name}.pem", self.directory / f"{name}.key")
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+        if organization:
+            parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+        subject = x509.Name(parts)
         addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         builder = self._builder(subject, key)
         builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        if server_only:
+            usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+            builder = builder.add_extension(usage, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         pair.key.write_bytes(
             key.private_bytes(

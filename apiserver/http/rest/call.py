@@ -77,6 +77,7 @@ class Call:
             user=self.user,
             dry_run=self.dry_run,
             options=self.options or {},
+            warn=self.warn,
         )
 
     async def may_create(self, namespace: str, name: str) -> None:

@@ -47,6 +47,10 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     dry_run = _dry_run(exchange, wanted.get("deleteOptions") or {})
     how = _delete_options(wanted.get("deleteOptions") or {})
     call = Call(exchange.services, resource, exchange.user, dry_run)
+    asked = replace(call, subresource="eviction").attributes(
+        "CREATE", info.namespace, info.name, wanted, None
+    )
+    await exchange.services.admission.admit(asked)
     refusal = await _evict(call, info.namespace, info.name, how)
     return await responders.obj(exchange, refusal or responders.success(code=201), 201)
 

@@ -9,10 +9,12 @@ from aiohttp import web
 from apiserver.api import errors, meta
 from apiserver.api.field_errors import FieldError
 from apiserver.api.gvk import GroupKind
+from apiserver.auth.authenticator import BadToken
 from apiserver.auth.rbac import Attributes
 from apiserver.auth.user import User
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
+from apiserver.http.request_info import selected_fields
 from apiserver.http.rest.create import check_namespace
 from apiserver.http.scope import Exchange, Object
 from apiserver.validation.access_reviews import validate_local, validate_self, validate_subject
@@ -50,11 +52,14 @@ async def token(exchange: Exchange) -> web.StreamResponse:
     value = (obj.get("spec") or {}).get("token") or ""
     if not value:
         raise errors.bad_request("token is required for TokenReview in authentication")
-    user = await exchange.services.authenticator.token_user(value)
-    if user is None:
-        return await _answer(exchange, obj, {"user": {}, "error": "invalid bearer token"})
-    audiences = exchange.services.accounts.audiences
-    return await _answer(exchange, obj, {"authenticated": True, "user": user.info(), "audiences": audiences})
+    authenticator = exchange.services.authenticator
+    asked = (obj.get("spec") or {}).get("audiences") or authenticator.audiences
+    try:
+        found = await authenticator.review(value, asked)
+    except BadToken as fault:
+        return await _answer(exchange, obj, {"user": {}, "error": str(fault)})
+    status = {"authenticated": True, "user": found.user.info(), "audiences": found.audiences}
+    return await _answer(exchange, obj, status)
 
 
 async def self_subject_access(exchange: Exchange) -> web.StreamResponse:
@@ -85,7 +90,8 @@ def _refuse(found: list[FieldError]) -> None:
 
 
 def _subject(spec: Object) -> User:
-    return User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "")
+    extra = {key.lower(): list(values) for key, values in (spec.get("extra") or {}).items()}
+    return User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra)
 
 
 async def _decide(exchange: Exchange, obj: Object, user: User) -> web.StreamResponse:
@@ -96,18 +102,30 @@ async def _decide(exchange: Exchange, obj: Object, user: User) -> web.StreamResp
         asked = Attributes(user, path.get("verb") or "", path=path.get("path") or "")
     else:
         assert resource is not None
-        asked = Attributes(
-            user,
-            *(
-                resource.get(key) or ""
-                for key in ("verb", "group", "resource", "subresource", "namespace", "name")
-            ),
-        )
+        asked = _of_resource(user, resource)
     allowed, reason = await exchange.services.authorizer.decide(asked)
     status: Object = {"allowed": allowed}
     if reason:
         status["reason"] = reason
     return await _answer(exchange, obj, status)
+
+
+def _of_resource(user: User, asked: Object) -> Attributes:
+    names = ("verb", "group", "resource", "subresource", "namespace", "name")
+    verb, group, resource, subresource, namespace, name = (asked.get(key) or "" for key in names)
+    fields = _selected(asked.get("fieldSelector") or {})
+    return Attributes(user, verb, group, resource, subresource, namespace, name, fields=fields)
+
+
+def _selected(selector: Object) -> tuple[tuple[str, str], ...]:
+    """What the selector of a review demands by equality."""
+    if selector.get("rawSelector"):
+        return selected_fields(selector["rawSelector"])
+    return tuple(
+        (item.get("key") or "", item["values"][0])
+        for item in selector.get("requirements") or ()
+        if item.get("operator") == "In" and len(item.get("values") or ()) == 1
+    )
 
 
 async def self_subject_rules(exchange: Exchange) -> web.StreamResponse:
@@ -116,11 +134,18 @@ async def self_subject_rules(exchange: Exchange) -> web.StreamResponse:
     if not namespace:
         raise errors.bad_request("no namespace on request")
     resource_rules, path_rules = [], []
-    for rule in await exchange.services.authorizer.rules(exchange.user, namespace):
+    found = await exchange.services.authorizer.rules(exchange.user, namespace)
+    for rule in found.rules:
         if rule.get("resources"):
             keys = ("verbs", "apiGroups", "resources", "resourceNames")
             resource_rules.append({key: rule[key] for key in keys if rule.get(key)})
         if rule.get("nonResourceURLs"):
             path_rules.append({"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]})
-    status = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+    status = {
+        "resourceRules": resource_rules,
+        "nonResourceRules": path_rules,
+        "incomplete": bool(found.error),
+    }
+    if found.error:
+        status["evaluationError"] = found.error
     return await _answer(exchange, obj, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -30,6 +31,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     spec = request.get("spec") or {}
     seconds = spec.get("expirationSeconds") or _HOUR
     _validate(seconds)
+    await _admit(call, info.namespace, info.name, request)
     if not services.accounts.can_sign:
         raise errors.service_unavailable(
             "token requests need --service-account-signing-key-file, which this server was started without"
@@ -46,6 +48,13 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     }
     document["metadata"]["creationTimestamp"] = meta.format_time(services.now())
     return await answer.one(exchange, _GVK, document, 201)
+
+
+async def _admit(call: Call, namespace: str, name: str, request: Object) -> None:
+    """Raises what plugins raise: NodeRestriction asks for which pod a kubelet wants the token."""
+    write = replace(call, subresource="token").attributes("CREATE", namespace, name, request, None)
+    await call.services.admission.admit(write)
+    await call.services.admission.validate(write)
 
 
 def _metadata(account: Object) -> Object:
@@ -82,5 +91,27 @@ async def _bound(exchange: Exchange, asked: Object | None) -> tuple[dict[str, di
             "The object might have been deleted and then recreated"
         )
         raise errors.conflict(GroupResource("", plural), name, text)
+    claims = {kind.lower(): {"name": name, "uid": meta.uid(obj)}}
+    if kind == "Pod":
+        _check_account(exchange.info.name, obj)
+        claims |= await _node_claim(exchange, obj)
     reference = {"kind": kind, "apiVersion": version, "name": name, "uid": meta.uid(obj)}
-    return {kind.lower(): {"name": name, "uid": meta.uid(obj)}}, reference
+    return claims, reference
+
+
+def _check_account(account: str, pod: Object) -> None:
+    if (pod.get("spec") or {}).get("serviceAccountName") != account:
+        raise errors.bad_request(
+            f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+        )
+
+
+async def _node_claim(exchange: Exchange, pod: Object) -> dict[str, dict[str, str]]:
+    """The pod's node; without its uid while there is no such node."""
+    name = (pod.get("spec") or {}).get("nodeName") or ""
+    nodes = exchange.services.registry.lookup("", "v1", "nodes")
+    if not name or nodes is None:
+        return {}
+    stored, _ = await exchange.services.storage.get(nodes.key("", name))
+    uid = meta.uid(Call(exchange.services, nodes).decode(stored)) if stored is not None else ""
+    return {"node": {"name": name, **({"uid": uid} if uid else {})}}

@@ -13,11 +13,12 @@ from apiserver.admission.interface import CREATE, DELETE, UPDATE, AdmissionOptio
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.api.meta import Object
+from apiserver.auth import rbac
 from apiserver.auth.user import User
 
 
 class FakeReader:
-    """Objects by (resource, namespace, name)."""
+    """Objects by (resource, namespace, name). Nothing is written through it: `swap` must not be called."""
 
     def __init__(self, **objects: list[Object]) -> None:
         self.objects = objects
@@ -31,6 +32,22 @@ class FakeReader:
     async def list(self, gvr: GroupVersionResource, namespace: str | None = None) -> list[Object]:
         items = self.objects.get(gvr.resource, [])
         return [o for o in items if namespace in (None, o["metadata"].get("namespace"))]
+
+    async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
+        raise AssertionError(f"an update of {gvr.resource}")
+
+
+class Anything:
+    """Everybody may do everything."""
+
+    async def decide(self, asked: rbac.Attributes) -> tuple[bool, str]:
+        return True, ""
+
+    async def role_based(self, user: User, namespace: str) -> list[rbac.Rule]:
+        return []
+
+    async def role(self, kind: str, namespace: str, name: str) -> list[rbac.CompiledRule]:
+        return []
 
 
 def named(name: str, namespace: str | None = None, **fields: Any) -> Object:
@@ -65,7 +82,7 @@ def attributes(
 
 def run(write: Attributes, source: FakeReader) -> Object | None:
     async def both() -> None:
-        chain = default_chain(source, AdmissionOptions(rng=random.Random(1)))
+        chain = default_chain(source, source, Anything(), AdmissionOptions(rng=random.Random(1)))
         await chain.admit(write)
         await chain.validate(write)
 

@@ -1,0 +1,1 @@
+"""Approves the certificate requests of kubelets that are allowed to ask for them."""

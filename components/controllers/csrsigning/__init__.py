@@ -1,0 +1,1 @@
+"""Signs approved certificate requests of the four built-in signers."""

@@ -1,0 +1,1 @@
+"""The books of ResourceQuotas: counts what is stored, and gives back what was freed."""
