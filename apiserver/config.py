@@ -45,6 +45,7 @@ class ApiServerConfig:
     max_mutating_requests_inflight: int = 200
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
+    shutdown_delay_duration: float = 0.0
     event_ttl: int = 3600
     feature_gates: frozenset[str] = frozenset()
     allow_loopback_endpoints: bool = False
@@ -70,6 +71,10 @@ class ApiServerConfig:
                 )
         if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
             raise ConfigError("--tls-cert-file and --tls-private-key-file must be given together")
+        if self.shutdown_delay_duration < 0:
+            raise ConfigError(
+                f"--shutdown-delay-duration {self.shutdown_delay_duration}: must not be negative"
+            )
         low, high = self.service_node_port_range
         if not 0 < low <= high <= 65535:
             raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")

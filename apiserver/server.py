@@ -1,4 +1,7 @@
-"""One API server: puts the parts together, listens, and stops in order.
+"""One API server: puts the parts together, listens, and ends in order.
+
+The order of an end, as ``http.lifecycle`` names its stages: ``/readyz`` fails and everything is still served for
+``--shutdown-delay-duration``; then no new connections; watches end; what is under way is finished; the rest is cut.
 
 Composition only: which module does what is said in ``apiserver.http.chain``. Readiness does not wait for the
 bootstrap objects, except the system namespaces that every client expects.
@@ -62,6 +65,7 @@ class ApiServer:
         self._runner: web.ServerRunner | None = None
         self._bootstrap = Bootstrap(self.services)
         self._tasks: list[asyncio.Task[None]] = []
+        self._withdrawal: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises ConfigError when the address cannot be bound or a file not be read."""
@@ -95,19 +99,41 @@ class ApiServer:
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
 
-    async def stop(self) -> None:
-        """readyz fails first, watches end, open requests get a moment, then the listener closes."""
+    def begin_shutdown(self) -> None:
+        """``/readyz`` fails from now on, and answers end their connections; everything is still served."""
+        self.services.lifecycle.begin_shutdown()
+        if self._withdrawal is None:
+            self._withdrawal = asyncio.create_task(self._withdraw(), name="withdrawal")
+
+    async def drain(self) -> None:
+        """The orderly end: time for others to look elsewhere, then :meth:`stop`, with time to finish."""
+        self.begin_shutdown()
+        await asyncio.sleep(self.config.shutdown_delay_duration)
+        await self.stop(self.config.request_timeout)
+
+    async def stop(self, grace: float = _DRAIN_SECONDS) -> None:
+        """No delay. What is under way has ``grace`` seconds to end."""
+        self.begin_shutdown()
+        if self._withdrawal is not None:
+            await self._withdrawal
+        if self._runner is not None:
+            await asyncio.gather(*(site.stop() for site in list(self._runner.sites)))
         self.services.stopping.begin()
-        await self._bootstrap.withdraw()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not await self.services.lifecycle.drained(grace):
+            log.warning("%d requests were cut off", self.services.lifecycle.under_way)
         if self._runner is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
                     await self._runner.cleanup()
         await self.services.caches.close()
         await self.services.kubelet.close()
+
+    async def _withdraw(self) -> None:
+        """Nobody is told of this server any more, and it does no housekeeping."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bootstrap.withdraw()
 
     @property
     def url(self) -> str:

@@ -29,7 +29,7 @@ async def _store(services: Services) -> str:
 
 
 async def _shutdown(services: Services) -> str:
-    return "process is shutting down" if services.stopping else ""
+    return "process is shutting down" if services.lifecycle.shutting_down else ""
 
 
 _CHECKS: Final[dict[str, dict[str, Check]]] = {

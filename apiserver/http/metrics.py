@@ -38,6 +38,9 @@ class Metrics:
         if not info.is_watch:
             self._seconds.labels(*labels).observe(seconds)
 
+    def dropped(self, reads: bool) -> None:
+        """A request was refused for the limits."""
+
     def render(self) -> tuple[bytes, str]:
         from prometheus_client import generate_latest
         from prometheus_client.exposition import CONTENT_TYPE_LATEST

@@ -194,6 +194,7 @@ class ResourceCache:
     def subscribe(self, since: int, on_change: Callable[[], None]) -> Subscription:
         """Events after ``since``; ``on_change`` is called, soon, after each change, until the subscription is closed.
 
+        ``since`` may be ahead of this cache: a client that another, faster server has served up to there.
         Raises TooOld; the cache must be ready.
         """
         if since < self._oldest:
@@ -201,7 +202,7 @@ class ResourceCache:
         at = bisect_left(self._events, since + 1, key=lambda event: event.revision)
         self._subscriptions.add(on_change)
         return Subscription(
-            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change)
+            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change), since
         )
 
     async def history(self, since: int, prefix: str) -> list[CacheEvent]:
@@ -240,19 +241,28 @@ class ResourceCache:
 
 
 class Subscription:
-    """A position in a cache's ring."""
+    """A position in a cache's ring. Events up to ``since`` are passed over when they come later."""
 
-    __slots__ = ("_cache", "_epoch", "_position", "close")
+    __slots__ = ("_cache", "_epoch", "_position", "_since", "close")
 
-    def __init__(self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None]) -> None:
+    def __init__(
+        self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None], since: int
+    ) -> None:
         self._cache = cache
         self._position = position
         self._epoch = epoch
+        self._since = since if since > cache.revision else 0
         self.close = close
 
     def take(self, limit: int = 1 << 30) -> list[CacheEvent]:
-        """The next events, possibly none. Raises WatcherTooSlow, CacheReset."""
+        """The next events, possibly none; fewer than ``limit``: these are all. Raises WatcherTooSlow, CacheReset."""
         events, self._position = self._cache.take(self._position, self._epoch, limit)
+        while self._since and events:
+            if events[-1].revision > self._since:
+                events = [event for event in events if event.revision > self._since]
+                self._since = 0
+                return events + self.take(limit - len(events)) if len(events) < limit else events
+            events, self._position = self._cache.take(self._position, self._epoch, limit)
         return events
 
 

@@ -25,12 +25,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Admin:
-    """The operations. `serving` says whether the API server takes requests."""
+    """The operations. `serving` says whether the API server takes requests, `draining` that it soon will not."""
 
     def __init__(self, member: Member, stalls: StallWatch) -> None:
         self._member = member
         self._stalls = stalls
         self.serving = False
+        self.draining = False
 
     def server(self, path: Path) -> ipc.Server:
         """The socket that offers them."""
@@ -53,7 +54,8 @@ class Admin:
             applied_index=status.raft_applied_index,
             revision=status.header.revision,
             db_size=status.db_size,
-            ready=self.serving and self._member.leader_id is not None,
+            ready=self.serving and not self.draining and self._member.leader_id is not None,
+            draining=self.draining,
             stalls=self._stalls.count,
             memory=_resident(),
         )

@@ -93,6 +93,7 @@ class _Watcher:
         self._protocol = exchange.request.protocol
         self._flowing = False  # whether events are written as they come
         self._over = False
+        self._least = 0  # the client has seen everything up to here, perhaps from a server that was ahead
         self._wake = asyncio.Event()
         config = exchange.services.config
         self._seconds = float(
@@ -109,6 +110,7 @@ class _Watcher:
                 self._backlog.extend(self._frames(past))
                 since = cache.oldest
             self._subscription = cache.subscribe(since, self._changed)
+            self._least = since
             return
         if options.resource_version and options.send_initial_events is None:
             await cache.ready()
@@ -219,7 +221,7 @@ class _Watcher:
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
         """An object of the kind, as empty as Go writes it, that tells a version."""
         gvk = self._exchange.resource.gvk
-        metadata: dict[str, object] = {"resourceVersion": str(self._cache.revision)}
+        metadata: dict[str, object] = {"resourceVersion": str(max(self._cache.revision, self._least))}
         if annotations:
             metadata["annotations"] = annotations
         empty = {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}

@@ -1,0 +1,134 @@
+"""The command line of ``python -m apiserver``: kube-apiserver's flags, and how their values are written."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Final
+
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "\u00b5s": 1e-6, "ns": 1e-9}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|\u00b5s|ns|s)")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="apiserver", description="Kubernetes API server of kuberaft", allow_abbrev=False
+    )
+    p.add_argument("--bind-address", default="0.0.0.0", metavar="IP", help="address to listen on")
+    p.add_argument(
+        "--secure-port", type=int, default=6443, metavar="PORT", help="HTTPS port; 0: any free one"
+    )
+    p.add_argument(
+        "--advertise-address", default="", metavar="IP", help="address other members reach this server at"
+    )
+    p.add_argument("--cert-dir", type=Path, default=Path("/var/run/kubernetes"), metavar="DIR",
+                   help="where a self-signed serving certificate is made when none is given")  # fmt: skip
+    p.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="serving certificate (PEM)")
+    p.add_argument("--tls-private-key-file", type=Path, metavar="FILE", help="its key")
+    p.add_argument("--client-ca-file", type=Path, metavar="FILE", help="CA of client certificates")
+    p.add_argument("--token-auth-file", type=Path, metavar="FILE", help="CSV of bearer tokens")
+    p.add_argument(
+        "--authorization-mode", default="AlwaysAllow", metavar="MODES", help="AlwaysAllow, or Node,RBAC"
+    )
+    p.add_argument(
+        "--anonymous-auth", type=boolean, default=True, metavar="BOOL", help="allow anonymous requests"
+    )
+    p.add_argument("--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="cluster IPs")
+    p.add_argument(
+        "--service-node-port-range", type=port_range, default=(30000, 32767), metavar="A-B", help="NodePorts"
+    )
+    p.add_argument("--service-account-issuer", action="append", metavar="URL", help="issuer of tokens")
+    p.add_argument(
+        "--service-account-key-file",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="keys that verify tokens",
+    )
+    p.add_argument(
+        "--service-account-signing-key-file", type=Path, metavar="FILE", help="key that signs tokens"
+    )
+    p.add_argument(
+        "--api-audiences", type=words, default=(), metavar="LIST", help="audiences of tokens for this API"
+    )
+    p.add_argument("--kubelet-client-certificate", type=Path, metavar="FILE", help="shown to kubelets")
+    p.add_argument("--kubelet-client-key", type=Path, metavar="FILE", help="its key")
+    p.add_argument("--kubelet-certificate-authority", type=Path, metavar="FILE", help="CA of kubelets")
+    p.add_argument("--max-requests-inflight", type=int, default=400, metavar="N", help="reads at a time")
+    p.add_argument(
+        "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="writes at a time"
+    )
+    p.add_argument(
+        "--request-timeout", type=float, default=60.0, metavar="SECONDS", help="limit of a request"
+    )
+    p.add_argument(
+        "--min-request-timeout", type=int, default=1800, metavar="SECONDS", help="shortest default watch"
+    )
+    p.add_argument(
+        "--shutdown-delay-duration",
+        type=duration,
+        default=0.0,
+        metavar="DURATION",
+        help="time between SIGTERM and the end of the listener; /readyz fails meanwhile",
+    )
+    p.add_argument("--event-ttl", type=int, default=3600, metavar="SECONDS", help="how long events are kept")
+    p.add_argument(
+        "--kubernetes-service-port", type=int, default=443, metavar="PORT", help="of default/kubernetes"
+    )
+    p.add_argument(
+        "--allow-loopback-endpoints", action="store_true", help="endpoints may be loopback addresses"
+    )
+    p.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="data of the embedded store; without it, memory only"
+    )
+    p.add_argument(
+        "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
+    )
+    p.add_argument(
+        "--feature-gates", type=gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
+    )
+    etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
+    etcd.add_argument(
+        "--etcd-servers", type=words, default=(), metavar="URLS", help="kvstore or etcd; separated by commas"
+    )
+    etcd.add_argument("--etcd-cafile", type=Path, metavar="FILE", help="CA of the store's servers")
+    etcd.add_argument("--etcd-certfile", type=Path, metavar="FILE", help="shown to the store's servers")
+    etcd.add_argument("--etcd-keyfile", type=Path, metavar="FILE", help="its key")
+    etcd.add_argument("--etcd-prefix", default="/registry", metavar="KEY", help="only /registry")
+    return p
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
+    return text.lower() == "true"
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)
+
+
+def gates(text: str) -> frozenset[str]:
+    """The names that are switched on, of ``A=true,B=false``."""
+    pairs = [word.partition("=") for word in words(text)]
+    if any(not value for _, _, value in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as CBORServingAndStorage=true")
+    return frozenset(name for name, _, value in pairs if boolean(value))
+
+
+def port_range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if not low.isdigit() or not high.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a range of ports such as 30000-32767")
+    return int(low), int(high)
+
+
+def duration(text: str) -> float:
+    """Seconds of a Go duration (``1m30s``, ``500ms``, ``0``) or of a plain number."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 5s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
