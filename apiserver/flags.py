@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Final
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "\u00b5s": 1e-6, "ns": 1e-9}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|\u00b5s|ns|s)")
+_DURATION: Final = re.compile("([0-9]+(?:[.][0-9]*)?|[.][0-9]+)(h|ms|m|us|\u00b5s|ns|s)")
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="apiserver", description="Kubernetes API server of kuberaft", allow_abbrev=False
     )
+    _serving(p)
+    _identities(p)
+    _services(p)
+    _requests(p)
+    _store(p)
+    return p
+
+
+def _serving(p: argparse.ArgumentParser) -> None:
     p.add_argument("--bind-address", default="0.0.0.0", metavar="IP", help="address to listen on")
     p.add_argument(
         "--secure-port", type=int, default=6443, metavar="PORT", help="HTTPS port; 0: any free one"
@@ -26,6 +35,14 @@ def parser() -> argparse.ArgumentParser:
                    help="where a self-signed serving certificate is made when none is given")  # fmt: skip
     p.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="serving certificate (PEM)")
     p.add_argument("--tls-private-key-file", type=Path, metavar="FILE", help="its key")
+    p.add_argument(
+        "--feature-gates", type=gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
+    )
+    p.add_argument("-v", "--v", type=int, default=2, dest="verbosity", metavar="N",
+                   help="log level: 2 normal, 3 one line a request, 4 and more debug")  # fmt: skip
+
+
+def _identities(p: argparse.ArgumentParser) -> None:
     p.add_argument("--client-ca-file", type=Path, metavar="FILE", help="CA of client certificates")
     p.add_argument("--token-auth-file", type=Path, metavar="FILE", help="CSV of bearer tokens")
     p.add_argument(
@@ -34,18 +51,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--anonymous-auth", type=boolean, default=True, metavar="BOOL", help="allow anonymous requests"
     )
-    p.add_argument("--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="cluster IPs")
-    p.add_argument(
-        "--service-node-port-range", type=port_range, default=(30000, 32767), metavar="A-B", help="NodePorts"
-    )
     p.add_argument("--service-account-issuer", action="append", metavar="URL", help="issuer of tokens")
-    p.add_argument(
-        "--service-account-key-file",
-        type=Path,
-        action="append",
-        metavar="FILE",
-        help="keys that verify tokens",
-    )
+    p.add_argument("--service-account-key-file", type=Path, action="append", metavar="FILE",
+                   help="keys that verify tokens")  # fmt: skip
     p.add_argument(
         "--service-account-signing-key-file", type=Path, metavar="FILE", help="key that signs tokens"
     )
@@ -55,6 +63,23 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--kubelet-client-certificate", type=Path, metavar="FILE", help="shown to kubelets")
     p.add_argument("--kubelet-client-key", type=Path, metavar="FILE", help="its key")
     p.add_argument("--kubelet-certificate-authority", type=Path, metavar="FILE", help="CA of kubelets")
+
+
+def _services(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--service-cluster-ip-range", default="10.96.0.0/16", metavar="CIDR", help="cluster IPs")
+    p.add_argument(
+        "--service-node-port-range", type=port_range, default=(30000, 32767), metavar="A-B", help="NodePorts"
+    )
+    p.add_argument(
+        "--kubernetes-service-port", type=int, default=443, metavar="PORT", help="of default/kubernetes"
+    )
+    p.add_argument(
+        "--allow-loopback-endpoints", action="store_true", help="endpoints may be loopback addresses"
+    )
+    p.add_argument("--event-ttl", type=int, default=3600, metavar="SECONDS", help="how long events are kept")
+
+
+def _requests(p: argparse.ArgumentParser) -> None:
     p.add_argument("--max-requests-inflight", type=int, default=400, metavar="N", help="reads at a time")
     p.add_argument(
         "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="writes at a time"
@@ -65,28 +90,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--min-request-timeout", type=int, default=1800, metavar="SECONDS", help="shortest default watch"
     )
-    p.add_argument(
-        "--shutdown-delay-duration",
-        type=duration,
-        default=0.0,
-        metavar="DURATION",
-        help="time between SIGTERM and the end of the listener; /readyz fails meanwhile",
-    )
-    p.add_argument("--event-ttl", type=int, default=3600, metavar="SECONDS", help="how long events are kept")
-    p.add_argument(
-        "--kubernetes-service-port", type=int, default=443, metavar="PORT", help="of default/kubernetes"
-    )
-    p.add_argument(
-        "--allow-loopback-endpoints", action="store_true", help="endpoints may be loopback addresses"
-    )
+    p.add_argument("--shutdown-delay-duration", type=duration, default=0.0, metavar="DURATION",
+                   help="time between SIGTERM and the end of the listener; /readyz fails meanwhile")  # fmt: skip
+
+
+def _store(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="data of the embedded store; without it, memory only"
     )
     p.add_argument(
         "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
-    )
-    p.add_argument(
-        "--feature-gates", type=gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
     )
     etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
     etcd.add_argument(
@@ -96,7 +109,6 @@ def parser() -> argparse.ArgumentParser:
     etcd.add_argument("--etcd-certfile", type=Path, metavar="FILE", help="shown to the store's servers")
     etcd.add_argument("--etcd-keyfile", type=Path, metavar="FILE", help="its key")
     etcd.add_argument("--etcd-prefix", default="/registry", metavar="KEY", help="only /registry")
-    return p
 
 
 def boolean(text: str) -> bool:
@@ -126,7 +138,7 @@ def port_range(text: str) -> tuple[int, int]:
 
 def duration(text: str) -> float:
     """Seconds of a Go duration (``1m30s``, ``500ms``, ``0``) or of a plain number."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch("[0-9]+([.][0-9]+)?", text):
         return float(text)
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:

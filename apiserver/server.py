@@ -32,6 +32,7 @@ from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.http import chain, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
+from apiserver.http.connections import Connections
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
@@ -63,6 +64,7 @@ class ApiServer:
         self.services = _services(config, storage)
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
+        self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
         self._tasks: list[asyncio.Task[None]] = []
         self._withdrawal: asyncio.Task[None] | None = None
@@ -72,13 +74,14 @@ class ApiServer:
         if not self.config.advertise_address:
             self.config.advertise_address = _own_address(self.config.bind_address)
         context = await asyncio.to_thread(tls.server_context, self.config, _utc_now())
-        server = web.Server(
+        server = Connections(
             chain.build(self.services),
             request_factory=_request,
             access_log=None,
             keepalive_timeout=120.0,
             tcp_keepalive=True,
         )
+        self._connections = server
         self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(
@@ -120,7 +123,9 @@ class ApiServer:
             await asyncio.gather(*(site.stop() for site in list(self._runner.sites)))
         self.services.stopping.begin()
         if not await self.services.lifecycle.drained(grace):
-            log.warning("%d requests were cut off", self.services.lifecycle.under_way)
+            log.warning("%d requests are cut off", self.services.lifecycle.under_way)
+        if self._connections is not None:
+            await self._connections.closed(_DRAIN_SECONDS)
         if self._runner is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
