@@ -43,6 +43,7 @@ class ApiServerConfig:
     kubelet_certificate_authority: Path | None = None
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
     shutdown_delay_duration: float = 0.0

@@ -84,6 +84,8 @@ def _requests(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="writes at a time"
     )
+    p.add_argument("--enable-priority-and-fairness", type=boolean, default=True, metavar="BOOL",
+                   help="share the sum of both among priority levels; false: two limits for all")  # fmt: skip
     p.add_argument(
         "--request-timeout", type=float, default=60.0, metavar="SECONDS", help="limit of a request"
     )

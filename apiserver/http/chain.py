@@ -15,10 +15,13 @@ from apiserver.http.filters.authentication import with_authentication
 from apiserver.http.filters.authorization import with_authorization
 from apiserver.http.filters.drain import with_drain
 from apiserver.http.filters.failures import with_errors
+from apiserver.http.filters.headers import with_headers
 from apiserver.http.filters.in_flight import with_in_flight_limit
 from apiserver.http.filters.interface import Handler
 from apiserver.http.filters.measure import with_metrics
+from apiserver.http.filters.priority import with_priority_and_fairness
 from apiserver.http.filters.timeout import with_timeout
+from apiserver.http.filters.trace import with_trace
 from apiserver.http.router import route
 from apiserver.http.scope import Exchange, Services
 
@@ -28,10 +31,13 @@ def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.Strea
     for wrap in reversed(
         (
             with_drain,  # count what is under way; while shutting down, end the connection
+            with_headers,  # Audit-Id, and what the filters below add
             with_metrics,  # count and time every answer
+            with_trace,  # where the time of a slow one went
             with_errors,  # exceptions become Status objects
             with_authentication,  # who is it
-            with_in_flight_limit,  # 429 beyond the limits; watches do not count
+            # a seat, a place in a queue, or 429; watches take no seat
+            with_in_flight_limit if services.flow is None else with_priority_and_fairness,
             with_authorization,  # may they
             with_timeout,  # 504 for requests that are not long-running
         )

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from apiserver.http import responders
+from apiserver.http import metrics_export, responders
 from apiserver.http.scope import Exchange, Services
 
 _CHECK_TIMEOUT: Final = 2.0
@@ -49,7 +49,7 @@ def paths() -> list[str]:
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
     parts = exchange.info.path.strip("/").split("/")
     if parts == ["metrics"]:
-        body, content_type = exchange.services.metrics.render()
+        body, content_type = metrics_export.render(exchange.services)
         return web.Response(body=body, headers={"Content-Type": content_type})
     checks = _CHECKS.get(parts[0])
     if checks is None:

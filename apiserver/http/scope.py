@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from apiserver.storage.interface import Storage
 
 if TYPE_CHECKING:
     from apiserver.admission.chain import Chain
+    from apiserver.flowcontrol.controller import FlowController
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
@@ -73,6 +75,7 @@ class Services:
     openapi: OpenApi
     stopping: Stopping = field(default_factory=Stopping)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    flow: FlowController | None = None
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -85,7 +88,9 @@ class Services:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the chain. ``warnings`` become Warning headers of the answer."""
+    """One request on its way through the chain. ``warnings`` become Warning headers of the answer, ``headers`` are
+    headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
+    """
 
     request: web.BaseRequest
     services: Services
@@ -93,6 +98,8 @@ class Exchange:
     user: User = ANONYMOUS_USER
     accepted: Accepted | None = None
     warnings: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    steps: list[tuple[float, str]] = field(default_factory=list)
     _resource: Resource | None = None
 
     @property
@@ -108,6 +115,9 @@ class Exchange:
             if self._resource is None:
                 raise errors.generic(404)
         return self._resource
+
+    def step(self, done: str) -> None:
+        self.steps.append((time.perf_counter(), done))
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -239,6 +239,24 @@ class ResourceCache:
     def oldest(self) -> int:
         return self._oldest
 
+    # ---- for metrics and health
+
+    @property
+    def size(self) -> int:
+        return len(self._entries)
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
+
+    @property
+    def events_received(self) -> int:
+        return self._base + len(self._events)
+
+    @property
+    def initializations(self) -> int:
+        return self._epoch
+
 
 class Subscription:
     """A position in a cache's ring. Events up to ``since`` are passed over when they come later."""
@@ -314,6 +332,17 @@ class Caches:
         if cache is None:
             cache = self._caches[prefix] = ResourceCache(self._storage, prefix)
         return cache
+
+    def started(self, prefix: str) -> ResourceCache | None:
+        """The cache, if somebody has used it."""
+        cache = self._caches.get(prefix)
+        return cache if cache is not None and cache.started else None
+
+    def unfilled(self) -> list[str]:
+        """Prefixes of the caches that are started and do not hold anything yet."""
+        return sorted(
+            prefix for prefix, cache in self._caches.items() if cache.started and not cache.revision
+        )
 
     async def close(self) -> None:
         await asyncio.gather(*(cache.close() for cache in self._caches.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from aiohttp import web
@@ -17,11 +18,18 @@ _ALWAYS_PUBLIC: Final = frozenset({"/healthz", "/livez", "/readyz"})
 
 
 def with_authorization(services: Services, handler: Handler) -> Handler:
+    metrics = services.metrics
+
     async def handle(exchange: Exchange) -> web.StreamResponse:
         if exchange.info.path.rstrip("/") in _ALWAYS_PUBLIC:
             return await handler(exchange)
         asked = attributes(exchange)
+        started = time.perf_counter()
         allowed, _ = await services.authorizer.decide(asked)
+        result = "allowed" if allowed else "denied"
+        metrics.authorizations[result] += 1
+        metrics.authorization_seconds.of((result,)).observe(time.perf_counter() - started)
+        exchange.step("authorized")
         if not allowed:
             raise refuse(asked)
         return await handler(exchange)

@@ -5,16 +5,12 @@ Stands in for priority and fairness when that is switched off. Nobody queues: wh
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp import web
 
-from apiserver.api import errors
 from apiserver.auth.user import MASTERS
 from apiserver.http.filters.interface import READ_VERBS, Handler, long_running
+from apiserver.http.filters.priority import too_many
 from apiserver.http.scope import Exchange, Services
-
-TOO_MANY: Final = "Too many requests, please try again later."
 
 
 def with_in_flight_limit(services: Services, handler: Handler) -> Handler:
@@ -27,8 +23,7 @@ def with_in_flight_limit(services: Services, handler: Handler) -> Handler:
             return await handler(exchange)
         reads = exchange.info.verb in READ_VERBS
         if taken[reads] >= limits[reads]:
-            services.metrics.dropped(reads)
-            raise errors.too_many_requests(TOO_MANY, 1)
+            return too_many(services, exchange)
         taken[reads] += 1
         try:
             return await handler(exchange)

@@ -88,6 +88,8 @@ class _Watcher:
         self._cache = cache
         include = include_object(exchange)
         self.framing = Framing(exchange.resource, exchange.accepted or PLAIN, include)
+        gvr, metrics = exchange.resource.gvr, exchange.services.metrics
+        self._measure = metrics.event_sizes.of((gvr.group, gvr.version, gvr.resource)).observe
         self._backlog: list[bytes] = []
         self._subscription: Subscription | None = None
         self._protocol = exchange.request.protocol
@@ -119,7 +121,9 @@ class _Watcher:
         else:
             await cache.wait_current()
         if options.send_initial_events is not False:
-            entries = self._selection.entries(cache)
+            entries = list(self._selection.entries(cache))
+            gvr = self._exchange.resource.gvr
+            self._exchange.services.metrics.init_events[gvr.group, gvr.resource] += len(entries)
             self._backlog.extend(self._added(entry) for entry in entries)
         if options.send_initial_events and options.bookmarks:
             self._backlog.append(self._bookmark(_END_OF_INITIAL))
@@ -205,12 +209,15 @@ class _Watcher:
                 continue
             seen = event.seen_by(None if self._unfiltered else self._filter)
             if seen is not None:
-                frames.append(event.frame(seen[0], self.framing.name, self.framing.make, seen[1]))
+                frame = event.frame(seen[0], self.framing.name, self.framing.make, seen[1])
+                self._measure(len(frame))
+                frames.append(frame)
                 self.framing.once()
         return frames
 
     def _added(self, entry: Entry) -> bytes:
         frame = self.framing.make("ADDED", entry)
+        self._measure(len(frame))
         self.framing.once()
         return frame
 
