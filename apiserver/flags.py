@@ -19,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     _identities(p)
     _services(p)
     _requests(p)
+    _audit(p)
     _store(p)
     return p
 
@@ -94,6 +95,16 @@ def _requests(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--shutdown-delay-duration", type=duration, default=0.0, metavar="DURATION",
                    help="time between SIGTERM and the end of the listener; /readyz fails meanwhile")  # fmt: skip
+
+
+def _audit(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--audit-policy-file", type=Path, metavar="FILE", help="audit.k8s.io/v1 Policy")
+    p.add_argument("--audit-log-path", default="", metavar="FILE", help="audit log; - is standard output")
+    p.add_argument(
+        "--audit-log-maxsize", type=int, default=100, metavar="MB", help="then a new file is begun"
+    )
+    p.add_argument("--audit-log-maxbackup", type=int, default=0, metavar="N", help="old files kept; 0: all")
+    p.add_argument("--audit-log-maxage", type=int, default=0, metavar="DAYS", help="of old files; 0: any")
 
 
 def _store(p: argparse.ArgumentParser) -> None:

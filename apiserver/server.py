@@ -18,12 +18,17 @@ import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from aiohttp import web
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
+from apiserver.audit import policy
+from apiserver.audit.log import AuditLog, Files
+from apiserver.audit.policy import Policy
 from apiserver.auth import static_tokens
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
@@ -70,6 +75,7 @@ class ApiServer:
         self._bootstrap = Bootstrap(self.services)
         self._tasks: list[asyncio.Task[None]] = []
         self._flow_task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._withdrawal: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -94,6 +100,7 @@ class ApiServer:
             ssl_context=context,
             backlog=_BACKLOG,
         )
+        self._open_audit_log()
         await self._bootstrap.namespaces()
         try:
             await site.start()
@@ -107,6 +114,16 @@ class ApiServer:
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
             self._flow_task = asyncio.create_task(following, name="flow control")
+
+    def _open_audit_log(self) -> None:
+        """Raises ConfigError."""
+        if self.services.audit_log is not None:
+            try:
+                self.services.audit_log.start()
+            except OSError as exc:
+                raise ConfigError(
+                    f"--audit-log-path {self.config.audit_log_path}: {exc.strerror or exc}"
+                ) from exc
 
     def begin_shutdown(self) -> None:
         """``/readyz`` fails from now on, and answers end their connections; everything is still served."""
@@ -122,6 +139,8 @@ class ApiServer:
 
     async def stop(self, grace: float = _DRAIN_SECONDS) -> None:
         """No delay. What is under way has ``grace`` seconds to end."""
+        if self._stopped:
+            return
         self.begin_shutdown()
         if self._withdrawal is not None:
             await self._withdrawal
@@ -139,8 +158,11 @@ class ApiServer:
         if self._flow_task is not None:
             self._flow_task.cancel()
             await asyncio.gather(self._flow_task, return_exceptions=True)
+        if self.services.audit_log is not None:
+            await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
         await self.services.kubelet.close()
+        self._stopped = True
 
     async def _withdraw(self) -> None:
         """Nobody is told of this server any more, and it does no housekeeping."""
@@ -206,9 +228,33 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         random_suffix=partial(_suffix, rng),
         kubelet=KubeletClient(config),
         metrics=metrics,
+        audit_log=_audit_log(config, metrics),
+        audit_policy=_audit_policy(config),
         flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
     )
+
+
+def _audit_policy(config: ApiServerConfig) -> Policy | None:
+    """Raises ConfigError."""
+    path = config.audit_policy_file
+    if path is None:
+        return None
+    try:
+        return policy.read(yaml.safe_load(path.read_text()))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, policy.PolicyError) as exc:
+        raise ConfigError(f"--audit-policy-file {path}: {exc}") from exc
+
+
+def _audit_log(config: ApiServerConfig, metrics: Metrics) -> AuditLog | None:
+    if not config.audit_log_path:
+        return None
+    if config.audit_policy_file is None:
+        log.warning("--audit-log-path without --audit-policy-file: nothing will be recorded")
+        return None
+    days, backups = config.audit_log_maxage, config.audit_log_maxbackup
+    files = Files(Path(config.audit_log_path), (config.audit_log_maxsize or 100) << 20, backups, days)
+    return AuditLog(files, metrics.audited, metrics.audit_lost)
 
 
 def _owners(registry: Registry) -> dict[str, tuple[str, str]]:

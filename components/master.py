@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     async def work() -> None:
-        await run(load(options.config, MasterConfig))
+        await run(load(options.config, MasterConfig), options.verbosity)
 
     return processes.run(work, options.verbosity)
 
 
-async def run(config: MasterConfig) -> None:
+async def run(config: MasterConfig, verbosity: int = 2) -> None:
     """Until SIGTERM, and then to the orderly end; or until cancelled, which ends it without delay.
 
     Raises ClusterError when the store or a port cannot be opened.
@@ -80,7 +80,7 @@ async def run(config: MasterConfig) -> None:
                 group.create_task(stalls.run(), name="stalls"),
                 group.create_task(_fail_with(member), name="store"),
             )
-            await _serve(config, member, admin, leaving)
+            await _serve(api_config(config, verbosity), config, member, admin, leaving)
             for task in watching:
                 task.cancel()
     finally:
@@ -132,9 +132,11 @@ async def _open(port: ClientPort) -> None:
         ) from error
 
 
-async def _serve(config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event) -> None:
+async def _serve(
+    api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
+) -> None:
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
-    server = ApiServer(api_config(config), EmbeddedStorage(member))
+    server = ApiServer(api, EmbeddedStorage(member))
     waiting = asyncio.create_task(leaving.wait(), name="leaving")
     leading: asyncio.Task[None] | None = None
     try:
@@ -220,7 +222,7 @@ def member_config(config: MasterConfig) -> MemberConfig:
     )
 
 
-def api_config(config: MasterConfig) -> ApiServerConfig:
+def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
     """The API server's settings from the master's."""
     api = config.api
     toleration = round(api.eviction_toleration)
@@ -242,6 +244,7 @@ def api_config(config: MasterConfig) -> ApiServerConfig:
         kubelet_certificate_authority=Path(api.client_ca),
         allow_loopback_endpoints=True,
         shutdown_delay_duration=api.shutdown_delay,
+        verbosity=verbosity,
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )

@@ -1,4 +1,4 @@
-"""The path of every request, in order. Read :func:`build` from top to bottom.
+"""The path of every request, in order. Read :func:`filters` from top to bottom.
 
 Each filter takes the next handler and returns a handler; the last one routes to a verb. Everything below
 ``with_errors`` raises :class:`StatusError`; it is turned into an answer there and nowhere else.
@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from apiserver.http import request_info
+from apiserver.http.filters.access import ACCESS_LOG_FROM, with_access_log
+from apiserver.http.filters.audit import with_audit, with_failed_authentication_audit
 from apiserver.http.filters.authentication import with_authentication
 from apiserver.http.filters.authorization import with_authorization
 from apiserver.http.filters.drain import with_drain
 from apiserver.http.filters.failures import with_errors
 from apiserver.http.filters.headers import with_headers
 from apiserver.http.filters.in_flight import with_in_flight_limit
-from apiserver.http.filters.interface import Handler
+from apiserver.http.filters.interface import Filter, Handler
 from apiserver.http.filters.measure import with_metrics
 from apiserver.http.filters.priority import with_priority_and_fairness
 from apiserver.http.filters.timeout import with_timeout
@@ -28,20 +30,7 @@ from apiserver.http.scope import Exchange, Services
 
 def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
     handler: Handler = route
-    for wrap in reversed(
-        (
-            with_drain,  # count what is under way; while shutting down, end the connection
-            with_headers,  # Audit-Id, and what the filters below add
-            with_metrics,  # count and time every answer
-            with_trace,  # where the time of a slow one went
-            with_errors,  # exceptions become Status objects
-            with_authentication,  # who is it
-            # a seat, a place in a queue, or 429; watches take no seat
-            with_in_flight_limit if services.flow is None else with_priority_and_fairness,
-            with_authorization,  # may they
-            with_timeout,  # 504 for requests that are not long-running
-        )
-    ):
+    for wrap in reversed(filters(services)):
         handler = wrap(services, handler)
 
     async def entry(request: web.BaseRequest) -> web.StreamResponse:
@@ -49,3 +38,23 @@ def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.Strea
         return await handler(Exchange(request, services, info))
 
     return entry
+
+
+def filters(services: Services) -> tuple[Filter, ...]:
+    """The first one sees a request first and its answer last."""
+    audited = services.audit_log is not None and services.audit_policy is not None
+    return (
+        with_drain,  # count what is under way; while shutting down, end the connection
+        with_headers,  # Audit-Id, and what the filters below add
+        with_metrics,  # count and time every answer
+        *((with_access_log,) if services.config.verbosity >= ACCESS_LOG_FROM else ()),
+        with_trace,  # where the time of a slow one went
+        with_errors,  # exceptions become Status objects
+        *((with_failed_authentication_audit,) if audited else ()),
+        with_authentication,  # who is it
+        *((with_audit, with_errors) if audited else ()),  # what was asked and answered, errors included
+        # a seat, a place in a queue, or 429; watches take no seat
+        with_in_flight_limit if services.flow is None else with_priority_and_fairness,
+        with_authorization,  # may they
+        with_timeout,  # 504 for requests that are not long-running
+    )

@@ -120,6 +120,12 @@ class Metrics:
                 return found
         return ("", "")
 
+    def audited(self, events: int) -> None:
+        self.audit_events += events
+
+    def audit_lost(self, events: int) -> None:
+        self.audit_dropped += events
+
     def waited(self, level: str, schema: str, executed: bool, seconds: float) -> None:
         """A request's time in a queue is over."""
         self.waits.of((level, schema, "true" if executed else "false")).observe(seconds)

@@ -24,6 +24,8 @@ from apiserver.storage.interface import Storage
 
 if TYPE_CHECKING:
     from apiserver.admission.chain import Chain
+    from apiserver.audit.log import AuditLog
+    from apiserver.audit.policy import Policy
     from apiserver.flowcontrol.controller import FlowController
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
@@ -76,6 +78,8 @@ class Services:
     stopping: Stopping = field(default_factory=Stopping)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     flow: FlowController | None = None
+    audit_log: AuditLog | None = None
+    audit_policy: Policy | None = None
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -89,7 +93,9 @@ class Services:
 @dataclass(slots=True)
 class Exchange:
     """One request on its way through the chain. ``warnings`` become Warning headers of the answer, ``headers`` are
-    headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
+    headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then). For the audit
+    log: ``body`` once it is read, ``annotations``, ``panic`` says what nobody expected, and streamed answers tell of
+    their beginning.
     """
 
     request: web.BaseRequest
@@ -100,6 +106,10 @@ class Exchange:
     warnings: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     steps: list[tuple[float, str]] = field(default_factory=list)
+    body: bytes = b""
+    annotations: dict[str, str] = field(default_factory=dict)
+    panic: str = ""
+    on_begun: Callable[[int], None] | None = None
     _resource: Resource | None = None
 
     @property
@@ -118,6 +128,11 @@ class Exchange:
 
     def step(self, done: str) -> None:
         self.steps.append((time.perf_counter(), done))
+
+    def begun(self, code: int) -> None:
+        """A streamed answer has begun."""
+        if self.on_begun is not None:
+            self.on_begun(code)
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:

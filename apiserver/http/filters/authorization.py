@@ -14,6 +14,8 @@ from apiserver.auth.rbac import Attributes
 from apiserver.http.filters.interface import Handler
 from apiserver.http.scope import Exchange, Services
 
+_DECISION: Final = "authorization.k8s.io/decision"
+_REASON: Final = "authorization.k8s.io/reason"
 _ALWAYS_PUBLIC: Final = frozenset({"/healthz", "/livez", "/readyz"})
 
 
@@ -25,10 +27,12 @@ def with_authorization(services: Services, handler: Handler) -> Handler:
             return await handler(exchange)
         asked = attributes(exchange)
         started = time.perf_counter()
-        allowed, _ = await services.authorizer.decide(asked)
+        allowed, reason = await services.authorizer.decide(asked)
         result = "allowed" if allowed else "denied"
         metrics.authorizations[result] += 1
         metrics.authorization_seconds.of((result,)).observe(time.perf_counter() - started)
+        exchange.annotations[_DECISION] = "allow" if allowed else "forbid"
+        exchange.annotations[_REASON] = reason
         exchange.step("authorized")
         if not allowed:
             raise refuse(asked)

@@ -31,6 +31,7 @@ def with_errors(services: Services, handler: Handler) -> Handler:
             raise  # the client is gone: nobody is left to be told
         except Exception as exc:
             log.exception("%s %s failed", exchange.request.method, exchange.info.path)
-            return responders.error(exchange, errors.internal(f"{type(exc).__name__}: {exc}"))
+            exchange.panic = f"{type(exc).__name__}: {exc}"
+            return responders.error(exchange, errors.internal(exchange.panic))
 
     return handle

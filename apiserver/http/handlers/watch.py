@@ -60,6 +60,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     response.enable_chunked_encoding()
     writer = await response.prepare(exchange.request)
     assert writer is not None
+    exchange.begun(response.status)
     try:
         if failure is not None:
             await response.write(watcher.framing.raw("ERROR", codec.dumps(failure.status())))
