@@ -29,7 +29,7 @@ from apiserver.admission.interface import AdmissionOptions
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
-from apiserver.auth import static_tokens
+from apiserver.auth import authorizer, static_tokens
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DRAIN_SECONDS: Final = 2.0
 _BACKLOG: Final = 1024
+_ALWAYS_READ: Final = ("namespaces", "flowschemas", "prioritylevelconfigurations")
 
 
 def _utc_now() -> datetime:
@@ -74,7 +75,9 @@ class ApiServer:
         self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
         self._tasks: list[asyncio.Task[None]] = []
-        self._flow_task: asyncio.Task[None] | None = None
+        self._background: list[
+            asyncio.Task[None]
+        ] = []  # until the very end; `_tasks` end with the shutdown's begin
         self._stopped = False
         self._withdrawal: asyncio.Task[None] | None = None
 
@@ -100,6 +103,7 @@ class ApiServer:
             ssl_context=context,
             backlog=_BACKLOG,
         )
+        self.services.caches.require(_needed(self.config))
         self._open_audit_log()
         await self._bootstrap.namespaces()
         try:
@@ -111,9 +115,15 @@ class ApiServer:
         self.port = self._runner.addresses[0][1]
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
+        self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
-            self._flow_task = asyncio.create_task(following, name="flow control")
+            self._background.append(asyncio.create_task(following, name="flow control"))
+
+    @property
+    def synced(self) -> bool:
+        """Whether the caches that every request needs are filled."""
+        return not self.services.caches.unfilled()
 
     def _open_audit_log(self) -> None:
         """Raises ConfigError."""
@@ -155,9 +165,9 @@ class ApiServer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
                     await self._runner.cleanup()
-        if self._flow_task is not None:
-            self._flow_task.cancel()
-            await asyncio.gather(self._flow_task, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         if self.services.audit_log is not None:
             await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
@@ -233,6 +243,12 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
     )
+
+
+def _needed(config: ApiServerConfig) -> list[str]:
+    """Prefixes of the caches that every request asks; ``/readyz`` fails until they are filled."""
+    kinds = (*_ALWAYS_READ, *(authorizer.KINDS if "RBAC" in config.authorization_mode else ()))
+    return [f"/registry/{kind}/" for kind in kinds]
 
 
 def _audit_policy(config: ApiServerConfig) -> Policy | None:

@@ -141,7 +141,7 @@ async def _serve(
     leading: asyncio.Task[None] | None = None
     try:
         await server.start()
-        admin.serving = True
+        admin.synced = lambda: server.synced
         leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
@@ -154,7 +154,6 @@ async def _serve(
         if leading is not None:
             await _ended(leading)
         await server.stop()
-        admin.serving = False
 
 
 async def _lead(config: MasterConfig) -> None:

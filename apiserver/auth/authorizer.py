@@ -15,13 +15,13 @@ from apiserver.auth.user import MASTERS, User
 from apiserver.storage.cacher import Caches, ResourceCache
 
 MODES: Final = ("AlwaysAllow", "Node", "RBAC")
-_KINDS: Final = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+KINDS: Final = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 
 class Authorizer:
     def __init__(self, modes: Sequence[str], caches: Caches) -> None:
         self._always = "AlwaysAllow" in modes
-        self._caches = {kind: caches.of(f"/registry/{kind}/") for kind in _KINDS} if "RBAC" in modes else {}
+        self._caches = {kind: caches.of(f"/registry/{kind}/") for kind in KINDS} if "RBAC" in modes else {}
         self._stored = self._stored_policy() if self._caches else None
 
     async def decide(self, asked: Attributes) -> tuple[bool, str]:

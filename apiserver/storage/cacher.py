@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from apiserver.storage.entry import CacheEvent, Entry
@@ -326,6 +326,7 @@ class Caches:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._caches: dict[str, ResourceCache] = {}
+        self._essential: tuple[str, ...] = ()
 
     def of(self, prefix: str) -> ResourceCache:
         cache = self._caches.get(prefix)
@@ -338,11 +339,17 @@ class Caches:
         cache = self._caches.get(prefix)
         return cache if cache is not None and cache.started else None
 
+    def require(self, prefixes: Iterable[str]) -> None:
+        """Says what the server cannot do without."""
+        self._essential = tuple(prefixes)
+
+    async def prime(self) -> None:
+        """Starts what is required, and waits until it is filled."""
+        await asyncio.gather(*(self.of(prefix).ready(float("inf")) for prefix in self._essential))
+
     def unfilled(self) -> list[str]:
-        """Prefixes of the caches that are started and do not hold anything yet."""
-        return sorted(
-            prefix for prefix, cache in self._caches.items() if cache.started and not cache.revision
-        )
+        """Prefixes of the required caches that do not hold anything yet."""
+        return [prefix for prefix in self._essential if not self.of(prefix).revision]
 
     async def close(self) -> None:
         await asyncio.gather(*(cache.close() for cache in self._caches.values()))
