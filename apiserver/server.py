@@ -90,10 +90,10 @@ class ApiServer:
             chain.build(self.services),
             request_factory=_request,
             access_log=None,
-            keepalive_timeout=120.0,
             tcp_keepalive=True,
         )
         self._connections = server
+        self.services.metrics.handshake_errors = lambda: server.handshake_errors
         self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(

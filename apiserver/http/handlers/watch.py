@@ -67,11 +67,21 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         else:
             await watcher.run(writer)
         await response.write_eof()
-    except (ConnectionError, TimeoutError):
+    except TimeoutError:
+        _cut(exchange)
+    except ConnectionError:
         exchange.request.protocol.force_close()
     finally:
         watcher.close()
     return response
+
+
+def _cut(exchange: Exchange) -> None:
+    """Whoever does not read would never read the end either: a close would wait for it, and keep what is unsent."""
+    transport = exchange.request.transport
+    if transport is not None:
+        transport.abort()
+    exchange.request.protocol.force_close()
 
 
 def _too_large(exc: NotYet) -> StatusError:
