@@ -7,8 +7,9 @@ SEEDS  ?= 100000
 
 RUNS   ?= 200
 SECONDS ?= 5
+ROUNDS ?= 3
 
-.PHONY: help up down test check format bench conformance robustness slow-reader proto simulate storefuzz clean
+.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader proto simulate storefuzz clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -17,6 +18,7 @@ help:
 	@echo "make bench        measure, and print one table a benchmark"
 	@echo "make conformance  replay every recorded behaviour of the real API server and print a table"
 	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
+	@echo "make rolling-restart  restart every master in turn under 200 informers and a steady load; ROUNDS=3"
 	@echo "make slow-reader  a watcher that does not read for a minute, against real processes"
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
 	@echo "make simulate     many seeded histories of a faulty Raft cluster; SEEDS=1000 for fewer"
@@ -71,6 +73,9 @@ conformance: $(VENV)/.dev
 
 robustness: $(VENV)/.dev
 	$(BIN)/python -m tests.robustness --runs $(RUNS) --seconds $(SECONDS) $(ARGS)
+
+rolling-restart: $(VENV)/.dev
+	$(BIN)/python -m tests.robustness.rolling --rounds $(ROUNDS) $(ARGS)
 
 slow-reader: $(VENV)/.dev
 	SLOW_READER_SECONDS=60 $(BIN)/python -m pytest tests/robustness/test_slow_reader.py

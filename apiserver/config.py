@@ -62,8 +62,16 @@ class ApiServerConfig:
     kubelet_certificate_authority: Path | None = None
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
+    shutdown_delay_duration: float = 0.0
+    audit_policy_file: Path | None = None
+    audit_log_path: str = ""
+    audit_log_maxsize: int = 100
+    audit_log_maxbackup: int = 0
+    audit_log_maxage: int = 0
+    verbosity: int = 2
     event_ttl: int = 3600
     feature_gates: frozenset[str] = frozenset()
     allow_loopback_endpoints: bool = False
@@ -89,6 +97,15 @@ class ApiServerConfig:
                 )
         if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
             raise ConfigError("--tls-cert-file and --tls-private-key-file must be given together")
+        for name in ("maxsize", "maxbackup", "maxage"):
+            if getattr(self, f"audit_log_{name}") < 0:
+                raise ConfigError(
+                    f"--audit-log-{name} {getattr(self, f'audit_log_{name}')}: must not be negative"
+                )
+        if self.shutdown_delay_duration < 0:
+            raise ConfigError(
+                f"--shutdown-delay-duration {self.shutdown_delay_duration}: must not be negative"
+            )
         low, high = self.service_node_port_range
         if not 0 < low <= high <= 65535:
             raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")

@@ -1,4 +1,7 @@
-"""One API server: puts the parts together, listens, and stops in order.
+"""One API server: puts the parts together, listens, and ends in order.
+
+The order of an end, as ``http.lifecycle`` names its stages: ``/readyz`` fails and everything is still served for
+``--shutdown-delay-duration``; then no new connections; watches end; what is under way is finished; the rest is cut.
 
 Composition only: which module does what is said in ``apiserver.http.chain``. Readiness does not wait for the
 bootstrap objects, except the system namespaces that every client expects.
@@ -10,22 +13,31 @@ import asyncio
 import logging
 import random
 import socket
+import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from aiohttp import web
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
+from apiserver.audit import policy
+from apiserver.audit.log import AuditLog, Files
+from apiserver.audit.policy import Policy
+from apiserver.auth import authorizer as authorization
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
-from apiserver.http import authentication, chain, tls
+from apiserver.flowcontrol.controller import FlowController
+from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
+from apiserver.http.connections import Connections
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
@@ -37,12 +49,14 @@ from apiserver.schema.openapi import OpenApi
 from apiserver.schema.schemas import Schemas
 from apiserver.storage.cacher import Caches
 from apiserver.storage.interface import Storage
+from apiserver.storage.measured import MeasuredStorage
 
 log = logging.getLogger(__name__)
 
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DRAIN_SECONDS: Final = 2.0
 _BACKLOG: Final = 1024
+_ALWAYS_READ: Final = ("namespaces", "flowschemas", "prioritylevelconfigurations")
 
 
 def _utc_now() -> datetime:
@@ -58,21 +72,28 @@ class ApiServer:
         self.services = _services(config, storage)
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
+        self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
         self._tasks: list[asyncio.Task[None]] = []
+        self._background: list[
+            asyncio.Task[None]
+        ] = []  # until the very end; `_tasks` end with the shutdown's begin
+        self._stopped = False
+        self._withdrawal: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises ConfigError when the address cannot be bound or a file not be read."""
         if not self.config.advertise_address:
             self.config.advertise_address = _own_address(self.config.bind_address)
         context = await asyncio.to_thread(tls.server_context, self.config, _utc_now())
-        server = web.Server(
+        server = Connections(
             chain.build(self.services),
             request_factory=_request,
             access_log=None,
-            keepalive_timeout=120.0,
             tcp_keepalive=True,
         )
+        self._connections = server
+        self.services.metrics.handshake_errors = lambda: server.handshake_errors
         self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(
@@ -82,6 +103,8 @@ class ApiServer:
             ssl_context=context,
             backlog=_BACKLOG,
         )
+        self.services.caches.require(_needed(self.config))
+        self._open_audit_log()
         await self._bootstrap.namespaces()
         try:
             await site.start()
@@ -92,20 +115,71 @@ class ApiServer:
         self.port = self._runner.addresses[0][1]
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
+        self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
+        if self.services.flow is not None:
+            following = self.services.flow.follow(self.services.caches)
+            self._background.append(asyncio.create_task(following, name="flow control"))
 
-    async def stop(self) -> None:
-        """readyz fails first, watches end, open requests get a moment, then the listener closes."""
+    @property
+    def synced(self) -> bool:
+        """Whether the caches that every request needs are filled."""
+        return not self.services.caches.unfilled()
+
+    def _open_audit_log(self) -> None:
+        """Raises ConfigError."""
+        if self.services.audit_log is not None:
+            try:
+                self.services.audit_log.start()
+            except OSError as exc:
+                raise ConfigError(
+                    f"--audit-log-path {self.config.audit_log_path}: {exc.strerror or exc}"
+                ) from exc
+
+    def begin_shutdown(self) -> None:
+        """``/readyz`` fails from now on, and answers end their connections; everything is still served."""
+        self.services.lifecycle.begin_shutdown()
+        if self._withdrawal is None:
+            self._withdrawal = asyncio.create_task(self._withdraw(), name="withdrawal")
+
+    async def drain(self) -> None:
+        """The orderly end: time for others to look elsewhere, then :meth:`stop`, with time to finish."""
+        self.begin_shutdown()
+        await asyncio.sleep(self.config.shutdown_delay_duration)
+        await self.stop(self.config.request_timeout)
+
+    async def stop(self, grace: float = _DRAIN_SECONDS) -> None:
+        """No delay. What is under way has ``grace`` seconds to end."""
+        if self._stopped:
+            return
+        self.begin_shutdown()
+        if self._withdrawal is not None:
+            await self._withdrawal
+        if self._runner is not None:
+            await asyncio.gather(*(site.stop() for site in list(self._runner.sites)))
         self.services.stopping.begin()
-        await self._bootstrap.withdraw()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not await self.services.lifecycle.drained(grace):
+            log.warning("%d requests are cut off", self.services.lifecycle.under_way)
+        if self._connections is not None:
+            await self._connections.closed(_DRAIN_SECONDS)
         if self._runner is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
                     await self._runner.cleanup()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self.services.audit_log is not None:
+            await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
         await self.services.kubelet.close()
+        self._stopped = True
+
+    async def _withdraw(self) -> None:
+        """Nobody is told of this server any more, and it does no housekeeping."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bootstrap.withdraw()
 
     @property
     def url(self) -> str:
@@ -125,6 +199,8 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
             allow_loopback_endpoints=config.allow_loopback_endpoints,
         )
     )
+    metrics = Metrics(registry.lookup, _owners(registry))
+    storage = MeasuredStorage(storage, metrics.stored)
     caches, schemas, rng = Caches(storage), Schemas.load(), random.SystemRandom()
     reader = CacheReader(registry, caches, storage)
     options = AdmissionOptions(
@@ -158,8 +234,55 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         new_uid=lambda: str(uuid.uuid4()),
         random_suffix=partial(_suffix, rng),
         kubelet=KubeletClient(config),
-        metrics=Metrics(),
+        metrics=metrics,
+        audit_log=_audit_log(config, metrics),
+        audit_policy=_audit_policy(config),
+        flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
+    )
+
+
+def _needed(config: ApiServerConfig) -> list[str]:
+    """Prefixes of the caches that every request asks; ``/readyz`` fails until they are filled."""
+    kinds = (*_ALWAYS_READ, *(authorization.KINDS if "RBAC" in config.authorization_mode else ()))
+    return [f"/registry/{kind}/" for kind in kinds]
+
+
+def _audit_policy(config: ApiServerConfig) -> Policy | None:
+    """Raises ConfigError."""
+    path = config.audit_policy_file
+    if path is None:
+        return None
+    try:
+        return policy.read(yaml.safe_load(path.read_text()))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, policy.PolicyError) as exc:
+        raise ConfigError(f"--audit-policy-file {path}: {exc}") from exc
+
+
+def _audit_log(config: ApiServerConfig, metrics: Metrics) -> AuditLog | None:
+    if not config.audit_log_path:
+        return None
+    if config.audit_policy_file is None:
+        log.warning("--audit-log-path without --audit-policy-file: nothing will be recorded")
+        return None
+    days, backups = config.audit_log_maxage, config.audit_log_maxbackup
+    files = Files(Path(config.audit_log_path), (config.audit_log_maxsize or 100) << 20, backups, days)
+    return AuditLog(files, metrics.audited, metrics.audit_lost)
+
+
+def _owners(registry: Registry) -> dict[str, tuple[str, str]]:
+    """Group and resource by the prefix of their keys."""
+    return {
+        resource.storage_prefix: (resource.gvr.group, resource.gvr.resource)
+        for resource in registry.resources
+    }
+
+
+def _flow(config: ApiServerConfig, metrics: Metrics) -> FlowController:
+    """A queued request waits a quarter of its time at most, as in the original."""
+    seats = config.max_requests_inflight + config.max_mutating_requests_inflight
+    return FlowController(
+        flow_bootstrap.bundled(), seats, config.request_timeout / 4, time.monotonic, metrics.waited
     )
 
 

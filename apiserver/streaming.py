@@ -23,6 +23,8 @@ from aiohttp.abc import AbstractStreamWriter
 
 _CHUNK: Final = 64 * 1024
 _LOOK_SECONDS: Final = 1.0  # how often a blocked writer asks whether the other side is still there
+_TCP_INFO_BYTES: Final = 192
+_TCPI_BYTES_ACKED: Final = 120  # offset in the kernel's struct tcp_info
 _FLUSH_SECONDS: Final = 5.0  # how long a closed connection may take to send what is left
 
 
@@ -44,7 +46,7 @@ class Link:
         self._reader, self._protocol = reader, protocol
         self._writer = asyncio.StreamWriter(transport, protocol, reader, asyncio.get_running_loop())
         self.source: Link | None = None
-        _keep_alive(self._writer.get_extra_info("socket"))
+        keep_alive(self._writer.get_extra_info("socket"))
 
     async def read(self) -> bytes:
         try:
@@ -112,7 +114,7 @@ async def _see_off(writer: asyncio.StreamWriter) -> None:
         return
 
 
-def _keep_alive(sock: Any) -> None:
+def keep_alive(sock: Any) -> None:
     """A machine that fell silent is noticed within minutes, as Go's connections do."""
     tcp = socket.IPPROTO_TCP
     options = {(tcp, socket.TCP_KEEPIDLE): 15, (tcp, socket.TCP_KEEPINTVL): 15, (tcp, socket.TCP_KEEPCNT): 9}
@@ -126,6 +128,16 @@ def _set_options(sock: Any, options: Mapping[tuple[int, int], int | bytes]) -> N
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as same:
         for (level, name), value in options.items():
             same.setsockopt(level, name, value)
+
+
+def bytes_acknowledged(sock: Any) -> int:
+    """What the peer's kernel has taken so far; 0 if this one does not tell."""
+    if sock is None or sock.fileno() < 0:
+        return 0
+    with contextlib.suppress(OSError, struct.error), socket.socket(fileno=os.dup(sock.fileno())) as same:
+        info = same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        return int(struct.unpack_from("Q", info, _TCPI_BYTES_ACKED)[0])
+    return 0
 
 
 def peer_closed(fd: int) -> bool:

@@ -3,18 +3,20 @@
 Store member, API server, scheduler and controller manager in one. Composition root, started by the
 supervisor. All four share one event loop; scheduler and controllers speak to this master's own API server
 and lead through Leases. The process ends when the store can no longer work (its disk failed) or the API
-server cannot serve: what leads elsewhere takes over.
+server cannot serve: what leads elsewhere takes over. Told to end by SIGTERM, it gives up its offices at once
+and goes on serving for a moment, so that nobody notices; SIGINT ends it without that moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
@@ -22,6 +24,7 @@ from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
 from components.client import kubeconfig
 from components.client.leaderelection import ElectionTimes, LeadershipLost
+from components.cluster import handover
 from components.cluster.admin import Admin
 from components.cluster.config import ApiConfig, MasterConfig, load
 from components.cluster.errors import ClusterError
@@ -49,13 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     async def work() -> None:
-        await run(load(options.config, MasterConfig))
+        await run(load(options.config, MasterConfig), options.verbosity)
 
     return processes.run(work, options.verbosity)
 
 
-async def run(config: MasterConfig) -> None:
-    """Until cancelled. Raises ClusterError when the store or a port cannot be opened."""
+async def run(config: MasterConfig, verbosity: int = 2) -> None:
+    """Until SIGTERM, and then to the orderly end; or until cancelled, which ends it without delay.
+
+    Raises ClusterError when the store or a port cannot be opened.
+    """
+    leaving = _leaving_on_sigterm()
     member, stalls = Member(member_config(config)), StallWatch()
     admin = Admin(member, stalls)
     try:
@@ -69,12 +76,29 @@ async def run(config: MasterConfig) -> None:
     try:
         await socket.start()
         async with _client_port(config, member), asyncio.TaskGroup() as group:
-            group.create_task(stalls.run(), name="stalls")
-            group.create_task(_fail_with(member), name="store")
-            await _serve(config, member, admin)
+            watching = (
+                group.create_task(stalls.run(), name="stalls"),
+                group.create_task(_fail_with(member), name="store"),
+            )
+            await _serve(api_config(config, verbosity), config, member, admin, leaving)
+            for task in watching:
+                task.cancel()
     finally:
         await socket.stop()
         await member.stop()
+
+
+def _leaving_on_sigterm() -> asyncio.Event:
+    """Set by the first SIGTERM; a second one cancels, as SIGINT does."""
+    leaving, task = asyncio.Event(), asyncio.current_task()
+
+    def told() -> None:
+        if leaving.is_set() and task is not None:
+            task.cancel()
+        leaving.set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told)
+    return leaving
 
 
 @asynccontextmanager
@@ -108,17 +132,40 @@ async def _open(port: ClientPort) -> None:
         ) from error
 
 
-async def _serve(config: MasterConfig, member: Member, admin: Admin) -> None:
-    server = ApiServer(api_config(config), EmbeddedStorage(member))
+async def _serve(
+    api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
+) -> None:
+    """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
+    server = ApiServer(api, EmbeddedStorage(member))
+    waiting = asyncio.create_task(leaving.wait(), name="leaving")
+    leading: asyncio.Task[None] | None = None
     try:
         await server.start()
-        admin.serving = True
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_run_scheduler(config), name="scheduler")
-            group.create_task(_run_controllers(config), name="controllers")
+        admin.synced = lambda: server.synced
+        leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
+        await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if leading.done():
+            leading.result()
+        admin.draining = True
+        await asyncio.gather(server.drain(), _ended(leading), handover.hand_over(member))
     finally:
-        admin.serving = False
+        admin.draining = True
+        await _ended(waiting)
+        if leading is not None:
+            await _ended(leading)
         await server.stop()
+
+
+async def _lead(config: MasterConfig) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_run_scheduler(config), name="scheduler")
+        group.create_task(_run_controllers(config), name="controllers")
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel `task` and wait for its end; leases it holds are released meanwhile."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _fail_with(member: Member) -> None:
@@ -176,7 +223,7 @@ def member_config(config: MasterConfig) -> MemberConfig:
     )
 
 
-def api_config(config: MasterConfig) -> ApiServerConfig:
+def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
     """The API server's settings from the master's."""
     api = config.api
     toleration = round(api.eviction_toleration)
@@ -197,6 +244,8 @@ def api_config(config: MasterConfig) -> ApiServerConfig:
         kubelet_client_key=Path(api.kubelet_client.key),
         kubelet_certificate_authority=Path(api.client_ca),
         allow_loopback_endpoints=True,
+        shutdown_delay_duration=api.shutdown_delay,
+        verbosity=verbosity,
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )

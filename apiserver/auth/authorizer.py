@@ -20,6 +20,8 @@ from apiserver.auth.user import MASTERS, User
 from apiserver.storage.cacher import Caches
 
 MODES: Final = ("AlwaysAllow", "Node", "RBAC")
+KINDS: Final = ("clusterroles", "roles", "clusterrolebindings", "rolebindings")
+"""What ``RBAC`` asks at every request."""
 _EVERYTHING: Final[list[Rule]] = [
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
@@ -43,8 +45,7 @@ class RbacAuthorizer:
         for binding in builtin_policy.standing_bindings():
             self._stored.put_binding(binding)
         self._feeds = [
-            *(self._feed(caches, name, "role") for name in ("clusterroles", "roles")),
-            *(self._feed(caches, name, "binding") for name in ("clusterrolebindings", "rolebindings")),
+            self._feed(caches, name, "binding" if name.endswith("bindings") else "role") for name in KINDS
         ]
         self._filled = False
 

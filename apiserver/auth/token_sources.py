@@ -68,7 +68,10 @@ def _bootstrap_user(secret: dict[str, Any], key: str, value: str, now: datetime)
     data = {name: _decoded(text) for name, text in (secret.get("data") or {}).items()}
     if secret.get("type") != _SECRET_TYPE or meta.is_deleting(secret):
         return None
-    if not hmac.compare_digest(data.get("token-secret", ""), value) or data.get("token-id") != key:
+    if (
+        not hmac.compare_digest(data.get("token-secret", "").encode(), value.encode())
+        or data.get("token-id") != key
+    ):
         return None
     if is_expired(data.get("expiration", ""), now) or data.get("usage-bootstrap-authentication") != "true":
         return None

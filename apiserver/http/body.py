@@ -23,9 +23,10 @@ _GO_NAMES: Final = {list: "array", str: "string", bool: "bool", int: "number", f
 async def read(exchange: Exchange) -> bytes:
     """Raises 413."""
     try:
-        return await exchange.request.read()
+        exchange.body = await exchange.request.read()
     except web.HTTPRequestEntityTooLarge:
         raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
+    return exchange.body
 
 
 async def read_object(

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from apiserver.api import codec, meta
 from apiserver.api.errors import StatusError
-from apiserver.http import bootstrap_policy
+from apiserver.http import bootstrap_policy, flow_bootstrap
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.create import create
 from apiserver.http.scope import Object, Services
@@ -32,6 +32,7 @@ _DATA: Final = Path(__file__).parent / "data" / "bootstrap_objects.json"
 _LEASES: Final = "/registry/masterleases/"
 _LEASE_SECONDS: Final = 15
 _RENEW_SECONDS: Final = 5.0
+_FLOW_SECONDS: Final = 60.0
 _COMPACT_SECONDS: Final = 300.0
 _ATTEMPTS: Final = 5
 _SERVICE_PAUSE: Final = 0.5
@@ -52,6 +53,7 @@ class Bootstrap:
             group.create_task(self._objects_in_turn())
             group.create_task(self._every(_RENEW_SECONDS, self._reconcile_endpoints))
             group.create_task(self._compactions())
+            group.create_task(self._every(_FLOW_SECONDS, self._reconcile_flow_control))
 
     async def withdraw(self) -> None:
         """Takes this server out of the service's endpoints, so that nobody is sent to it any more."""
@@ -86,6 +88,11 @@ class Bootstrap:
             except StorageError as exc:
                 log.info("the default policy waits for the store: %s", exc)
                 await asyncio.sleep(1.0)
+
+    async def _reconcile_flow_control(self) -> None:
+        for kind in (flow_bootstrap.SCHEMAS, flow_bootstrap.LEVELS):
+            await self._ensure_all(kind, _objects()[kind])
+        await flow_bootstrap.reconcile(self._services)
 
     async def _ensure_service(self) -> None:
         """Of servers that start together one gets the address and stores the service; the others see it then.
@@ -218,7 +225,7 @@ class Bootstrap:
             try:
                 await step()
             except (StorageError, StatusError) as exc:
-                log.info("endpoints of the kubernetes service: %s", exc)
+                log.info("%s: %s", step.__name__.strip("_"), exc)
             await asyncio.sleep(seconds)
 
     async def _reconcile_endpoints(self) -> None:

@@ -81,6 +81,8 @@ async def _finish(exchange: Exchange, data: bytes, code: int, content_type: str)
 
 
 def add_warnings(exchange: Exchange, response: web.StreamResponse) -> None:
+    """And the other headers that every answer has; streamed answers call this before they begin."""
+    response.headers.update(exchange.headers)
     for text in exchange.warnings:
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.auth.user import ANONYMOUS_USER, User
 from apiserver.config import ApiServerConfig
+from apiserver.http.lifecycle import Lifecycle
 from apiserver.http.negotiation import MEDIA_TYPES, WITH_CBOR, Accepted
 from apiserver.http.request_info import RequestInfo
 from apiserver.storage.cacher import Caches, ResourceCache
@@ -23,6 +25,9 @@ from apiserver.storage.interface import Storage
 
 if TYPE_CHECKING:
     from apiserver.admission.chain import Chain
+    from apiserver.audit.log import AuditLog
+    from apiserver.audit.policy import Policy
+    from apiserver.flowcontrol.controller import FlowController
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
@@ -72,6 +77,10 @@ class Services:
     metrics: Metrics
     openapi: OpenApi
     stopping: Stopping = field(default_factory=Stopping)
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    flow: FlowController | None = None
+    audit_log: AuditLog | None = None
+    audit_policy: Policy | None = None
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -84,9 +93,10 @@ class Services:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the chain. ``warnings`` become Warning headers of the answer.
-
-    ``impersonator`` is who really makes the request, if that is not ``user``.
+    """One request on its way through the chain. ``warnings`` become Warning headers of the answer, ``headers`` are
+    headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
+    ``impersonator`` is who really makes the request, if that is not ``user``. For the audit log: ``body`` once it is
+    read, ``annotations``, ``panic`` says what nobody expected, and streamed answers tell of their beginning.
     """
 
     request: web.BaseRequest
@@ -96,6 +106,12 @@ class Exchange:
     impersonator: User | None = None
     accepted: Accepted | None = None
     warnings: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    steps: list[tuple[float, str]] = field(default_factory=list)
+    body: bytes = b""
+    annotations: dict[str, str] = field(default_factory=dict)
+    panic: str = ""
+    on_begun: Callable[[int], None] | None = None
     _resource: Resource | None = None
 
     @property
@@ -111,6 +127,14 @@ class Exchange:
             if self._resource is None:
                 raise errors.generic(404)
         return self._resource
+
+    def step(self, done: str) -> None:
+        self.steps.append((time.perf_counter(), done))
+
+    def begun(self, code: int) -> None:
+        """A streamed answer has begun."""
+        if self.on_begun is not None:
+            self.on_begun(code)
 
     def warn(self, text: str) -> None:
         """A text that no header may hold is not sent, as in the original."""

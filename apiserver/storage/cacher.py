@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from apiserver.storage.entry import CacheEvent, Entry
@@ -194,6 +194,7 @@ class ResourceCache:
     def subscribe(self, since: int, on_change: Callable[[], None]) -> Subscription:
         """Events after ``since``; ``on_change`` is called, soon, after each change, until the subscription is closed.
 
+        ``since`` may be ahead of this cache: a client that another, faster server has served up to there.
         Raises TooOld; the cache must be ready.
         """
         if since < self._oldest:
@@ -201,7 +202,7 @@ class ResourceCache:
         at = bisect_left(self._events, since + 1, key=lambda event: event.revision)
         self._subscriptions.add(on_change)
         return Subscription(
-            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change)
+            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change), since
         )
 
     async def history(self, since: int, prefix: str) -> list[CacheEvent]:
@@ -238,21 +239,48 @@ class ResourceCache:
     def oldest(self) -> int:
         return self._oldest
 
+    # ---- for metrics and health
+
+    @property
+    def size(self) -> int:
+        return len(self._entries)
+
+    @property
+    def started(self) -> bool:
+        return self._task is not None
+
+    @property
+    def events_received(self) -> int:
+        return self._base + len(self._events)
+
+    @property
+    def initializations(self) -> int:
+        return self._epoch
+
 
 class Subscription:
-    """A position in a cache's ring."""
+    """A position in a cache's ring. Events up to ``since`` are passed over when they come later."""
 
-    __slots__ = ("_cache", "_epoch", "_position", "close")
+    __slots__ = ("_cache", "_epoch", "_position", "_since", "close")
 
-    def __init__(self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None]) -> None:
+    def __init__(
+        self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None], since: int
+    ) -> None:
         self._cache = cache
         self._position = position
         self._epoch = epoch
+        self._since = since if since > cache.revision else 0
         self.close = close
 
     def take(self, limit: int = 1 << 30) -> list[CacheEvent]:
-        """The next events, possibly none. Raises WatcherTooSlow, CacheReset."""
+        """The next events, possibly none; fewer than ``limit``: these are all. Raises WatcherTooSlow, CacheReset."""
         events, self._position = self._cache.take(self._position, self._epoch, limit)
+        while self._since and events:
+            if events[-1].revision > self._since:
+                events = [event for event in events if event.revision > self._since]
+                self._since = 0
+                return events + self.take(limit - len(events)) if len(events) < limit else events
+            events, self._position = self._cache.take(self._position, self._epoch, limit)
         return events
 
 
@@ -298,12 +326,30 @@ class Caches:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._caches: dict[str, ResourceCache] = {}
+        self._essential: tuple[str, ...] = ()
 
     def of(self, prefix: str) -> ResourceCache:
         cache = self._caches.get(prefix)
         if cache is None:
             cache = self._caches[prefix] = ResourceCache(self._storage, prefix)
         return cache
+
+    def started(self, prefix: str) -> ResourceCache | None:
+        """The cache, if somebody has used it."""
+        cache = self._caches.get(prefix)
+        return cache if cache is not None and cache.started else None
+
+    def require(self, prefixes: Iterable[str]) -> None:
+        """Says what the server cannot do without."""
+        self._essential = tuple(prefixes)
+
+    async def prime(self) -> None:
+        """Starts what is required, and waits until it is filled."""
+        await asyncio.gather(*(self.of(prefix).ready(float("inf")) for prefix in self._essential))
+
+    def unfilled(self) -> list[str]:
+        """Prefixes of the required caches that do not hold anything yet."""
+        return [prefix for prefix in self._essential if not self.of(prefix).revision]
 
     async def close(self) -> None:
         await asyncio.gather(*(cache.close() for cache in self._caches.values()))

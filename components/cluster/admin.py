@@ -6,6 +6,7 @@ Answers come from this master's own state and never wait for the others, but for
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Admin:
-    """The operations. `serving` says whether the API server takes requests."""
+    """The operations. `synced` says whether the API server is ready for requests; `draining`: not for long."""
 
     def __init__(self, member: Member, stalls: StallWatch) -> None:
         self._member = member
         self._stalls = stalls
-        self.serving = False
+        self.synced: Callable[[], bool] = lambda: False
+        self.draining = False
 
     def server(self, path: Path) -> ipc.Server:
         """The socket that offers them."""
@@ -53,7 +55,8 @@ class Admin:
             applied_index=status.raft_applied_index,
             revision=status.header.revision,
             db_size=status.db_size,
-            ready=self.serving and self._member.leader_id is not None,
+            ready=self.synced() and not self.draining and self._member.leader_id is not None,
+            draining=self.draining,
             stalls=self._stalls.count,
             memory=_resident(),
         )

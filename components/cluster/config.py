@@ -54,6 +54,8 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     service_cluster_ip_range: str
     cluster_cidr: str
     eviction_toleration: float
+    shutdown_delay: float = 0.0
+    """Seconds between SIGTERM and the end of the listener, for clients to move to another master."""
 
 
 class ElectionConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -3,7 +3,7 @@
 TLS is end to end between client and master; this only moves bytes. The supervisor says which masters are
 ready (`set_ready`); a new connection goes to the ready master with the fewest, waits a while when none is,
 and tries the next when one refuses. A master that is no longer ready has its connections cut at once, so
-that clients reconnect instead of waiting for their own timeouts.
+that clients reconnect instead of waiting for their own timeouts; one that drains keeps them and ends them itself.
 """
 
 from __future__ import annotations
@@ -123,14 +123,15 @@ class Failover:
         """Open connections per master."""
         return {name: len(sides) // 2 for name, sides in self._open.items()}
 
-    def set_ready(self, name: str, ready: bool) -> None:
-        """Say whether a master serves. Its connections are cut when it stops to."""
+    def set_ready(self, name: str, ready: bool, *, draining: bool = False) -> None:
+        """Say whether a master serves. Its connections are cut when it stops to, unless it is `draining`."""
         if ready and name not in self._ready:
             self._ready.add(name)
             self._changed.set()
         elif not ready and name in self._ready:
             self._ready.discard(name)
-            self.cut(name)
+            if not draining:
+                self.cut(name)
 
     def cut(self, name: str) -> None:
         """Close every connection to a master."""

@@ -164,6 +164,7 @@ def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str) ->
         service_cluster_ip_range=addresses.service_cidr,
         cluster_cidr=addresses.cluster_cidr,
         eviction_toleration=seconds(topology.timing.pod_eviction_toleration),
+        shutdown_delay=seconds(topology.timing.api_shutdown_delay) if topology.masters.count > 1 else 0.0,
     )
 
 

@@ -9,7 +9,8 @@ from components.cluster.processes import Process
 
 class MemberAnswer(Struct, frozen=True, rename="camel"):
     """A master as it describes itself: `leader` says whether it leads, `leader_name` whom it follows,
-    `stalls` how often its event loop stood still, `memory` its resident bytes.
+    `stalls` how often its event loop stood still, `memory` its resident bytes. One that is `draining` was told to
+    end and serves the connections that it has.
     """
 
     name: str
@@ -23,6 +24,7 @@ class MemberAnswer(Struct, frozen=True, rename="camel"):
     ready: bool
     stalls: int
     memory: int
+    draining: bool = False
 
 
 class MemberStatus(MemberAnswer, frozen=True, rename="camel"):

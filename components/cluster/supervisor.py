@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 60.0  # from the first process to all nodes Ready, on the slowest machine
 REJOIN_TIMEOUT = 30.0  # for the others to serve without a master that has lost its data
-STOP_TIMEOUT = 6.0  # for a process to end by itself after SIGTERM
+STOP_TIMEOUT = 6.0  # for a process to end by itself after the first signal
 MODULES = {"master": "components.master", "worker": "components.worker"}
 
 
@@ -298,18 +298,18 @@ class Supervisor:
         process = self._table.get(name)
         if answer is None or not process.running:
             self._answers.pop(name, None)
-            ready = False
+            ready = draining = False
         else:
             self._answers[name] = answer
-            ready = answer.ready
+            ready, draining = answer.ready, answer.draining
         if ready and process.state == "starting":
             process.became_ready()
             self._formed()
             self._say(f"{name} ready: {'leader' if answer and answer.leader else 'follower'}")
         elif not ready and process.state == "ready":
             process.lost()
-            self._say(f"{name} no longer ready")
-        self._failover.set_ready(name, ready)
+            self._say(f"{name} {'is draining' if draining else 'no longer ready'}")
+        self._failover.set_ready(name, ready, draining=draining)
 
     def _on_nodes(self, answer: list[NodeStatus]) -> bool:
         self._nodes = answer
@@ -376,15 +376,15 @@ class Supervisor:
         self._say("stopping")
         await self._failover.stop()
         workers, masters = self._table.of("worker"), self._table.of("master")
-        await self._end(workers)
-        await asyncio.gather(self._end_pods(workers), self._end(masters))
+        await self._end(workers, signal.SIGTERM)
+        await asyncio.gather(self._end_pods(workers), self._end(masters, signal.SIGINT))
         await self._launcher.close()
         self._finished = True
         self._progressed.set()
 
-    async def _end(self, processes: list[Process]) -> None:
-        """SIGTERM, wait, SIGKILL for those that stay."""
-        for number, patience in ((signal.SIGTERM, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
+    async def _end(self, processes: list[Process], first: signal.Signals) -> None:
+        """`first`, wait, SIGKILL for those that stay. SIGINT spares masters the delay that nobody needs."""
+        for number, patience in ((first, STOP_TIMEOUT), (signal.SIGKILL, STOP_TIMEOUT)):
             for process in processes:
                 if process.running and process.name in self._pidfds:
                     with contextlib.suppress(ProcessLookupError):

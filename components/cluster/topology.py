@@ -141,6 +141,10 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     leader_retry_period: Annotated[
         Duration, Meta(description="How often candidates look at the leader Lease (2s).")
     ] = "500ms"
+    api_shutdown_delay: Annotated[
+        Duration,
+        Meta(description="How long a master that is told to end still serves, for clients to move on (0s)."),
+    ] = "1s"
 
 
 class Topology(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):

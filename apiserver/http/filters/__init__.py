@@ -1,1 +1,1 @@
-"""Filters of the request path, one a file; `apiserver.http.chain` puts them in their order."""
+"""The steps that every request passes before it reaches a verb: one filter a file, in the order of ``http.chain``."""

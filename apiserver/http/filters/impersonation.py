@@ -6,8 +6,6 @@ questions decide; here they are put to the authorizer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
 
 from apiserver.api import errors
@@ -16,9 +14,8 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.impersonation import Check, Way
 from apiserver.auth.rbac import Attributes
 from apiserver.auth.user import User
+from apiserver.http.filters.interface import Handler
 from apiserver.http.scope import Exchange, Services
-
-Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
 def with_impersonation(services: Services, handler: Handler) -> Handler:

@@ -60,17 +60,28 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     response.enable_chunked_encoding()
     writer = await response.prepare(exchange.request)
     assert writer is not None
+    exchange.begun(response.status)
     try:
         if failure is not None:
             await response.write(watcher.framing.raw("ERROR", codec.dumps(failure.status())))
         else:
             await watcher.run(writer)
         await response.write_eof()
-    except (ConnectionError, TimeoutError):
+    except TimeoutError:
+        _cut(exchange)
+    except ConnectionError:
         exchange.request.protocol.force_close()
     finally:
         watcher.close()
     return response
+
+
+def _cut(exchange: Exchange) -> None:
+    """Whoever does not read would never read the end either: a close would wait for it, and keep what is unsent."""
+    transport = exchange.request.transport
+    if transport is not None:
+        transport.abort()
+    exchange.request.protocol.force_close()
 
 
 def _too_large(exc: NotYet) -> StatusError:
@@ -88,11 +99,14 @@ class _Watcher:
         self._cache = cache
         include = include_object(exchange)
         self.framing = Framing(exchange.resource, exchange.accepted or PLAIN, include)
+        gvr, metrics = exchange.resource.gvr, exchange.services.metrics
+        self._measure = metrics.event_sizes.of((gvr.group, gvr.version, gvr.resource)).observe
         self._backlog: list[bytes] = []
         self._subscription: Subscription | None = None
         self._protocol = exchange.request.protocol
         self._flowing = False  # whether events are written as they come
         self._over = False
+        self._least = 0  # the client has seen everything up to here, perhaps from a server that was ahead
         self._wake = asyncio.Event()
         config = exchange.services.config
         self._seconds = float(
@@ -109,6 +123,7 @@ class _Watcher:
                 self._backlog.extend(self._frames(past))
                 since = cache.oldest
             self._subscription = cache.subscribe(since, self._changed)
+            self._least = since
             return
         if options.resource_version and options.send_initial_events is None:
             await cache.ready()
@@ -117,7 +132,9 @@ class _Watcher:
         else:
             await cache.wait_current()
         if options.send_initial_events is not False:
-            entries = self._selection.entries(cache)
+            entries = list(self._selection.entries(cache))
+            gvr = self._exchange.resource.gvr
+            self._exchange.services.metrics.init_events[gvr.group, gvr.resource] += len(entries)
             self._backlog.extend(self._added(entry) for entry in entries)
         if options.send_initial_events and options.bookmarks:
             self._backlog.append(self._bookmark(_END_OF_INITIAL))
@@ -203,12 +220,15 @@ class _Watcher:
                 continue
             seen = event.seen_by(None if self._unfiltered else self._filter)
             if seen is not None:
-                frames.append(event.frame(seen[0], self.framing.name, self.framing.make, seen[1]))
+                frame = event.frame(seen[0], self.framing.name, self.framing.make, seen[1])
+                self._measure(len(frame))
+                frames.append(frame)
                 self.framing.once()
         return frames
 
     def _added(self, entry: Entry) -> bytes:
         frame = self.framing.make("ADDED", entry)
+        self._measure(len(frame))
         self.framing.once()
         return frame
 
@@ -219,7 +239,7 @@ class _Watcher:
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
         """An object of the kind, as empty as Go writes it, that tells a version."""
         gvk = self._exchange.resource.gvk
-        metadata: dict[str, object] = {"resourceVersion": str(self._cache.revision)}
+        metadata: dict[str, object] = {"resourceVersion": str(max(self._cache.revision, self._least))}
         if annotations:
             metadata["annotations"] = annotations
         empty = {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}

@@ -102,7 +102,9 @@ async def _answer(exchange: Exchange, target: Target, upstream: ClientResponse) 
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=found)
     if "Content-Length" not in found and request.version >= (1, 1) and _has_body(request, upstream):
         response.enable_chunked_encoding()
+    response.headers.update(exchange.headers)
     await response.prepare(request)
+    exchange.begun(response.status)
     if _has_body(request, upstream):
         await _copy(exchange, upstream, response)
     return response

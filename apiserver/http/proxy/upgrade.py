@@ -47,6 +47,7 @@ async def tunnel(exchange: Exchange, target: Target) -> web.StreamResponse:
     except BaseException:
         await backend.close()
         raise
+    exchange.begun(status)
     if status == 101:
         with contextlib.suppress(CutOff):
             await attended(exchange, _forward(client, backend, answer), watch_client=False)

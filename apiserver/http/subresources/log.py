@@ -47,8 +47,10 @@ async def _relay(exchange: Exchange, upstream: ClientResponse) -> web.StreamResp
     if upstream.status != 200:
         raise _refusal(upstream.status, (await upstream.text()).strip(), exchange.info.name)
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    response.headers.update(exchange.headers)
     response.enable_chunked_encoding()
     await response.prepare(exchange.request)
+    exchange.begun(response.status)
     with contextlib.suppress(CutOff):  # a log that stops with this server ends properly
         await attended(exchange, _copy(upstream, response))
     await response.write_eof()

@@ -95,6 +95,23 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
     run(body)
 
 
+def test_a_watcher_that_is_ahead_of_the_cache_sees_nothing_twice() -> None:
+    """Another server was faster: it has shown its client what this cache has yet to see."""
+
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await cache.ready()
+        ahead = cache.subscribe(cache.revision + 6, lambda: None)
+        revisions = []
+        for number in range(9):
+            revisions.append(await storage.create(f"{PREFIX}{number}", value(str(number))))
+        await cache.wait_current()
+        found = ahead.take(2)
+        found += ahead.take(10)
+        assert [event.revision for event in found] == revisions[6:]
+
+    run(body)
+
+
 def test_a_slow_watcher_is_dropped() -> None:
     async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
         await cache.ready()

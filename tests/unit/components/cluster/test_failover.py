@@ -222,3 +222,20 @@ def test_stopping_closes_port_and_connections() -> None:
         raise AssertionError("the port is still open")
 
     play(scene)
+
+
+def test_a_draining_master_gets_no_new_connections_and_keeps_those_it_has() -> None:
+    async def scene(w: World) -> None:
+        w.endpoint.set_ready("m1", True)
+        reader, writer = await w.connect()
+        assert await reader.readline() == b"m1\n"
+        w.endpoint.set_ready("m2", True)
+        w.endpoint.set_ready("m1", False, draining=True)
+        assert {await w.whom() for _ in range(4)} == {"m2"}
+        writer.write(b"still here\n")
+        assert await reader.readline() == b"still here\n"
+        w.endpoint.cut("m1")
+        assert await reader.read() == b""
+        writer.close()
+
+    play(scene)

@@ -1,0 +1,174 @@
+"""aiohttp's server with the limits of the original's: how large a head, how slow a client, how long idle.
+
+    head larger than 1 MiB                431, or 414 when it is all request line; then the connection ends
+    head not complete after 32 s          the connection ends, as it does when idle for 90 s
+    no HTTP                               400
+    an answer that nobody reads           the connection is cut when nothing was read for a while
+    a peer that fell silent               found by keep-alive probes within minutes
+
+Numbers as in apiserver's ``server/secure_serving.go``. Bodies are bounded by ``http.body`` and by the request timeout,
+watches bound themselves. Also waits, at the server's end, for connections to be gone with all that was written to
+them: a process that ends while a slow client still reads its last answer would cut it. Used by ``apiserver.server``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
+
+from apiserver.streaming import bytes_acknowledged, keep_alive
+
+HEAD_BYTES: Final = 1 << 20
+HEAD_SECONDS: Final = 32.0
+IDLE_SECONDS: Final = 90.0
+STALLED_SECONDS: Final = 30.0
+"""Looked at so often: no byte less to send than at the last look, and the connection is cut."""
+_LARGE: Final = 32 * 1024  # smaller answers fit into the buffers
+_HEADERS: Final = 4096
+
+
+class Connections(web.Server):
+    """``handshake_errors`` counts connections that ended before they spoke HTTP."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        limits: dict[str, Any] = {
+            "max_line_size": 2 * HEAD_BYTES,
+            "max_field_size": 2 * HEAD_BYTES,
+            "max_headers": _HEADERS,
+        }
+        super().__init__(handler, keepalive_timeout=IDLE_SECONDS, **limits, **options)
+        self._gone: asyncio.Event | None = None
+        self.handshake_errors = 0
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        if self._gone is not None and not self.connections:
+            self._gone.set()
+
+    async def closed(self, limit: float) -> bool:
+        """Closes every connection once its request is answered; False if some are left after ``limit`` seconds."""
+        self.pre_shutdown()
+        if self.connections:
+            self._gone = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._gone.wait()
+        return not self.connections
+
+
+class Connection(RequestHandler):
+    __slots__ = ("_connections", "_head", "_head_timer", "_line_ended", "_made")
+
+    def __init__(self, connections: Connections, **options: Any) -> None:
+        self._made = False
+        self._connections = connections
+        super().__init__(connections, **options)
+        self._head = 0  # bytes of a head that is not complete
+        self._line_ended = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def __del__(self) -> None:
+        if not self._made:
+            self._connections.handshake_errors += 1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made = True
+        super().connection_made(transport)
+        keep_alive(transport.get_extra_info("socket"))
+        self._await_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_is_complete()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request_count
+        waiting = not before or (self._waiter is not None and not self._waiter.done())
+        super().data_received(data)
+        if self._request_count != before:
+            self._head_is_complete()
+        elif waiting and data:
+            self._head_grows(data)
+
+    def _head_grows(self, data: bytes) -> None:
+        self._head += len(data)
+        self._line_ended = self._line_ended or b"\n" in data
+        if self._head > HEAD_BYTES:
+            self._refuse("431 Request Header Fields Too Large" if self._line_ended else "414 URI Too Long")
+        elif self._head_timer is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def _head_is_complete(self) -> None:
+        self._head, self._line_ended = 0, False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: str) -> None:
+        """In the words of Go's server, which knows no more of a request that it did not read."""
+        transport = self.transport
+        if transport is not None:
+            head = "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+            transport.write(f"HTTP/1.1 {status}\r\n{head}{status}".encode())
+        self._head_is_complete()
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no HTTP is no event for the log."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        response = web.Response(text="400 Bad Request", status=400)
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if not self.writing_paused and (getattr(resp, "content_length", None) or 0) < _LARGE:
+            return await super().finish_response(request, resp, start_time)
+        stall = _Stall(self.transport, self._loop)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            stall.over()
+
+
+class _Stall:
+    """Cuts a connection whose peer takes nothing: what a transport still holds says little under TLS, so the kernel
+    is asked what the peer has acknowledged.
+    """
+
+    def __init__(self, transport: asyncio.Transport | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._taken = -1
+        self._timer = loop.call_later(STALLED_SECONDS, self._look)
+
+    def over(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        taken = bytes_acknowledged(self._transport.get_extra_info("socket"))
+        if taken == self._taken:
+            self._transport.abort()
+            return
+        self._taken = taken
+        self._timer = self._loop.call_later(STALLED_SECONDS, self._look)
