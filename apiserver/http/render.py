@@ -51,23 +51,22 @@ class Framing:
         self._resource = resource
         self._accepted = accepted
         self._include = include
-        self._headers = True
-        parts = (
-            resource.gvk.group_version,
-            accepted.media_type,
-            accepted.transform,
-            accepted.version,
-            include,
-        )
-        self._form = " ".join(parts)
-
-    @property
-    def name(self) -> str:
-        return f"{self._form} headers" if self._headers else self._form
+        self._headers = accepted.transform == "Table"
+        version = resource.gvk.group_version
+        self.form = " ".join((version, accepted.media_type, accepted.transform, accepted.version, include))
+        """The same for two watchers whose frames are the same but for the columns of a Table."""
+        self.name = f"{self.form} headers" if self._headers else self.form
 
     def once(self) -> None:
         """A Table's columns are told with the first event only."""
-        self._headers = self._headers and self._accepted.transform != "Table"
+        if self._headers:
+            self._headers, self.name = False, self.form
+
+    def later(self) -> Framing:
+        """The framing of events after the first."""
+        framing = Framing(self._resource, self._accepted, self._include)
+        framing.once()
+        return framing
 
     def make(self, kind: str, entry: Entry) -> bytes:
         """The frame of an event."""

@@ -15,6 +15,7 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.auth.user import ANONYMOUS_USER, User
 from apiserver.config import ApiServerConfig
+from apiserver.http.fanout import Fanout
 from apiserver.http.negotiation import MEDIA_TYPES, WITH_CBOR, Accepted
 from apiserver.http.request_info import RequestInfo
 from apiserver.storage.cacher import Caches, ResourceCache
@@ -71,6 +72,7 @@ class Services:
     metrics: Metrics
     openapi: OpenApi
     stopping: Stopping = field(default_factory=Stopping)
+    fanout: Fanout = field(default_factory=Fanout)
 
     @property
     def media_types(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apiserver.api import errors, meta
-from apiserver.api.fields import FieldSelector, FieldSelectorError, parse_field_selector
+from apiserver.api.fields import EVERYTHING, FieldSelector, FieldSelectorError, parse_field_selector
 from apiserver.api.labels import Selector, SelectorError, parse_selector
 from apiserver.http.options import ListOptions
 from apiserver.http.rest.call import served
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Selection:
-    """``prefix``: keys concerned; ``matches``: None when the prefix says it all. ``key``: the one key, if named."""
+    """``prefix``: keys concerned. ``key``: the one key, if named. ``matches``: None when these say it all.
+    ``selectors``: what was asked for, labels and fields."""
 
     prefix: str
     key: str
     matches: Callable[[Entry], bool] | None
+    selectors: tuple[Selector, FieldSelector]
 
     def entries(self, cache: ResourceCache, start: str = "") -> list[Entry]:
         if self.key:
@@ -34,14 +36,13 @@ class Selection:
             found = cache.select(self.prefix, start)
         return found if self.matches is None else list(filter(self.matches, found))
 
-    def filter(self) -> Callable[[Entry], bool] | None:
-        """What a watcher of the whole resource filters by; None: everything concerns it."""
-        matches, key, prefix = self.matches, self.key, self.prefix
-        if key:
-            return lambda entry: entry.key == key and (matches is None or matches(entry))
-        if matches is None:
-            return lambda entry: entry.key.startswith(prefix)
-        return lambda entry: entry.key.startswith(prefix) and matches(entry)
+    @property
+    def scope(self) -> str:
+        """The key, or the prefix of the keys, that are looked at."""
+        return self.key or self.prefix
+
+    def covers(self, key: str) -> bool:
+        return key == self.key if self.key else key.startswith(self.prefix)
 
 
 def select(resource: Resource, namespace: str, options: ListOptions, name: str = "") -> Selection:
@@ -51,7 +52,17 @@ def select(resource: Resource, namespace: str, options: ListOptions, name: str =
     wanted = name or fields.exact("metadata.name") or ""
     scope = namespace or fields.exact("metadata.namespace") or ""
     key = resource.key(scope, wanted) if wanted and (scope or not resource.namespaced) else ""
-    return Selection(prefix, key, _matcher(resource, labels, fields))
+    rest = EVERYTHING if key and _is_the_key(fields, wanted, scope) else fields
+    return Selection(prefix, key, _matcher(resource, labels, rest), (labels, fields))
+
+
+def _is_the_key(fields: FieldSelector, name: str, namespace: str) -> bool:
+    """Whether the selector asks for nothing but this name and namespace."""
+    return all(
+        (item.field, item.operator, item.value)
+        in (("metadata.name", "=", name), ("metadata.namespace", "=", namespace))
+        for item in fields.requirements
+    )
 
 
 def _parse(resource: Resource, options: ListOptions) -> tuple[Selector, FieldSelector]:

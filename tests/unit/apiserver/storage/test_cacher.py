@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from apiserver.api import codec
-from apiserver.storage.cacher import NotYet, ResourceCache, Round, TooOld, WatcherTooSlow
+from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
 from apiserver.storage.memory import MemoryStorage
 
@@ -72,7 +72,8 @@ def test_watchers_see_what_follows_their_revision() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await storage.delete(PREFIX + "a", second)
         await cache.wait_current()
-        events = cache.subscribe(first, lambda: None).take()
+        events, end = cache.take(cache.position(first), cache.epoch, 10)
+        assert end == cache.end
         assert [event.seen_by(None)[0] for event in events] == ["MODIFIED", "DELETED"]  # type: ignore[index]
         assert events[-1].entry.object()["metadata"]["resourceVersion"] == str(second + 1)
 
@@ -85,7 +86,7 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await cache.ready()
         with pytest.raises(TooOld):
-            cache.subscribe(first, lambda: None)
+            cache.position(first)
         past = await cache.history(first, PREFIX)
         assert [(event.revision, event.previous is not None) for event in past] == [(second, True)]
         await storage.compact(second)
@@ -98,12 +99,12 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
 def test_a_slow_watcher_is_dropped() -> None:
     async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
         await cache.ready()
-        slow = cache.subscribe(cache.revision, lambda: None)
+        slow = cache.position(cache.revision)
         for number in range(20):
             await storage.create(f"{PREFIX}{number}", value(str(number)))
             await cache.wait_current()
         with pytest.raises(WatcherTooSlow):
-            slow.take()
+            cache.take(slow, cache.epoch, 10)
 
     run(body, capacity=4)
 
@@ -136,26 +137,19 @@ def test_a_frame_is_made_once_for_all_watchers() -> None:
     assert len(frames) == len(made) == 1
 
 
-def test_a_round_calls_everybody_in_slices_and_again_for_what_came_meanwhile() -> None:
-    async def main() -> None:
-        calls, turns = dict.fromkeys(range(120), 0), 0
-        round_ = Round()
+def test_listeners_are_told_before_anything_is_forgotten() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await cache.ready()
+        position, seen = cache.end, list[int]()
 
-        def call(number: int) -> None:
-            calls[number] += 1
+        def listener() -> None:
+            nonlocal position
+            events, position = cache.take(position, cache.epoch, 1 << 30)
+            seen.extend(event.revision for event in events)
 
-        callbacks = [lambda number=number: call(number) for number in calls]
-        for callback in callbacks:
-            round_.add(callback)
-        round_.begin()
-        await asyncio.sleep(0)
-        assert sum(calls.values()) == Round.SLICE
-        round_.discard(callbacks[0])
-        round_.begin()
-        while turns < 10:
-            await asyncio.sleep(0)
-            turns += 1
-        assert calls[0] == 0
-        assert set(calls.values()) == {0, 2}
+        cache.listen(listener)
+        made = [await storage.create(f"{PREFIX}{number}", value(str(number))) for number in range(50)]
+        await cache.wait_current()
+        assert seen == made
 
-    asyncio.run(main())
+    run(body, capacity=4)
