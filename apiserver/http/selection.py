@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from apiserver.api import errors, meta
+from apiserver.api import errors
 from apiserver.api.fields import EVERYTHING, FieldSelector, FieldSelectorError, parse_field_selector
 from apiserver.api.labels import Selector, SelectorError, parse_selector
 from apiserver.http.options import ListOptions
@@ -16,6 +17,8 @@ from apiserver.storage.entry import Entry
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
+
+_FILTERED_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True)
@@ -28,13 +31,23 @@ class Selection:
     matches: Callable[[Entry], bool] | None
     selectors: tuple[Selector, FieldSelector]
 
-    def entries(self, cache: ResourceCache, start: str = "") -> list[Entry]:
+    def page(self, cache: ResourceCache, start: str, limit: int) -> tuple[list[Entry], int]:
+        """Entries from ``start`` on, and how many follow them; at most ``limit`` (0: all) if nothing is filtered."""
         if self.key:
             entry = cache.get(self.key)
-            found = [entry] if entry is not None and self.key >= start else []
-        else:
-            found = cache.select(self.prefix, start)
-        return found if self.matches is None else list(filter(self.matches, found))
+            return [entry] if entry is not None and self.key >= start else [], 0
+        return cache.page(self.prefix, start, 0 if self.matches else limit)
+
+    async def filtered(self, entries: list[Entry]) -> list[Entry]:
+        """Those that match; the loop is not held for long."""
+        if self.matches is None:
+            return entries
+        found: list[Entry] = []
+        for first in range(0, len(entries), _FILTERED_AT_ONCE):
+            if first:
+                await asyncio.sleep(0)
+            found += filter(self.matches, entries[first : first + _FILTERED_AT_ONCE])
+        return found
 
     @property
     def scope(self) -> str:
@@ -81,10 +94,12 @@ def _matcher(resource: Resource, labels: Selector, fields: FieldSelector) -> Cal
         return None
     strategy = resource.strategy
 
-    def matches(entry: Entry) -> bool:
-        obj = entry.object()
-        if not labels.empty() and not labels.matches(meta.labels(obj)):
-            return False
-        return fields.empty() or fields.matches(strategy.select_fields(served(resource, obj)))
+    def by_labels(entry: Entry) -> bool:
+        return labels.matches(entry.labels())
 
-    return matches
+    def by_fields(entry: Entry) -> bool:
+        return fields.matches(strategy.select_fields(served(resource, entry.object())))
+
+    if fields.empty():
+        return by_labels
+    return by_fields if labels.empty() else lambda entry: by_labels(entry) and by_fields(entry)

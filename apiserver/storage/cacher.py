@@ -68,6 +68,7 @@ class ResourceCache:
         self._events: list[CacheEvent] = []
         self._base = 0  # position of _events[0]
         self._oldest = 0  # events after this revision are in the ring
+        self._last_change = 0
         self.epoch = 0
         """Counts fills: positions of one mean nothing in another."""
         self.revision = 0
@@ -116,13 +117,15 @@ class ResourceCache:
         self._keys = sorted(entries)
         self._base += len(self._events)
         self._events = []
-        self._oldest = self.revision = revision
+        self._oldest = self.revision = self._last_change = revision
         self.epoch += 1
         self._notify()
 
     def _apply(self, batch: WatchBatch) -> None:
         for event in batch.events:
             self._events.append(self._change(event))
+        if batch.events:
+            self._last_change = batch.events[-1].revision
         self.revision = max(self.revision, batch.revision)
         self._notify()
         if len(self._events) > 2 * self._capacity:
@@ -156,11 +159,20 @@ class ResourceCache:
 
     def select(self, prefix: str, start: str = "") -> list[Entry]:
         """Entries with the key prefix, in key order, from ``start`` on."""
+        return self.page(prefix, start, 0)[0]
+
+    def page(self, prefix: str, start: str, limit: int) -> tuple[list[Entry], int]:
+        """The first ``limit`` (0: all) of :meth:`select`, and how many follow them."""
         keys = self._keys
         low = bisect_left(keys, max(prefix, start)) if prefix != self.prefix or start else 0
         high = bisect_left(keys, prefix + _LAST) if prefix != self.prefix else len(keys)
+        end = min(high, low + limit) if limit else high
         entries = self._entries
-        return [entries[key] for key in keys[low:high]]
+        return [entries[key] for key in keys[low:end]], max(0, high - end)
+
+    def stands_at(self, revision: int) -> bool:
+        """Whether the objects are now as they were at ``revision``."""
+        return self._last_change <= revision <= self.revision
 
     async def wait_until(self, revision: int, timeout: float = 3.0) -> None:
         """Waits until the cache has seen ``revision``. Raises NotYet."""

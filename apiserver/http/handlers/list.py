@@ -65,15 +65,25 @@ async def _current(exchange: Exchange, selection: Selection, options: ListOption
             await cache.wait_current()
     except NotYet as exc:
         raise errors.too_large_resource_version(exc.current, exc.asked) from None
-    return _page(exchange, selection, options, selection.entries(cache), cache.revision)
+    return await _cached_page(exchange, selection, options, "", cache.revision)
+
+
+async def _cached_page(
+    exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
+) -> Page:
+    """``at``: the revision that the cache stands at."""
+    entries, rest = selection.page(exchange.services.cache(exchange.resource), start, options.limit)
+    return _page(exchange, selection, options, await selection.filtered(entries), rest, at)
 
 
 async def _at_revision(
     exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
 ) -> Page:
-    storage = exchange.services.storage
+    """From the cache if nothing has changed since, else from the store's history."""
+    if exchange.services.cache(exchange.resource).stands_at(at):
+        return await _cached_page(exchange, selection, options, start, at)
     try:
-        listed = await storage.list(selection.prefix, start=start, revision=max(at, 0))
+        return await _stored_page(exchange, selection, options, start, at)
     except Compacted:
         if not options.continue_:
             raise errors.expired(_LIST_TOO_OLD) from None
@@ -81,30 +91,43 @@ async def _at_revision(
         raise continue_token.ContinueExpired(again) from None
     except FutureRevision as exc:
         raise errors.too_large_resource_version(exc.current, exc.asked) from None
-    entries = [Entry(item.key, item.value, item.revision) for item in listed.items]
-    if selection.key:
-        entries = [entry for entry in entries if entry.key == selection.key]
-    if selection.matches is not None:
-        entries = list(filter(selection.matches, entries))
-    return _page(exchange, selection, options, entries, listed.revision)
+
+
+async def _stored_page(
+    exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
+) -> Page:
+    """A page of the limit's size if nothing is filtered; else everything is read."""
+    unfiltered = selection.matches is None and not selection.key
+    limit = options.limit if unfiltered else 0
+    listed = await exchange.services.storage.list(
+        selection.prefix, start=start, limit=limit, revision=max(at, 0)
+    )
+    entries = [
+        Entry(item.key, item.value, item.revision) for item in listed.items if selection.covers(item.key)
+    ]
+    return _page(
+        exchange, selection, options, await selection.filtered(entries), listed.remaining, listed.revision
+    )
 
 
 def _page(
-    exchange: Exchange, selection: Selection, options: ListOptions, entries: list[Entry], at: int
+    exchange: Exchange, selection: Selection, options: ListOptions, entries: list[Entry], rest: int, at: int
 ) -> Page:
-    if not 0 < options.limit < len(entries):
+    """``rest``: how many follow the entries."""
+    limit = options.limit
+    if not 0 < limit < len(entries) + rest:
         return Page(entries, at)
-    shown, rest = entries[: options.limit], len(entries) - options.limit
+    shown, rest = entries[:limit], rest + max(0, len(entries) - limit)
     next_key = shown[-1].key + "\0"
     token = continue_token.encode(next_key, exchange.resource.storage_prefix + "/", at)
     return Page(shown, at, token, rest if selection.matches is None else 0)
 
 
-async def respond(exchange: Exchange, page: Page) -> web.Response:
+async def respond(exchange: Exchange, page: Page) -> web.StreamResponse:
     resource, accepted = exchange.resource, exchange.accepted or PLAIN
     if not accepted.transform:
-        data = render.list_bytes(resource, page.entries, page.revision, page.continue_, page.remaining)
-        return await responders.json_bytes(exchange, data)
+        pieces = render.list_pieces(resource, page.entries, page.revision, page.continue_, page.remaining)
+        return await responders.json_pieces(exchange, pieces)
     metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
     if page.continue_:
         metadata["continue"] = page.continue_

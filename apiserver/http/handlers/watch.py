@@ -95,7 +95,9 @@ class _Watcher:
         self.position = self.since = 0
         self._audience = Audience(selection.scope, selection.selectors, self.framing.form)
         self._hub = exchange.services.fanout.of(cache)
-        self._backlog: list[bytes] = []
+        self._backlog: list[bytes] = []  # events before the ring
+        self._initial: list[Entry] = []  # what is there at the beginning
+        self._tells_end = False
         self._epoch = 0
         self._least = 0  # the client has seen everything up to here, perhaps from a server that was ahead
         self._protocol = exchange.request.protocol
@@ -114,7 +116,7 @@ class _Watcher:
             await cache.ready()
             if since < cache.oldest:
                 past = await cache.history(since, self._selection.prefix)
-                self._backlog.extend(self._frames(0, past))
+                self._backlog = self._frames(0, past)
                 since = cache.oldest
             self._stand_at(since)
             return
@@ -124,12 +126,10 @@ class _Watcher:
             await cache.wait_until(since)
         else:
             await cache.wait_current()
-        if options.send_initial_events is not False:
-            entries = self._selection.entries(cache)
-            self._backlog.extend(self._added(entry) for entry in entries)
-        if options.send_initial_events and options.bookmarks:
-            self._backlog.append(self._bookmark(_END_OF_INITIAL))
         self._stand_at(cache.revision)
+        if options.send_initial_events is not False:
+            self._initial, _ = self._selection.page(cache, "", 0)
+        self._tells_end = bool(options.send_initial_events) and options.bookmarks
 
     def _stand_at(self, since: int) -> None:
         self.position, self._epoch = self._cache.position(since), self._cache.epoch
@@ -143,9 +143,7 @@ class _Watcher:
         bookmark_at = self._next_bookmark(loop.time(), end)
         if (transport := self._exchange.request.transport) is not None:
             transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-        if self._backlog:
-            self.deliver(chunk(self._backlog))
-            self._backlog = []
+        await self._write_beginning(writer)
         while not (self._over or stopping):
             await self._catch_up(writer)
             if (now := loop.time()) >= bookmark_at:
@@ -157,6 +155,26 @@ class _Watcher:
                 await self._wait(min(end, bookmark_at, now + _LOOK_EVERY) - now)
                 self._look()
         self._finish()
+
+    async def _write_beginning(self, writer: AbstractStreamWriter) -> None:
+        """Some objects in each turn of the event loop, as fast as the connection takes them."""
+        revision, frames = self._least, self._backlog
+        entries = await self._selection.filtered(self._initial)
+        self._backlog, self._initial = [], []
+        for first in range(0, len(entries), _CHUNK_EVENTS):
+            frames += [self._added(entry) for entry in entries[first : first + _CHUNK_EVENTS]]
+            await self._write(writer, frames)
+            frames = []
+        if self._tells_end:
+            frames.append(self._bookmark(revision, _END_OF_INITIAL))
+        await self._write(writer, frames)
+
+    async def _write(self, writer: AbstractStreamWriter, frames: list[bytes]) -> None:
+        if frames and not self._over:
+            self.deliver(chunk(frames))
+            async with asyncio.timeout(_WRITE_TIMEOUT):
+                await writer.drain()
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         self._leave()
@@ -201,7 +219,7 @@ class _Watcher:
         await self._cache.refresh()
         self._leave()
         await self._catch_up(writer)
-        if not (self._over or self.deliver(chunk([self._bookmark({})]))):
+        if not (self._over or self.deliver(chunk([self._bookmark(max(self._cache.revision, self._least))]))):
             self._leave()
 
     def _finish(self) -> None:
@@ -251,10 +269,10 @@ class _Watcher:
         self.framing.once()
         return frame
 
-    def _bookmark(self, annotations: dict[str, str]) -> bytes:
+    def _bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         """An object of the kind, as empty as Go writes it, that tells a version."""
         gvk = self._exchange.resource.gvk
-        metadata: dict[str, object] = {"resourceVersion": str(max(self._cache.revision, self._least))}
+        metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
         empty = {"kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": metadata}
