@@ -106,3 +106,42 @@ def test_watches_end_cleanly_when_the_server_stops(tmp_path: Path) -> None:
         await watch.close()
 
     with_server(tmp_path, body)
+
+
+def test_what_waits_for_the_next_round_is_written_before_the_end(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        watches = await asyncio.gather(*(Watch.open(server) for _ in range(60)))
+        cache = server.services.caches.of("/registry/configmaps/")
+        names = [f"c{number}" for number in range(5)]
+        for name in names:  # the first goes out at once; the others come while the fan-out rests
+            await storage.create(PREFIX + name, config_map(name))
+            await cache.wait_until(storage.revision)
+            await asyncio.sleep(0)
+        server.services.stopping.begin()
+        assert await asyncio.gather(*(watch.events(6) for watch in watches)) == [names] * 60
+        await asyncio.gather(*(watch.close() for watch in watches))
+
+    with_server(tmp_path, body)
+
+
+def test_a_client_that_comes_while_much_is_there_gets_all_of_it_once(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        names = sorted(f"c{number}" for number in range(300))
+        for name in names:
+            await storage.create(PREFIX + name, config_map(name, 2000))
+        opening = asyncio.create_task(Watch.open(server))
+        while not opening.done():
+            await storage.create(f"{PREFIX}z{storage.revision}", config_map(f"z{storage.revision}"))
+            await asyncio.sleep(0)
+        watch = await opening
+        await storage.create(f"{PREFIX}zz", config_map("zz"))
+        seen = await watch.events(300)
+        while seen[-1] != "zz":
+            seen += await watch.events(1)
+        listed = [
+            key.removeprefix(PREFIX) for key in (item.key for item in (await storage.list(PREFIX)).items)
+        ]
+        assert (seen[:300], sorted(seen)) == (names, sorted(listed))
+        await watch.close()
+
+    with_server(tmp_path, body)

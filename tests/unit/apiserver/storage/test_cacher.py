@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from apiserver.api import codec
+from apiserver.storage import entry as entry_module
 from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
 from apiserver.storage.memory import MemoryStorage
@@ -153,3 +154,49 @@ def test_listeners_are_told_before_anything_is_forgotten() -> None:
         assert seen == made
 
     run(body, capacity=4)
+
+
+def test_pages_say_what_follows_and_whether_nothing_has_changed_since() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        for name in "abcde":
+            await storage.create(f"{PREFIX}n/{name}", value(name))
+        await cache.ready()
+        first = storage.revision
+        entries, rest = cache.page(PREFIX + "n/", "", 2)
+        assert (names(entries), rest) == (["a", "b"], 3)
+        entries, rest = cache.page(PREFIX + "n/", entries[-1].key + "\0", 3)
+        assert (names(entries), rest) == (["c", "d", "e"], 0)
+        assert cache.page(PREFIX + "n/", PREFIX + "n/z", 2) == ([], 0)
+        await storage.create("/registry/other/x", value("x"))
+        await cache.wait_current()
+        assert cache.stands_at(first)
+        assert cache.stands_at(storage.revision)
+        assert not cache.stands_at(storage.revision + 1)
+        await storage.create(f"{PREFIX}n/f", value("f"))
+        await cache.wait_current()
+        assert not cache.stands_at(first)
+
+    run(body)
+
+
+def test_labels_are_read_without_the_rest_and_shared() -> None:
+    one, other, none = (
+        Entry(key, value(key, **given), 5) for key, given in (("a", {"s": "é"}), ("b", {"s": "é"}), ("c", {}))
+    )
+    assert one.labels() == one.object()["metadata"]["labels"]
+    assert one.labels() is other.labels()
+    assert none.labels() == {}
+    bare = codec.encode({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": "x"}})
+    assert Entry("k", bare, 5).labels() == {}
+
+
+def test_parsed_forms_are_kept_of_the_youngest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [Entry(str(number), value(str(number)), 5) for number in range(10)]
+    monkeypatch.setattr(entry_module, "PARSED_BYTES", 3 * len(entries[0].item))
+    parsed = [entry.object() for entry in entries]
+    kept = [
+        entry.object() is before for entry, before in zip(reversed(entries), reversed(parsed), strict=True)
+    ]
+    assert kept[:3] == [True] * 3
+    assert kept[-1] is False
+    assert [entry.object() for entry in entries] == parsed
