@@ -82,6 +82,8 @@ class ResourceCache:
 
     async def ready(self, timeout: float = 10.0) -> None:
         """Starts the cache if needed and waits until it is filled."""
+        if self.revision:
+            return
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"cache {self.prefix}")
         async with asyncio.timeout(timeout):
