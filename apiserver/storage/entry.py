@@ -14,7 +14,7 @@ from typing import Any, Final
 from apiserver.api import codec
 
 _METADATA: Final = b'"metadata":'
-PARSED_BYTES: Final = 8 << 20
+PARSED_BYTES: Final = 1 << 20
 """Of JSON whose parsed form is kept."""
 
 
