@@ -174,6 +174,11 @@ class Hub:
         self._going = False
         cache.listen(self._changed)
 
+    @property
+    def watched(self) -> bool:
+        """Whether there is any member."""
+        return bool(self._groups)
+
     def join(self, member: Member, audience: Audience, matches: Matches | None) -> None:
         """The member must have been given everything before its position, and that must be the ring's end."""
         group = self._groups.get(audience)

@@ -114,10 +114,10 @@ class _Watcher:
         cache, options = self._cache, self._options
         if since and options.send_initial_events is None:
             await cache.ready()
-            if since < cache.oldest:
+            if since < (oldest := cache.oldest):
                 past = await cache.history(since, self._selection.prefix)
                 self._backlog = self._frames(0, past)
-                since = cache.oldest
+                since = oldest
             self._stand_at(since)
             return
         if options.resource_version and options.send_initial_events is None:
@@ -161,7 +161,10 @@ class _Watcher:
         revision, frames = self._least, self._backlog
         entries = await self._selection.filtered(self._initial)
         self._backlog, self._initial = [], []
+        stopping = self._exchange.services.stopping
         for first in range(0, len(entries), _CHUNK_EVENTS):
+            if self._over or stopping:
+                return
             frames += [self._added(entry) for entry in entries[first : first + _CHUNK_EVENTS]]
             await self._write(writer, frames)
             frames = []

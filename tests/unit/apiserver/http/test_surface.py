@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import unittest.mock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.config import ApiServerConfig
-from apiserver.http import cbor
+from apiserver.http import cbor, table
 from apiserver.http.protobuf import envelope
 from apiserver.http.render import PIECE
 from apiserver.server import ApiServer
@@ -173,6 +174,27 @@ def test_a_large_list_is_the_same_in_pieces_compressed_and_page_by_page(tmp_path
             query = f"?limit=5&continue={page['metadata'].get('continue')}"
         assert items == whole["items"]
         assert [item["metadata"]["name"] for item in items] == [f"large-{n:02}" for n in range(12)]
+
+
+def test_a_table_is_made_some_rows_at_a_time(tmp_path: Path) -> None:
+    made: list[int] = []
+    rows = table.rows
+
+    def counted(gvk: Any, objects: Any, *rest: Any) -> Any:
+        made.append(len(objects))
+        return rows(gvk, objects, *rest)
+
+    with running(tmp_path) as server, unittest.mock.patch.object(table, "rows", counted):
+        for number in range(120):
+            server.json("POST", CONFIG_MAPS, config_map(f"c{number:03}"))
+        found = server.json("GET", CONFIG_MAPS, Accept=TABLE)
+        assert [row["cells"][0] for row in found["rows"]] == [f"c{number:03}" for number in range(120)]
+        assert max(made) <= 50
+        assert server.json("GET", f"{CONFIG_MAPS}?labelSelector=none", Accept=TABLE)["rows"] == []
+        metadata_only = TABLE.replace("Table", "PartialObjectMetadataList")
+        assert len(server.json("GET", CONFIG_MAPS, Accept=metadata_only)["items"]) == 120
+        empty = server.json("GET", f"{CONFIG_MAPS}?labelSelector=none", Accept=metadata_only)
+        assert empty["items"] is None
 
 
 def test_pages_of_a_snapshot_do_not_see_what_changed_since(tmp_path: Path) -> None:
