@@ -8,6 +8,8 @@ to add.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -70,12 +72,53 @@ def count_values(value: Any) -> int:
 
 def splice(data: bytes, resource_version: int | str) -> bytes:
     """Stored bytes (see :func:`encode`) with ``metadata.resourceVersion`` inserted."""
+    head, item = split(data, resource_version)
+    return head + item[1:]
+
+
+def split(data: bytes, resource_version: int | str) -> tuple[bytes, bytes]:
+    """Stored bytes as (head, item): ``{"kind":"Pod","apiVersion":"v1",``, one for all objects of a kind, and the object
+    without these two and with its ``metadata.resourceVersion``, as typed lists have it. ``head + item[1:]`` is the
+    whole object."""
     at = data.find(_MARK, 0, 512)
     if at < 0:
         raise DecodeError("not a stored object: no metadata at its beginning")
-    at += len(_MARK)
-    comma = b"" if data[at : at + 1] == b"}" else b","
-    return b'%b"resourceVersion":"%b"%b%b' % (data[:at], str(resource_version).encode(), comma, data[at:])
+    behind = at + len(_MARK)
+    comma = b"" if data[behind : behind + 1] == b"}" else b","
+    version = str(resource_version).encode()
+    item = b'{"metadata":{"resourceVersion":"%b"%b%b' % (version, comma, data[behind:])
+    return _head(data[:at]), item
+
+
+@lru_cache(maxsize=1024)
+def _head(head: bytes) -> bytes:
+    """The same bytes for all objects of a kind."""
+    return head
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    labels: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Labelled(msgspec.Struct, gc=False):
+    metadata: _Metadata
+
+
+_LABELLED: Final = msgspec.json.Decoder(_Labelled)
+_LABELS: Final = msgspec.json.Decoder(dict[str, str] | None)
+
+
+def labels(data: bytes) -> Mapping[str, str]:
+    """The labels of an object, nothing else of it parsed; one mapping for all objects that have the same."""
+    try:
+        return _labels(bytes(_LABELLED.decode(data).metadata.labels))
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise DecodeError(str(exc)) from exc
+
+
+@lru_cache(maxsize=8192)
+def _labels(data: bytes) -> Mapping[str, str]:
+    return _LABELS.decode(data) or {}
 
 
 def decode_stored(data: bytes, resource_version: int | str) -> dict[str, Any]:

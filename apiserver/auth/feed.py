@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from apiserver.storage.cacher import CacheReset, ResourceCache, Subscription, WatcherTooSlow
+from apiserver.storage.cacher import CacheReset, Cursor, ResourceCache, WatcherTooSlow
 from apiserver.storage.entry import Entry
 
 Put = Callable[[Entry], None]
 Remove = Callable[[str], None]
-
-
-def _nothing() -> None:
-    """Changes are asked for, not announced."""
 
 
 class Feed:
@@ -27,7 +23,7 @@ class Feed:
         self._put = put
         self._remove = remove
         self._known: set[str] = set()
-        self._subscription: Subscription | None = None
+        self._cursor: Cursor | None = None
 
     async def ready(self) -> None:
         """Waits until the cache is filled, which it is at once after the first time."""
@@ -36,11 +32,11 @@ class Feed:
 
     def poll(self) -> None:
         """Passes on what has changed since the last time; the cache must be ready."""
-        if self._subscription is None:
+        if self._cursor is None:
             self._fill()
             return
         try:
-            changes = self._subscription.take()
+            changes = self._cursor.take()
         except (CacheReset, WatcherTooSlow):
             self._fill()
             return
@@ -51,9 +47,7 @@ class Feed:
                 self._store(change.entry)
 
     def _fill(self) -> None:
-        if self._subscription is not None:
-            self._subscription.close()
-        self._subscription = self.cache.subscribe(self.cache.revision, _nothing)
+        self._cursor = Cursor(self.cache)
         entries = self.cache.select(self.cache.prefix)
         self._drop(self._known - {entry.key for entry in entries})
         for entry in entries:

@@ -8,7 +8,6 @@ server is never without limits.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,7 @@ from apiserver.auth.user import User
 from apiserver.flowcontrol import objects, shuffle
 from apiserver.flowcontrol.matching import FlowSchema, Request, first_match
 from apiserver.flowcontrol.queueset import Outcome, QueueSet, Ticket
-from apiserver.storage.cacher import CacheReset, Caches, ResourceCache, Subscription, TooOld, WatcherTooSlow
-
-log = logging.getLogger(__name__)
+from apiserver.storage.cacher import CacheReset, Caches, Cursor, ResourceCache, WatcherTooSlow
 
 SCHEMAS: Final = "/registry/flowschemas/"
 LEVELS: Final = "/registry/prioritylevelconfigurations/"
@@ -194,31 +191,25 @@ class _Feed:
 
     def __init__(self, cache: ResourceCache, changed: Callable[[], None]) -> None:
         self._cache, self._tell = cache, changed
-        self._subscription: Subscription | None = None
+        self._cursor: Cursor | None = None
 
     async def start(self) -> None:
         await self._cache.ready(float("inf"))
-        self._subscribe()
+        self._cursor = Cursor(self._cache)
+        self._cache.listen(self._changed)
 
     def objects(self) -> list[Mapping[str, Any]]:
         return [entry.object() for entry in self._cache.select(self._cache.prefix)]
 
     def close(self) -> None:
-        if self._subscription is not None:
-            self._subscription.close()
-
-    def _subscribe(self) -> None:
-        self.close()
-        try:
-            self._subscription = self._cache.subscribe(self._cache.revision, self._changed)
-        except TooOld:  # cannot be: the cache's own revision is never older than its ring
-            log.exception("the cache of %s", self._cache.prefix)
+        self._cursor = None
 
     def _changed(self) -> None:
-        assert self._subscription is not None
+        if self._cursor is None:
+            return
         try:
-            if self._subscription.take():
+            if self._cursor.take():
                 self._tell()
         except (CacheReset, WatcherTooSlow):
-            self._subscribe()
+            self._cursor = Cursor(self._cache)
             self._tell()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from apiserver.api import codec
@@ -17,7 +16,9 @@ Object = dict[str, Any]
 
 
 class CacheReader:
-    """See :class:`apiserver.admission.interface.Reader`. Answers are private copies only where ``fresh``."""
+    """See :class:`apiserver.admission.interface.Reader`.
+
+    Answers are private copies only where ``fresh``; others are shared and not to be changed."""
 
     def __init__(self, registry: Registry, caches: Caches, storage: Storage) -> None:
         self._registry = registry
@@ -46,4 +47,4 @@ class CacheReader:
         cache = self._caches.of(resource.storage_prefix + "/")
         await cache.ready()
         prefix = cache.prefix + (f"{namespace}/" if namespace else "")
-        return [deepcopy(entry.object()) for entry in cache.select(prefix)]
+        return [entry.object() for entry in cache.select(prefix)]

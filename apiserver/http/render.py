@@ -4,8 +4,8 @@ bytes themselves, everything else is parsed once per revision and remembered on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api import codec
 from apiserver.http import media
@@ -17,6 +17,8 @@ from apiserver.storage.entry import Entry, list_item
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
 
+PIECE: Final = 256 * 1024
+
 
 def object_bytes(resource: Resource, entry: Entry) -> bytes:
     """The whole object in the resource's version."""
@@ -25,10 +27,10 @@ def object_bytes(resource: Resource, entry: Entry) -> bytes:
     return entry.rendering(resource.gvk.group_version, lambda e: codec.dumps(served(resource, e.object())))
 
 
-def list_bytes(
+def list_pieces(
     resource: Resource, entries: Sequence[Entry], revision: int, continue_: str = "", remaining: int = 0
-) -> bytes:
-    """A typed list: the items' own bytes joined."""
+) -> Pieces:
+    """A typed list: the items' own bytes."""
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
     if continue_:
         metadata["continue"] = continue_
@@ -37,8 +39,38 @@ def list_bytes(
     head = codec.dumps(
         {"kind": resource.gvk.kind + "List", "apiVersion": resource.gvk.group_version, "metadata": metadata}
     )
-    items = b",".join(list_item(object_bytes(resource, entry)) for entry in entries)
-    return b'%b,"items":[%b]}' % (head[:-1], items)
+    if converts(resource):
+        items = [list_item(object_bytes(resource, entry)) for entry in entries]
+    else:
+        items = [entry.item for entry in entries]
+    return Pieces(head[:-1] + b',"items":[', items, b"]}")
+
+
+class Pieces:
+    """Bytes that need not be in one place: ``head``, the items with commas between them, ``tail``."""
+
+    def __init__(self, head: bytes, items: list[bytes], tail: bytes) -> None:
+        self._head, self._items, self._tail = head, items, tail
+
+    def __len__(self) -> int:
+        commas = max(0, len(self._items) - 1)
+        return len(self._head) + sum(map(len, self._items)) + commas + len(self._tail)
+
+    def joined(self) -> bytes:
+        return b"".join((self._head, b",".join(self._items), self._tail))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Pieces of `PIECE` bytes or a little more."""
+        piece, size = [self._head], len(self._head)
+        first = b""
+        for item in self._items:
+            piece += (first, item)
+            first = b","
+            size += len(item)
+            if size >= PIECE:
+                yield b"".join(piece)
+                piece, size = [], 0
+        yield b"".join((*piece, self._tail))
 
 
 Make = Callable[[str, Entry], bytes]
@@ -51,23 +83,22 @@ class Framing:
         self._resource = resource
         self._accepted = accepted
         self._include = include
-        self._headers = True
-        parts = (
-            resource.gvk.group_version,
-            accepted.media_type,
-            accepted.transform,
-            accepted.version,
-            include,
-        )
-        self._form = " ".join(parts)
-
-    @property
-    def name(self) -> str:
-        return f"{self._form} headers" if self._headers else self._form
+        self._headers = accepted.transform == "Table"
+        version = resource.gvk.group_version
+        self.form = " ".join((version, accepted.media_type, accepted.transform, accepted.version, include))
+        """The same for two watchers whose frames are the same but for the columns of a Table."""
+        self.name = f"{self.form} headers" if self._headers else self.form
 
     def once(self) -> None:
         """A Table's columns are told with the first event only."""
-        self._headers = self._headers and self._accepted.transform != "Table"
+        if self._headers:
+            self._headers, self.name = False, self.form
+
+    def later(self) -> Framing:
+        """The framing of events after the first."""
+        framing = Framing(self._resource, self._accepted, self._include)
+        framing.once()
+        return framing
 
     def make(self, kind: str, entry: Entry) -> bytes:
         """The frame of an event."""

@@ -52,7 +52,9 @@ class RequestInfo:
 def parse(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
     """``path`` is the raw path, without the query."""
     info = RequestInfo(path, method.lower())
-    parts = [unquote(part) for part in path.strip("/").split("/")]
+    parts = path.strip("/").split("/")
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     if len(parts) < 3 or parts[0] not in _PREFIXES:
         return info
     rest = _read_group_version(info, parts)

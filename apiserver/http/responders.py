@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -13,6 +14,9 @@ from apiserver.api import codec
 from apiserver.api.errors import StatusError
 from apiserver.http import media, negotiation
 from apiserver.http.scope import Exchange, Object
+
+if TYPE_CHECKING:
+    from apiserver.http.render import Pieces
 
 GZIP_FROM: Final = 128 * 1024
 _OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are worked on in a thread, not to stall the loop
@@ -28,6 +32,33 @@ async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Re
     else:
         data = media.encode(accepted, data)
     return await _finish(exchange, data, code, accepted.media_type)
+
+
+async def json_pieces(exchange: Exchange, pieces: Pieces) -> web.StreamResponse:
+    """As :func:`json_bytes`. What can go out as it is does so piece by piece, so that the loop is not held for long."""
+    accepted = _with_pretty(exchange, exchange.accepted or negotiation.PLAIN)
+    as_it_is = accepted.media_type == negotiation.JSON and not accepted.pretty
+    length = len(pieces) + 1
+    if not as_it_is or length < GZIP_FROM or _takes_gzip(exchange):
+        return await json_bytes(exchange, pieces.joined())
+    response = _PiecesResponse(pieces, length, headers=_headers(accepted.media_type))
+    add_warnings(exchange, response)
+    return response
+
+
+class _PiecesResponse(web.StreamResponse):
+    """Written when the handler is done, as other answers are."""
+
+    def __init__(self, pieces: Pieces, length: int, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=headers)
+        self.content_length = length
+        self._pieces: Pieces | None = pieces
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        pieces, self._pieces = self._pieces, None
+        for piece in pieces or ():
+            await self.write(piece)
+        await super().write_eof(data if pieces is None else b"\n")
 
 
 def _with_pretty(exchange: Exchange, accepted: negotiation.Accepted) -> negotiation.Accepted:
@@ -67,8 +98,8 @@ async def obj(exchange: Exchange, value: Object, code: int = 200) -> web.Respons
 
 
 async def _finish(exchange: Exchange, data: bytes, code: int, content_type: str) -> web.Response:
-    headers = {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
-    if len(data) >= GZIP_FROM and "gzip" in exchange.request.headers.get("Accept-Encoding", ""):
+    headers = _headers(content_type)
+    if len(data) >= GZIP_FROM and _takes_gzip(exchange):
         if len(data) >= _OFF_LOOP_FROM:
             data = await asyncio.to_thread(gzip.compress, data, 1)
         else:
@@ -78,6 +109,14 @@ async def _finish(exchange: Exchange, data: bytes, code: int, content_type: str)
     response = web.Response(body=data, status=code, headers=headers)
     add_warnings(exchange, response)
     return response
+
+
+def _headers(content_type: str) -> dict[str, str]:
+    return {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
+
+
+def _takes_gzip(exchange: Exchange) -> bool:
+    return "gzip" in exchange.request.headers.get("Accept-Encoding", "")
 
 
 def add_warnings(exchange: Exchange, response: web.StreamResponse) -> None:

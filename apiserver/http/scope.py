@@ -17,6 +17,7 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.auth.user import ANONYMOUS_USER, User
 from apiserver.config import ApiServerConfig
+from apiserver.http.fanout import Fanout
 from apiserver.http.lifecycle import Lifecycle
 from apiserver.http.negotiation import MEDIA_TYPES, WITH_CBOR, Accepted
 from apiserver.http.request_info import RequestInfo
@@ -81,6 +82,7 @@ class Services:
     flow: FlowController | None = None
     audit_log: AuditLog | None = None
     audit_policy: Policy | None = None
+    fanout: Fanout = field(default_factory=Fanout)
 
     @property
     def media_types(self) -> tuple[str, ...]:

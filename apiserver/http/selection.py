@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from apiserver.api import errors, meta
-from apiserver.api.fields import FieldSelector, FieldSelectorError, parse_field_selector
+from apiserver.api import errors
+from apiserver.api.fields import EVERYTHING, FieldSelector, FieldSelectorError, parse_field_selector
 from apiserver.api.labels import Selector, SelectorError, parse_selector
 from apiserver.http.options import ListOptions
 from apiserver.http.rest.call import served
@@ -17,31 +18,44 @@ from apiserver.storage.entry import Entry
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
 
+_FILTERED_AT_ONCE: Final = 500
+
 
 @dataclass(slots=True)
 class Selection:
-    """``prefix``: keys concerned; ``matches``: None when the prefix says it all. ``key``: the one key, if named."""
+    """``prefix``: keys concerned. ``key``: the one key, if named. ``matches``: None when these say it all.
+    ``selectors``: what was asked for, labels and fields."""
 
     prefix: str
     key: str
     matches: Callable[[Entry], bool] | None
+    selectors: tuple[Selector, FieldSelector]
 
-    def entries(self, cache: ResourceCache, start: str = "") -> list[Entry]:
+    def page(self, cache: ResourceCache, start: str, limit: int) -> tuple[list[Entry], int]:
+        """Entries from ``start`` on, and how many follow them; at most ``limit`` (0: all) if nothing is filtered."""
         if self.key:
             entry = cache.get(self.key)
-            found = [entry] if entry is not None and self.key >= start else []
-        else:
-            found = cache.select(self.prefix, start)
-        return found if self.matches is None else list(filter(self.matches, found))
+            return [entry] if entry is not None and self.key >= start else [], 0
+        return cache.page(self.prefix, start, 0 if self.matches else limit)
 
-    def filter(self) -> Callable[[Entry], bool] | None:
-        """What a watcher of the whole resource filters by; None: everything concerns it."""
-        matches, key, prefix = self.matches, self.key, self.prefix
-        if key:
-            return lambda entry: entry.key == key and (matches is None or matches(entry))
-        if matches is None:
-            return lambda entry: entry.key.startswith(prefix)
-        return lambda entry: entry.key.startswith(prefix) and matches(entry)
+    async def filtered(self, entries: list[Entry]) -> list[Entry]:
+        """Those that match; the loop is not held for long."""
+        if self.matches is None:
+            return entries
+        found: list[Entry] = []
+        for first in range(0, len(entries), _FILTERED_AT_ONCE):
+            if first:
+                await asyncio.sleep(0)
+            found += filter(self.matches, entries[first : first + _FILTERED_AT_ONCE])
+        return found
+
+    @property
+    def scope(self) -> str:
+        """The key, or the prefix of the keys, that are looked at."""
+        return self.key or self.prefix
+
+    def covers(self, key: str) -> bool:
+        return key == self.key if self.key else key.startswith(self.prefix)
 
 
 def select(resource: Resource, namespace: str, options: ListOptions, name: str = "") -> Selection:
@@ -51,7 +65,17 @@ def select(resource: Resource, namespace: str, options: ListOptions, name: str =
     wanted = name or fields.exact("metadata.name") or ""
     scope = namespace or fields.exact("metadata.namespace") or ""
     key = resource.key(scope, wanted) if wanted and (scope or not resource.namespaced) else ""
-    return Selection(prefix, key, _matcher(resource, labels, fields))
+    rest = EVERYTHING if key and _is_the_key(fields, wanted, scope) else fields
+    return Selection(prefix, key, _matcher(resource, labels, rest), (labels, fields))
+
+
+def _is_the_key(fields: FieldSelector, name: str, namespace: str) -> bool:
+    """Whether the selector asks for nothing but this name and namespace."""
+    return all(
+        (item.field, item.operator, item.value)
+        in (("metadata.name", "=", name), ("metadata.namespace", "=", namespace))
+        for item in fields.requirements
+    )
 
 
 def _parse(resource: Resource, options: ListOptions) -> tuple[Selector, FieldSelector]:
@@ -70,10 +94,12 @@ def _matcher(resource: Resource, labels: Selector, fields: FieldSelector) -> Cal
         return None
     strategy = resource.strategy
 
-    def matches(entry: Entry) -> bool:
-        obj = entry.object()
-        if not labels.empty() and not labels.matches(meta.labels(obj)):
-            return False
-        return fields.empty() or fields.matches(strategy.select_fields(served(resource, obj)))
+    def by_labels(entry: Entry) -> bool:
+        return labels.matches(entry.labels())
 
-    return matches
+    def by_fields(entry: Entry) -> bool:
+        return fields.matches(strategy.select_fields(served(resource, entry.object())))
+
+    if fields.empty():
+        return by_labels
+    return by_fields if labels.empty() else lambda entry: by_labels(entry) and by_fields(entry)

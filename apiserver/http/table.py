@@ -42,24 +42,42 @@ def build(
 
     ``stored``: the objects in their stored version, which the cells are printed from, where it is another one.
     """
-    from apiserver.http.printers import printer, row_conditions
+    found = rows(gvk, objects, stored or objects, accepted, include, now or datetime.now(UTC))
+    return {**frame(gvk, accepted, metadata, headers=headers), "rows": found}
 
-    columns = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
-    cells = printer(gvk, columns)
-    moment = now or datetime.now(UTC)
-    rows = []
-    for obj, printed in zip(objects, stored or objects, strict=True):
-        row: Object = {"cells": cells(printed, moment)}
-        if conditions := row_conditions(gvk, printed):
-            row["conditions"] = conditions
-        rows.append({**row, "object": _included(obj, accepted.version, include)})
+
+def frame(gvk: GroupVersionKind, accepted: Accepted, metadata: Object, *, headers: bool = True) -> Object:
+    """A Table without its rows, which come last."""
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{accepted.version}",
         "metadata": metadata,
-        "columnDefinitions": [_definition(*column) for column in columns] if headers else None,
-        "rows": rows,
+        "columnDefinitions": [_definition(*column) for column in _columns_of(gvk)] if headers else None,
     }
+
+
+def rows(
+    gvk: GroupVersionKind,
+    objects: Sequence[Object],
+    stored: Sequence[Object],
+    accepted: Accepted,
+    include: str,
+    now: datetime,
+) -> list[Object]:
+    from apiserver.http.printers import printer, row_conditions
+
+    cells = printer(gvk, _columns_of(gvk))
+    found = []
+    for obj, printed in zip(objects, stored, strict=True):
+        row: Object = {"cells": cells(printed, now)}
+        if conditions := row_conditions(gvk, printed):
+            row["conditions"] = conditions
+        found.append({**row, "object": _included(obj, accepted.version, include)})
+    return found
+
+
+def _columns_of(gvk: GroupVersionKind) -> list[list[Any]]:
+    return _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
 
 
 def _definition(name: str, kind: str, form: str, priority: int) -> Object:

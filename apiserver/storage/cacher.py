@@ -1,8 +1,8 @@
 """The watch cache: one per stored resource, fed by one storage watch, read by every list and watcher.
 
 Holds the current objects as bytes (:class:`Entry`) and a bounded ring of recent events. Watchers keep a position
-in the ring and are told when there is more; there is no queue per watcher, so a slow one costs no memory and is
-dropped once the ring has moved past it. Started on first use. Knows nothing of HTTP or of kinds.
+in the ring; there is no queue per watcher, so a slow one costs no memory and is dropped once the ring has moved past
+it. Listeners are told when there is more. Started on first use. Knows nothing of HTTP or of kinds.
 
 Example, capacity 3: events at positions 7, 8, 9 are held; a watcher at 8 reads 8 and 9; two more events make the
 ring 9..11: the watcher, had it stayed at 8, gets :class:`WatcherTooSlow`.
@@ -68,10 +68,12 @@ class ResourceCache:
         self._events: list[CacheEvent] = []
         self._base = 0  # position of _events[0]
         self._oldest = 0  # events after this revision are in the ring
-        self._epoch = 0  # counts fills
+        self._last_change = 0
+        self.epoch = 0
+        """Counts fills: positions of one mean nothing in another."""
         self.revision = 0
         self._changed = asyncio.Event()
-        self._subscriptions = Round()
+        self._listeners: list[Callable[[], None]] = []
         self._watch: StorageWatch | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: StorageError | None = None
@@ -80,6 +82,8 @@ class ResourceCache:
 
     async def ready(self, timeout: float = 10.0) -> None:
         """Starts the cache if needed and waits until it is filled."""
+        if self.revision:
+            return
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"cache {self.prefix}")
         async with asyncio.timeout(timeout):
@@ -103,7 +107,7 @@ class ResourceCache:
             delay = min(delay * 2, 2.0)
 
     async def _fill_and_follow(self) -> None:
-        listed = await self._storage.list(self.prefix, linearizable=not self._epoch)
+        listed = await self._storage.list(self.prefix, linearizable=not self.epoch)
         async with self._storage.watch(self.prefix, listed.revision + 1) as watch:
             self._reset({s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision)
             self._watch = watch
@@ -115,20 +119,22 @@ class ResourceCache:
         self._keys = sorted(entries)
         self._base += len(self._events)
         self._events = []
-        self._oldest = self.revision = revision
-        self._epoch += 1
+        self._oldest = self.revision = self._last_change = revision
+        self.epoch += 1
         self._notify()
 
     def _apply(self, batch: WatchBatch) -> None:
         for event in batch.events:
             self._events.append(self._change(event))
+        if batch.events:
+            self._last_change = batch.events[-1].revision
+        self.revision = max(self.revision, batch.revision)
+        self._notify()
         if len(self._events) > 2 * self._capacity:
             cut = len(self._events) - self._capacity
             self._oldest = self._events[cut - 1].revision
             self._base += cut
             del self._events[:cut]
-        self.revision = max(self.revision, batch.revision)
-        self._notify()
 
     def _change(self, event: StorageEvent) -> CacheEvent:
         previous = self._entries.get(event.key)
@@ -145,7 +151,8 @@ class ResourceCache:
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-        self._subscriptions.begin()
+        for listener in self._listeners:
+            listener()
 
     # ---- reading
 
@@ -154,11 +161,20 @@ class ResourceCache:
 
     def select(self, prefix: str, start: str = "") -> list[Entry]:
         """Entries with the key prefix, in key order, from ``start`` on."""
+        return self.page(prefix, start, 0)[0]
+
+    def page(self, prefix: str, start: str, limit: int) -> tuple[list[Entry], int]:
+        """The first ``limit`` (0: all) of :meth:`select`, and how many follow them."""
         keys = self._keys
         low = bisect_left(keys, max(prefix, start)) if prefix != self.prefix or start else 0
         high = bisect_left(keys, prefix + _LAST) if prefix != self.prefix else len(keys)
+        end = min(high, low + limit) if limit else high
         entries = self._entries
-        return [entries[key] for key in keys[low:high]]
+        return [entries[key] for key in keys[low:end]], max(0, high - end)
+
+    def stands_at(self, revision: int) -> bool:
+        """Whether the objects are now as they were at ``revision``."""
+        return self._last_change <= revision <= self.revision
 
     async def wait_until(self, revision: int, timeout: float = 3.0) -> None:
         """Waits until the cache has seen ``revision``. Raises NotYet."""
@@ -191,19 +207,23 @@ class ResourceCache:
 
     # ---- watching
 
-    def subscribe(self, since: int, on_change: Callable[[], None]) -> Subscription:
-        """Events after ``since``; ``on_change`` is called, soon, after each change, until the subscription is closed.
+    def listen(self, listener: Callable[[], None]) -> None:
+        """``listener`` is called after every change, before old events are forgotten. It is quick and never raises."""
+        self._listeners.append(listener)
+
+    def position(self, since: int) -> int:
+        """Where events after ``since`` begin in the ring. Raises TooOld; the cache must be ready.
 
         ``since`` may be ahead of this cache: a client that another, faster server has served up to there.
-        Raises TooOld; the cache must be ready.
         """
         if since < self._oldest:
             raise TooOld(since, self._oldest)
-        at = bisect_left(self._events, since + 1, key=lambda event: event.revision)
-        self._subscriptions.add(on_change)
-        return Subscription(
-            self, self._base + at, self._epoch, lambda: self._subscriptions.discard(on_change), since
-        )
+        return self._base + bisect_left(self._events, since + 1, key=lambda event: event.revision)
+
+    @property
+    def end(self) -> int:
+        """The position of the next event."""
+        return self._base + len(self._events)
 
     async def history(self, since: int, prefix: str) -> list[CacheEvent]:
         """Events after ``since`` up to the beginning of the ring, read from the store.
@@ -227,7 +247,10 @@ class ResourceCache:
         raise TooOld(since, oldest)
 
     def take(self, position: int, epoch: int, limit: int) -> tuple[list[CacheEvent], int]:
-        if epoch != self._epoch:
+        """Events from ``position`` on, possibly none, and the position behind them.
+
+        Raises WatcherTooSlow, CacheReset."""
+        if epoch != self.epoch:
             raise CacheReset
         if position < self._base:
             raise WatcherTooSlow
@@ -255,69 +278,22 @@ class ResourceCache:
 
     @property
     def initializations(self) -> int:
-        return self._epoch
+        return self.epoch
 
 
-class Subscription:
-    """A position in a cache's ring. Events up to ``since`` are passed over when they come later."""
+class Cursor:
+    """Where somebody inside the server who follows a cache stands in its ring: from now on."""
 
-    __slots__ = ("_cache", "_epoch", "_position", "_since", "close")
+    __slots__ = ("_cache", "_epoch", "_position")
 
-    def __init__(
-        self, cache: ResourceCache, position: int, epoch: int, close: Callable[[], None], since: int
-    ) -> None:
+    def __init__(self, cache: ResourceCache) -> None:
         self._cache = cache
-        self._position = position
-        self._epoch = epoch
-        self._since = since if since > cache.revision else 0
-        self.close = close
+        self._position, self._epoch = cache.end, cache.epoch
 
-    def take(self, limit: int = 1 << 30) -> list[CacheEvent]:
-        """The next events, possibly none; fewer than ``limit``: these are all. Raises WatcherTooSlow, CacheReset."""
-        events, self._position = self._cache.take(self._position, self._epoch, limit)
-        while self._since and events:
-            if events[-1].revision > self._since:
-                events = [event for event in events if event.revision > self._since]
-                self._since = 0
-                return events + self.take(limit - len(events)) if len(events) < limit else events
-            events, self._position = self._cache.take(self._position, self._epoch, limit)
+    def take(self) -> list[CacheEvent]:
+        """The next events, possibly none. Raises WatcherTooSlow, CacheReset."""
+        events, self._position = self._cache.take(self._position, self._epoch, 1 << 30)
         return events
-
-
-class Round:
-    """Calls every callback after a change, a few in each turn of the event loop: ten thousand do not hold it."""
-
-    SLICE: Final = 50
-
-    def __init__(self) -> None:
-        self._callbacks: dict[Callable[[], None], None] = {}
-        self._left: list[Callable[[], None]] = []
-        self._again = False
-
-    def add(self, callback: Callable[[], None]) -> None:
-        self._callbacks[callback] = None
-
-    def discard(self, callback: Callable[[], None]) -> None:
-        self._callbacks.pop(callback, None)
-
-    def begin(self) -> None:
-        """Something changed. Callbacks that the running round still has to call need no second one."""
-        if self._left:
-            self._again = True
-        elif self._callbacks:
-            self._left = list(self._callbacks)
-            asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        for _ in range(min(self.SLICE, len(self._left))):
-            callback = self._left.pop()
-            if callback in self._callbacks:
-                callback()
-        if self._left:
-            asyncio.get_running_loop().call_soon(self._go_on)
-        elif self._again:
-            self._again = False
-            self.begin()
 
 
 class Caches:

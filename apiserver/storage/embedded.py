@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from apiserver.storage.interface import FutureRevision
-from apiserver.storage.kv import KVStorage, patiently
+from apiserver.storage.kv import KVStorage, translated
+from kvstore.errors import StoreError
 from kvstore.member import Member
 from kvstore.types import RangeRequest, RangeResponse
 
@@ -23,4 +24,7 @@ class EmbeddedStorage(KVStorage):
         if min_revision > store.revision():
             raise FutureRevision(min_revision, store.revision())
         own = msgspec.structs.replace(request, serializable=True)
-        return await patiently(lambda: store.range(own))
+        try:
+            return await store.range(own)  # of what is here, so there is nothing to wait for
+        except StoreError as error:
+            raise translated(error) from error

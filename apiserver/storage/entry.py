@@ -1,36 +1,58 @@
-"""What the watch cache holds: one object at one revision, as bytes, parsed at most once.
+"""What the watch cache holds: one object at one revision, as bytes, parsed as rarely as memory allows.
 
 Pure. An :class:`Entry` is shared by every list and watcher that sees that revision of the object, so whatever is
-derived from it (the parsed form, a rendering in another version) is computed once and kept beside it.
+derived from it (the parsed form, a rendering in another version) is computed once and kept beside it; parsed forms
+take ten times the bytes, so only the youngest are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apiserver.api import codec
 
 _METADATA: Final = b'"metadata":'
+PARSED_BYTES: Final = 1 << 20
+"""Of JSON whose parsed form is kept."""
 
 
 class Entry:
-    """``data`` is the stored object with its resourceVersion, layout as :func:`apiserver.api.codec.encode`."""
+    """``item`` is the stored object with its resourceVersion as an item of a list has it, ``head`` what goes before it
+    in the whole object (see :func:`apiserver.api.codec.split`)."""
 
-    __slots__ = ("_object", "_renderings", "data", "key", "revision")
+    __slots__ = ("_labels", "_object", "_renderings", "head", "item", "key", "revision")
 
     def __init__(self, key: str, value: bytes, revision: int) -> None:
         self.key = key
         self.revision = revision
-        self.data = codec.splice(value, revision)
+        self.head, self.item = codec.split(value, revision)
         self._object: dict[str, Any] | None = None
+        self._labels: Mapping[str, str] | None = None
         self._renderings: dict[str, bytes] | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The whole object."""
+        return self.head + self.item[1:]
 
     def object(self) -> dict[str, Any]:
         """The parsed form, shared: not to be changed."""
-        if self._object is None:
-            self._object = codec.decode(self.data)
-        return self._object
+        obj = self._object
+        if obj is None:
+            obj = self._object = codec.decode(self.data)
+            _parsed.add(self)
+        return obj
+
+    def forget_object(self) -> None:
+        self._object = None
+
+    def labels(self) -> Mapping[str, str]:
+        """Shared with other entries: not to be changed. The same mapping for the same labels, as a rule."""
+        if self._labels is None:
+            self._labels = codec.labels(self.item)
+        return self._labels
 
     def rendering(self, name: str, make: Callable[[Entry], bytes]) -> bytes:
         """``make(self)``, remembered under ``name``."""
@@ -40,6 +62,25 @@ class Entry:
         if data is None:
             data = self._renderings[name] = make(self)
         return data
+
+
+class _Parsed:
+    """Which entries keep their parsed form: the youngest, up to `PARSED_BYTES` of their JSON."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._bytes += len(entry.item)
+        while self._bytes > PARSED_BYTES and len(self._entries) > 1:
+            oldest = self._entries.popleft()
+            self._bytes -= len(oldest.item)
+            oldest.forget_object()
+
+
+_parsed: Final = _Parsed()
 
 
 class CacheEvent:
@@ -53,7 +94,7 @@ class CacheEvent:
         self.previous = previous
         self.deleted = deleted
         self.revision = entry.revision
-        self._frames: dict[tuple[str, str], bytes] = {}
+        self._frames: dict[tuple[str, str], bytes] | None = None
         self._left: Entry | None = None
 
     def seen_by(self, matches: Callable[[Entry], bool] | None) -> tuple[str, Entry] | None:
@@ -82,6 +123,8 @@ class CacheEvent:
 
     def frame(self, kind: str, encoding: str, make: Callable[[str, Entry], bytes], entry: Entry) -> bytes:
         """The bytes of this event in an encoding, made once for all watchers of that encoding."""
+        if self._frames is None:
+            self._frames = {}
         data = self._frames.get((kind, encoding))
         if data is None:
             data = self._frames[kind, encoding] = make(kind, entry)

@@ -202,7 +202,7 @@ class _Watch:
                 if not response.created:
                     yield _batch(response)
         except store.StoreError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
 
 def _refusal(response: WatchResponse) -> StorageError:
@@ -234,22 +234,23 @@ def prefix_end(prefix: str) -> bytes:
 
 async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     """The result of `attempt`, repeated while the store has no leader. Raises `StorageError`."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
     while True:
         try:
             async with asyncio.timeout_at(deadline):
                 return await attempt()
         except (store.NoLeader, store.LeaderChanged, store.RequestTimeout) as error:
-            if asyncio.get_running_loop().time() + RETRY_SECONDS > deadline:
-                raise _translated(error) from error
+            if loop.time() + RETRY_SECONDS > deadline:
+                raise translated(error) from error
         except store.StoreError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         except TimeoutError as error:
             raise Unavailable("the store did not answer in time: it has no quorum") from error
         await asyncio.sleep(RETRY_SECONDS)
 
 
-def _translated(error: store.StoreError) -> StorageError:
+def translated(error: store.StoreError) -> StorageError:
     """The one place where the store's errors become the API server's."""
     if isinstance(error, store.Compacted):
         return Compacted(error.compact_revision)

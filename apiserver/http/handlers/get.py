@@ -1,4 +1,4 @@
-"""GET of one object."""
+"""GET of one object: the newest, or with a resourceVersion one that is not older (0: whichever is here)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from apiserver.storage.interface import FutureRevision
 
 async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
-    wanted = options.revision(exchange.query.get("resourceVersion") or "")
+    asked = exchange.query.get("resourceVersion") or ""
+    wanted = options.revision(asked)
     key = resource.key(info.namespace, info.name)
-    fresh = exchange.query.get("resourceVersion") is None or not wanted
     try:
-        stored, _ = await exchange.services.storage.get(key, min_revision=wanted, linearizable=fresh)
+        stored, _ = await exchange.services.storage.get(key, min_revision=wanted, linearizable=not asked)
     except FutureRevision as exc:
         raise errors.too_large_resource_version(exc.current, exc.asked) from None
     if stored is None:

@@ -8,23 +8,27 @@ continue      exactly the revision of the first page
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 from aiohttp import web
 
 from apiserver.api import codec, errors
 from apiserver.http import continue_token, render, responders, table
 from apiserver.http.handlers.answer import include_object
-from apiserver.http.negotiation import PLAIN
+from apiserver.http.negotiation import PLAIN, Accepted
 from apiserver.http.options import EXACT, ListOptions, list_options, revision
 from apiserver.http.rest.call import served
-from apiserver.http.scope import Exchange
+from apiserver.http.scope import Exchange, Object
 from apiserver.http.selection import Selection, select
 from apiserver.storage.cacher import NotYet
 from apiserver.storage.entry import Entry
 from apiserver.storage.interface import Compacted, FutureRevision
 
-_LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
+_AT_ONCE: Final = 50
+_LIST_TOO_OLD: Final = "The resourceVersion for the provided list is too old."
 
 
 @dataclass(slots=True)
@@ -65,15 +69,25 @@ async def _current(exchange: Exchange, selection: Selection, options: ListOption
             await cache.wait_current()
     except NotYet as exc:
         raise errors.too_large_resource_version(exc.current, exc.asked) from None
-    return _page(exchange, selection, options, selection.entries(cache), cache.revision)
+    return await _cached_page(exchange, selection, options, "", cache.revision)
+
+
+async def _cached_page(
+    exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
+) -> Page:
+    """``at``: the revision that the cache stands at."""
+    entries, rest = selection.page(exchange.services.cache(exchange.resource), start, options.limit)
+    return _page(exchange, selection, options, await selection.filtered(entries), rest, at)
 
 
 async def _at_revision(
     exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
 ) -> Page:
-    storage = exchange.services.storage
+    """From the cache if nothing has changed since, else from the store's history."""
+    if exchange.services.cache(exchange.resource).stands_at(at):
+        return await _cached_page(exchange, selection, options, start, at)
     try:
-        listed = await storage.list(selection.prefix, start=start, revision=max(at, 0))
+        return await _stored_page(exchange, selection, options, start, at)
     except Compacted:
         if not options.continue_:
             raise errors.expired(_LIST_TOO_OLD) from None
@@ -81,50 +95,82 @@ async def _at_revision(
         raise continue_token.ContinueExpired(again) from None
     except FutureRevision as exc:
         raise errors.too_large_resource_version(exc.current, exc.asked) from None
-    entries = [Entry(item.key, item.value, item.revision) for item in listed.items]
-    if selection.key:
-        entries = [entry for entry in entries if entry.key == selection.key]
-    if selection.matches is not None:
-        entries = list(filter(selection.matches, entries))
-    return _page(exchange, selection, options, entries, listed.revision)
+
+
+async def _stored_page(
+    exchange: Exchange, selection: Selection, options: ListOptions, start: str, at: int
+) -> Page:
+    """A page of the limit's size if nothing is filtered; else everything is read."""
+    unfiltered = selection.matches is None and not selection.key
+    limit = options.limit if unfiltered else 0
+    listed = await exchange.services.storage.list(
+        selection.prefix, start=start, limit=limit, revision=max(at, 0)
+    )
+    entries = [
+        Entry(item.key, item.value, item.revision) for item in listed.items if selection.covers(item.key)
+    ]
+    return _page(
+        exchange, selection, options, await selection.filtered(entries), listed.remaining, listed.revision
+    )
 
 
 def _page(
-    exchange: Exchange, selection: Selection, options: ListOptions, entries: list[Entry], at: int
+    exchange: Exchange, selection: Selection, options: ListOptions, entries: list[Entry], rest: int, at: int
 ) -> Page:
-    if not 0 < options.limit < len(entries):
+    """``rest``: how many follow the entries."""
+    limit = options.limit
+    if not 0 < limit < len(entries) + rest:
         return Page(entries, at)
-    shown, rest = entries[: options.limit], len(entries) - options.limit
+    shown, rest = entries[:limit], rest + max(0, len(entries) - limit)
     next_key = shown[-1].key + "\0"
     token = continue_token.encode(next_key, exchange.resource.storage_prefix + "/", at)
     return Page(shown, at, token, rest if selection.matches is None else 0)
 
 
-async def respond(exchange: Exchange, page: Page) -> web.Response:
+async def respond(exchange: Exchange, page: Page) -> web.StreamResponse:
     resource, accepted = exchange.resource, exchange.accepted or PLAIN
     if not accepted.transform:
-        data = render.list_bytes(resource, page.entries, page.revision, page.continue_, page.remaining)
-        return await responders.json_bytes(exchange, data)
-    metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
-    if page.continue_:
-        metadata["continue"] = page.continue_
-    if page.remaining:
-        metadata["remainingItemCount"] = page.remaining
-    objects = [served(resource, entry.object()) for entry in page.entries]
-    if accepted.transform == "Table":
-        include, stored = include_object(exchange), [entry.object() for entry in page.entries]
-        document = table.build(resource.gvk, objects, accepted, include, metadata, stored=stored)
-    elif accepted.transform == "PartialObjectMetadata":
+        pieces = render.list_pieces(resource, page.entries, page.revision, page.continue_, page.remaining)
+        return await responders.json_pieces(exchange, pieces)
+    if accepted.transform == "PartialObjectMetadata":
         group = resource.gvk.group.partition(".")[0] or "core"
         raise errors.not_acceptable(
             "you requested PartialObjectMetadata, but the requested object is a list "
             f"(*{group}.{resource.gvk.kind}List)"
         )
-    else:
-        document = {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": f"meta.k8s.io/{accepted.version}",
-            "metadata": metadata,
-            "items": [table.partial(obj, accepted.version) for obj in objects] or None,
-        }
-    return await responders.json_bytes(exchange, codec.dumps(document))
+    return await responders.json_pieces(exchange, await _transformed(exchange, page, accepted))
+
+
+async def _transformed(exchange: Exchange, page: Page, accepted: Accepted) -> render.Pieces:
+    """A Table or a list of metadata, some objects in each turn of the event loop."""
+    gvk, is_table = exchange.resource.gvk, accepted.transform == "Table"
+    include, now = include_object(exchange) if is_table else "", datetime.now(UTC)
+    items: list[bytes] = []
+    for first in range(0, len(page.entries), _AT_ONCE):
+        await asyncio.sleep(0)
+        stored = [entry.object() for entry in page.entries[first : first + _AT_ONCE]]
+        objects = [served(exchange.resource, obj) for obj in stored]
+        if is_table:
+            found = table.rows(gvk, objects, stored, accepted, include, now)
+        else:
+            found = [table.partial(obj, accepted.version) for obj in objects]
+        items += map(codec.dumps, found)
+    return _frame(exchange, page, accepted, items)
+
+
+def _frame(exchange: Exchange, page: Page, accepted: Accepted, items: list[bytes]) -> render.Pieces:
+    metadata: Object = {"resourceVersion": str(page.revision)}
+    if page.continue_:
+        metadata["continue"] = page.continue_
+    if page.remaining:
+        metadata["remainingItemCount"] = page.remaining
+    if accepted.transform == "Table":
+        head = table.frame(exchange.resource.gvk, accepted, metadata)
+        return render.Pieces(codec.dumps(head)[:-1] + b',"rows":[', items, b"]}")
+    head = {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": f"meta.k8s.io/{accepted.version}",
+        "metadata": metadata,
+    }
+    opening, closing = (b"[", b"]}") if items else (b"null", b"}")
+    return render.Pieces(codec.dumps(head)[:-1] + b',"items":' + opening, items, closing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import unittest.mock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +16,9 @@ import pytest
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.config import ApiServerConfig
-from apiserver.http import cbor
+from apiserver.http import cbor, table
 from apiserver.http.protobuf import envelope
+from apiserver.http.render import PIECE
 from apiserver.server import ApiServer
 from apiserver.storage.memory import MemoryStorage
 
@@ -149,6 +152,67 @@ def test_pages_go_on_where_they_were_and_say_so_when_they_cannot(server: Server)
         400,
         "specifying resource version is not allowed when using continue",
     )
+
+
+def test_a_large_list_is_the_same_in_pieces_compressed_and_page_by_page(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        for number in range(12):
+            large = config_map(f"large-{number:02}") | {"data": {"x": str(number) * 70_000}}
+            server.json("POST", CONFIG_MAPS, large)
+        _, headers, data = server.ask("GET", CONFIG_MAPS)
+        assert int(headers["Content-Length"]) == len(data) > 3 * PIECE
+        assert data.endswith(b"]}\n")
+        _, headers, packed = server.ask("GET", CONFIG_MAPS, Accept_Encoding="gzip")
+        assert headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed) == data
+        whole = json.loads(data)
+        items, query = [], "?limit=5"
+        for rest in (7, 2, None):
+            page = server.json("GET", CONFIG_MAPS + query)
+            items += page["items"]
+            assert page["metadata"].get("remainingItemCount") == rest
+            query = f"?limit=5&continue={page['metadata'].get('continue')}"
+        assert items == whole["items"]
+        assert [item["metadata"]["name"] for item in items] == [f"large-{n:02}" for n in range(12)]
+
+
+def test_a_table_is_made_some_rows_at_a_time(tmp_path: Path) -> None:
+    made: list[int] = []
+    rows = table.rows
+
+    def counted(gvk: Any, objects: Any, *rest: Any) -> Any:
+        made.append(len(objects))
+        return rows(gvk, objects, *rest)
+
+    with running(tmp_path) as server, unittest.mock.patch.object(table, "rows", counted):
+        for number in range(120):
+            server.json("POST", CONFIG_MAPS, config_map(f"c{number:03}"))
+        found = server.json("GET", CONFIG_MAPS, Accept=TABLE)
+        assert [row["cells"][0] for row in found["rows"]] == [f"c{number:03}" for number in range(120)]
+        assert max(made) <= 50
+        assert server.json("GET", f"{CONFIG_MAPS}?labelSelector=none", Accept=TABLE)["rows"] == []
+        metadata_only = TABLE.replace("Table", "PartialObjectMetadataList")
+        assert len(server.json("GET", CONFIG_MAPS, Accept=metadata_only)["items"]) == 120
+        empty = server.json("GET", f"{CONFIG_MAPS}?labelSelector=none", Accept=metadata_only)
+        assert empty["items"] is None
+
+
+def test_pages_of_a_snapshot_do_not_see_what_changed_since(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        for number in range(5):
+            server.json("POST", CONFIG_MAPS, config_map(f"c{number}"))
+        first = server.json("GET", f"{CONFIG_MAPS}?limit=2")
+        server.json("DELETE", f"{CONFIG_MAPS}/c3")
+        server.json("POST", CONFIG_MAPS, config_map("c2-later"))
+        second = server.json("GET", f"{CONFIG_MAPS}?limit=2&continue={first['metadata']['continue']}")
+        assert second["metadata"]["remainingItemCount"] == 1
+        third = server.json("GET", f"{CONFIG_MAPS}?limit=2&continue={second['metadata']['continue']}")
+        pages = (first, second, third)
+        assert {page["metadata"]["resourceVersion"] for page in pages} == {
+            first["metadata"]["resourceVersion"]
+        }
+        names = [item["metadata"]["name"] for page in pages for item in page["items"]]
+        assert names == ["c0", "c1", "c2", "c3", "c4"]
 
 
 def test_a_page_whose_past_is_gone_offers_to_go_on_without_it(tmp_path: Path) -> None:

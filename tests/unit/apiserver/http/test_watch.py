@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import unittest.mock
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from apiserver.api import codec
 from apiserver.config import ApiServerConfig
+from apiserver.http.handlers import watch as handler
 from apiserver.server import ApiServer
+from apiserver.storage.entry import CacheEvent
 from apiserver.storage.memory import MemoryStorage
 
 PREFIX = "/registry/configmaps/default/"
@@ -48,11 +51,11 @@ class Watch:
         self._reader, self._writer = reader, writer
 
     @classmethod
-    async def open(cls, server: ApiServer) -> Watch:
+    async def open(cls, server: ApiServer, query: str = "") -> Watch:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context, limit=1 << 16)
-        writer.write(f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET {PATH}{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
         return cls(reader, writer)
 
@@ -66,6 +69,10 @@ class Watch:
             *lines, text = text.split(b"\n")
             names += [codec.decode(line)["object"]["metadata"]["name"] for line in lines]
         return names
+
+    async def rest(self) -> bytes:
+        """Everything up to the end, with the framing of its chunks."""
+        return await self._reader.readuntil(b"\r\n0\r\n\r\n")
 
     async def close(self) -> None:
         self._writer.close()
@@ -106,3 +113,80 @@ def test_watches_end_cleanly_when_the_server_stops(tmp_path: Path) -> None:
         await watch.close()
 
     with_server(tmp_path, body)
+
+
+def test_what_waits_for_the_next_round_is_written_before_the_end(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        watches = await asyncio.gather(*(Watch.open(server) for _ in range(60)))
+        cache = server.services.caches.of("/registry/configmaps/")
+        names = [f"c{number}" for number in range(5)]
+        for name in names:  # the first goes out at once; the others come while the fan-out rests
+            await storage.create(PREFIX + name, config_map(name))
+            await cache.wait_until(storage.revision)
+            await asyncio.sleep(0)
+        server.services.stopping.begin()
+        assert await asyncio.gather(*(watch.events(6) for watch in watches)) == [names] * 60
+        await asyncio.gather(*(watch.close() for watch in watches))
+
+    with_server(tmp_path, body)
+
+
+def test_a_client_that_comes_while_much_is_there_gets_all_of_it_once(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        names = sorted(f"c{number}" for number in range(300))
+        for name in names:
+            await storage.create(PREFIX + name, config_map(name, 2000))
+        opening = asyncio.create_task(Watch.open(server))
+        while not opening.done():
+            await storage.create(f"{PREFIX}z{storage.revision}", config_map(f"z{storage.revision}"))
+            await asyncio.sleep(0)
+        watch = await opening
+        await storage.create(f"{PREFIX}zz", config_map("zz"))
+        seen = await watch.events(300)
+        while seen[-1] != "zz":
+            seen += await watch.events(1)
+        listed = [
+            key.removeprefix(PREFIX) for key in (item.key for item in (await storage.list(PREFIX)).items)
+        ]
+        assert (seen[:300], sorted(seen)) == (names, sorted(listed))
+        await watch.close()
+
+    with_server(tmp_path, body)
+
+
+def test_a_resumed_watch_skips_nothing_that_is_forgotten_while_its_past_is_read(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        first = await storage.create(PREFIX + "a", config_map("a"))
+        await storage.create(PREFIX + "b", config_map("b"))
+        cache = server.services.caches.of("/registry/configmaps/")
+        cache._capacity = 4
+        await cache.ready()
+        read = cache.history
+
+        async def long_reading(since: int, prefix: str) -> list[CacheEvent]:
+            past = await read(since, prefix)
+            for number in range(20):
+                await storage.create(f"{PREFIX}c{number}", config_map(f"c{number}"))
+                await cache.wait_until(storage.revision)
+            return past
+
+        with unittest.mock.patch.object(cache, "history", long_reading):
+            watch = await Watch.open(server, f"&resourceVersion={first}")
+        assert b'"reason":"Expired"' in await watch.rest()
+        await watch.close()
+
+    with_server(tmp_path, body)
+
+
+def test_a_watch_without_events_ends_when_its_client_is_gone(tmp_path: Path) -> None:
+    async def body(server: ApiServer, storage: MemoryStorage) -> None:
+        watch = await Watch.open(server)
+        hub = server.services.fanout.of(server.services.caches.of("/registry/configmaps/"))
+        while not hub.watched:  # noqa: ASYNC110  # turn by turn
+            await asyncio.sleep(0)
+        await watch.close()
+        while hub.watched:  # noqa: ASYNC110  # the other end of a connection has no event for us
+            await asyncio.sleep(0.01)
+
+    with unittest.mock.patch.object(handler, "_LOOK_EVERY", 0.01):
+        with_server(tmp_path, body)

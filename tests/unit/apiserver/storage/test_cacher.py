@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from apiserver.api import codec
-from apiserver.storage.cacher import NotYet, ResourceCache, Round, TooOld, WatcherTooSlow
+from apiserver.storage import entry as entry_module
+from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
 from apiserver.storage.memory import MemoryStorage
 
@@ -72,7 +73,8 @@ def test_watchers_see_what_follows_their_revision() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await storage.delete(PREFIX + "a", second)
         await cache.wait_current()
-        events = cache.subscribe(first, lambda: None).take()
+        events, end = cache.take(cache.position(first), cache.epoch, 10)
+        assert end == cache.end
         assert [event.seen_by(None)[0] for event in events] == ["MODIFIED", "DELETED"]  # type: ignore[index]
         assert events[-1].entry.object()["metadata"]["resourceVersion"] == str(second + 1)
 
@@ -85,7 +87,7 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
         second = await storage.update(PREFIX + "a", value("a", x="1"), first)
         await cache.ready()
         with pytest.raises(TooOld):
-            cache.subscribe(first, lambda: None)
+            cache.position(first)
         past = await cache.history(first, PREFIX)
         assert [(event.revision, event.previous is not None) for event in past] == [(second, True)]
         await storage.compact(second)
@@ -95,32 +97,15 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
     run(body)
 
 
-def test_a_watcher_that_is_ahead_of_the_cache_sees_nothing_twice() -> None:
-    """Another server was faster: it has shown its client what this cache has yet to see."""
-
-    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
-        await cache.ready()
-        ahead = cache.subscribe(cache.revision + 6, lambda: None)
-        revisions = []
-        for number in range(9):
-            revisions.append(await storage.create(f"{PREFIX}{number}", value(str(number))))
-        await cache.wait_current()
-        found = ahead.take(2)
-        found += ahead.take(10)
-        assert [event.revision for event in found] == revisions[6:]
-
-    run(body)
-
-
 def test_a_slow_watcher_is_dropped() -> None:
     async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
         await cache.ready()
-        slow = cache.subscribe(cache.revision, lambda: None)
+        slow = cache.position(cache.revision)
         for number in range(20):
             await storage.create(f"{PREFIX}{number}", value(str(number)))
             await cache.wait_current()
         with pytest.raises(WatcherTooSlow):
-            slow.take()
+            cache.take(slow, cache.epoch, 10)
 
     run(body, capacity=4)
 
@@ -153,26 +138,65 @@ def test_a_frame_is_made_once_for_all_watchers() -> None:
     assert len(frames) == len(made) == 1
 
 
-def test_a_round_calls_everybody_in_slices_and_again_for_what_came_meanwhile() -> None:
-    async def main() -> None:
-        calls, turns = dict.fromkeys(range(120), 0), 0
-        round_ = Round()
+def test_listeners_are_told_before_anything_is_forgotten() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await cache.ready()
+        position, seen = cache.end, list[int]()
 
-        def call(number: int) -> None:
-            calls[number] += 1
+        def listener() -> None:
+            nonlocal position
+            events, position = cache.take(position, cache.epoch, 1 << 30)
+            seen.extend(event.revision for event in events)
 
-        callbacks = [lambda number=number: call(number) for number in calls]
-        for callback in callbacks:
-            round_.add(callback)
-        round_.begin()
-        await asyncio.sleep(0)
-        assert sum(calls.values()) == Round.SLICE
-        round_.discard(callbacks[0])
-        round_.begin()
-        while turns < 10:
-            await asyncio.sleep(0)
-            turns += 1
-        assert calls[0] == 0
-        assert set(calls.values()) == {0, 2}
+        cache.listen(listener)
+        made = [await storage.create(f"{PREFIX}{number}", value(str(number))) for number in range(50)]
+        await cache.wait_current()
+        assert seen == made
 
-    asyncio.run(main())
+    run(body, capacity=4)
+
+
+def test_pages_say_what_follows_and_whether_nothing_has_changed_since() -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        for name in "abcde":
+            await storage.create(f"{PREFIX}n/{name}", value(name))
+        await cache.ready()
+        first = storage.revision
+        entries, rest = cache.page(PREFIX + "n/", "", 2)
+        assert (names(entries), rest) == (["a", "b"], 3)
+        entries, rest = cache.page(PREFIX + "n/", entries[-1].key + "\0", 3)
+        assert (names(entries), rest) == (["c", "d", "e"], 0)
+        assert cache.page(PREFIX + "n/", PREFIX + "n/z", 2) == ([], 0)
+        await storage.create("/registry/other/x", value("x"))
+        await cache.wait_current()
+        assert cache.stands_at(first)
+        assert cache.stands_at(storage.revision)
+        assert not cache.stands_at(storage.revision + 1)
+        await storage.create(f"{PREFIX}n/f", value("f"))
+        await cache.wait_current()
+        assert not cache.stands_at(first)
+
+    run(body)
+
+
+def test_labels_are_read_without_the_rest_and_shared() -> None:
+    one, other, none = (
+        Entry(key, value(key, **given), 5) for key, given in (("a", {"s": "é"}), ("b", {"s": "é"}), ("c", {}))
+    )
+    assert one.labels() == one.object()["metadata"]["labels"]
+    assert one.labels() is other.labels()
+    assert none.labels() == {}
+    bare = codec.encode({"kind": "Thing", "apiVersion": "v1", "metadata": {"name": "x"}})
+    assert Entry("k", bare, 5).labels() == {}
+
+
+def test_parsed_forms_are_kept_of_the_youngest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [Entry(str(number), value(str(number)), 5) for number in range(10)]
+    monkeypatch.setattr(entry_module, "PARSED_BYTES", 3 * len(entries[0].item))
+    parsed = [entry.object() for entry in entries]
+    kept = [
+        entry.object() is before for entry, before in zip(reversed(entries), reversed(parsed), strict=True)
+    ]
+    assert kept[:3] == [True] * 3
+    assert kept[-1] is False
+    assert [entry.object() for entry in entries] == parsed
