@@ -26,6 +26,7 @@ from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.crd.setup import CustomResources
 from apiserver.http import chain, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
@@ -61,6 +62,7 @@ class ApiServer:
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._bootstrap = Bootstrap(self.services)
+        self._custom = CustomResources(self.services)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -85,6 +87,7 @@ class ApiServer:
             backlog=_BACKLOG,
         )
         await self._bootstrap.namespaces()
+        await self._custom.start()
         try:
             await site.start()
         except OSError as exc:
@@ -94,6 +97,7 @@ class ApiServer:
         self.port = self._runner.addresses[0][1]
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
+        self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
 
     async def stop(self) -> None:
         """readyz fails first, watches end, open requests get a moment, then the listener closes."""
@@ -106,6 +110,7 @@ class ApiServer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
                     await self._runner.cleanup()
+        await self._custom.stop()
         await self.services.caches.close()
         await self.services.kubelet.close()
 

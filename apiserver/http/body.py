@@ -41,7 +41,10 @@ async def read_object(
     value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
-    check_kind(value, gvk)
+    if gvk in exchange.services.schemas.custom:
+        check_custom_kind(value, gvk)
+    else:
+        check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 
 
@@ -99,6 +102,19 @@ def check_kind(value: Object, gvk: GroupVersionKind) -> None:
         version = api_version.rpartition("/")[2]
         raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {gvk.kind}: {reason}')
     value["kind"], value["apiVersion"] = kind, api_version
+
+
+def check_custom_kind(value: Object, gvk: GroupVersionKind) -> None:
+    """Custom resources must say what they are. Raises 400; another kind of the right version is refused later."""
+    for key, what in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if not isinstance(value.get(key), str) or not value[key]:
+            shown = codec.dumps(value).decode()
+            raise errors.bad_request(f"Object '{what}' is missing in '{shown}'")
+    given = value["apiVersion"]
+    if given != gvk.group_version:
+        raise errors.bad_request(
+            f"the API version in the data ({given}) does not match the expected API version ({gvk.group_version})"
+        )
 
 
 def mismatch(kind: str, api_version: str, gvk: GroupVersionKind) -> str:

@@ -28,16 +28,17 @@ def object_bytes(resource: Resource, entry: Entry) -> bytes:
 def list_bytes(
     resource: Resource, entries: Sequence[Entry], revision: int, continue_: str = "", remaining: int = 0
 ) -> bytes:
-    """A typed list: the items' own bytes joined."""
+    """A list: the items' own bytes joined, without their kind unless it is a list of custom resources."""
+    custom = resource.custom
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
-    if continue_:
+    if continue_ or custom is not None:
         metadata["continue"] = continue_
     if remaining:
         metadata["remainingItemCount"] = remaining
-    head = codec.dumps(
-        {"kind": resource.gvk.kind + "List", "apiVersion": resource.gvk.group_version, "metadata": metadata}
-    )
-    items = b",".join(list_item(object_bytes(resource, entry)) for entry in entries)
+    kind = resource.gvk.kind + "List" if custom is None else custom.list_kind
+    head = codec.dumps({"kind": kind, "apiVersion": resource.gvk.group_version, "metadata": metadata})
+    parts = (object_bytes(resource, entry) for entry in entries)
+    items = b",".join(parts if custom is not None else map(list_item, parts))
     return b'%b,"items":[%b]}' % (head[:-1], items)
 
 
@@ -90,5 +91,14 @@ class Framing:
             return codec.dumps(partial(obj, self._accepted.version))
         metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         gvk, accepted = self._resource.gvk, self._accepted
-        table = build(gvk, [obj], accepted, self._include, metadata, stored=[stored], headers=self._headers)
+        table = build(
+            gvk,
+            [obj],
+            accepted,
+            self._include,
+            metadata,
+            stored=[stored],
+            headers=self._headers,
+            columns=self._resource.columns,
+        )
         return codec.dumps(table)

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.http.negotiation import Accepted
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import ColumnPrinter
 
 _DATA: Final = Path(__file__).parent / "data" / "table_columns.json"
 _DEFAULT: Final = [["Name", "string", "name", 0], ["Created At", "date", "", 0]]
@@ -37,15 +40,20 @@ def build(
     stored: Sequence[Object] | None = None,
     headers: bool = True,
     now: datetime | None = None,
+    columns: ColumnPrinter | None = None,
 ) -> Object:
     """``include``: None, Metadata or Object; ``metadata``: that of the list, or of the one object.
+    ``columns``: those of a custom resource.
 
     ``stored``: the objects in their stored version, which the cells are printed from, where it is another one.
     """
     from apiserver.http.printers import printer, row_conditions
 
-    columns = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
-    cells = printer(gvk, columns)
+    if columns is None:
+        known = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
+        cells, definitions = printer(gvk, known), [_definition(*column) for column in known]
+    else:
+        cells, definitions = columns.cells, columns.definitions()
     moment = now or datetime.now(UTC)
     rows = []
     for obj, printed in zip(objects, stored or objects, strict=True):
@@ -57,7 +65,7 @@ def build(
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{accepted.version}",
         "metadata": metadata,
-        "columnDefinitions": [_definition(*column) for column in columns] if headers else None,
+        "columnDefinitions": definitions if headers else None,
         "rows": rows,
     }
 

@@ -38,6 +38,9 @@ class OpenApi:
         self.v3 = cache(self._v3)
         self.v3_hash = cache(self._v3_hash)
 
+    def replace_custom(self, served: object) -> None:
+        """Describe these custom resources and no others from now on."""
+
     def group_versions(self) -> list[str]:
         """``"v1"``, ``"apps/v1"``, ... in the order of the table."""
         return list(dict.fromkeys(resource.gvr.group_version for resource in self._resources))

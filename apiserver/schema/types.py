@@ -25,6 +25,8 @@ class Kind(Enum):
     QUANTITY = auto()
     INT_OR_STRING = auto()
     ANY = auto()
+    SCHEMA_OR = auto()
+    """A JSON schema (``item``), or a boolean or a list that may stand in its place."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,9 @@ class Field:
 
 @dataclass(slots=True)
 class ApiType:
-    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps."""
+    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps.
+
+    ``preserves_unknown``: a struct of a custom resource that keeps fields beyond those it names."""
 
     kind: Kind
     name: str = ""
@@ -49,6 +53,7 @@ class ApiType:
     required: frozenset[str] = frozenset()
     item: ApiType | None = None
     folded: dict[str, str] = field(default_factory=dict)
+    preserves_unknown: bool = False
 
     def go_name(self) -> str:
         """As Go's decoder names the type in its errors."""

@@ -113,7 +113,9 @@ async def respond(exchange: Exchange, page: Page) -> web.Response:
     objects = [served(resource, entry.object()) for entry in page.entries]
     if accepted.transform == "Table":
         include, stored = include_object(exchange), [entry.object() for entry in page.entries]
-        document = table.build(resource.gvk, objects, accepted, include, metadata, stored=stored)
+        document = table.build(
+            resource.gvk, objects, accepted, include, metadata, stored=stored, columns=resource.columns
+        )
     elif accepted.transform == "PartialObjectMetadata":
         group = resource.gvk.group.partition(".")[0] or "core"
         raise errors.not_acceptable(

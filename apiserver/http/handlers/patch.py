@@ -70,6 +70,8 @@ class Patcher:
             raise errors.generic(
                 415, "server-side apply is not supported by this server; use a merge, strategic or JSON patch"
             )
+        if media_type == STRATEGIC and exchange.resource.custom is not None:
+            raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, "application/apply-patch+yaml"))
         if media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC):
             raise errors.generic(415, "415: Unsupported Media Type")
         raw = await body.read(exchange)

@@ -139,7 +139,7 @@ async def _store(call: Call, stored: Stored, new: Object, old: Object) -> int:
         await call.resource.strategy.after_delete(new, call.reservations)
         return revision
     data = call.encode(new)
-    if data == stored.value:
+    if data == stored.value and not stored.stale:
         return stored.revision
     return await storage.update(stored.key, data, stored.revision, ttl=call.ttl)
 
