@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Final
 
+from apiserver.api import patterns
 from apiserver.api.field_errors import FieldError, Path, aggregate, forbidden, invalid, required
-from apiserver.crd import patterns
 from apiserver.crd.structural import Schema
 
 _INT_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]

@@ -241,8 +241,7 @@ def _parts(spec: Object, old: Object | None) -> list[FieldError]:
         if schema is not None:
             where = path.child("openAPIV3Schema")
             status = bool((version.get("subresources") or {}).get("status") is not None)
-            unchanged = _unchanged(version, old)
-            found += _schema(schema, where, status, tolerant, checks.for_schema(schema, unchanged))
+            found += _schema(schema, where, status, tolerant, checks)
     for version, path in _places(versions, "subresources", "subresources"):
         found += validate_subresources(version["subresources"], path)
     for version, path in _places(versions, "additionalPrinterColumns", "additionalPrinterColumns"):
@@ -258,11 +257,6 @@ def _parts(spec: Object, old: Object | None) -> list[FieldError]:
 def _version(spec: Object | None, name: Any) -> Object:
     versions = (spec or {}).get("versions") or ()
     return next((version for version in versions if version.get("name") == name), {})
-
-
-def _unchanged(version: Object, old: Object | None) -> bool:
-    before = schema_of(_version(old, version.get("name")))
-    return before is not None and before == schema_of(version)
 
 
 _AT_ROOT: Final = frozenset(
@@ -302,8 +296,7 @@ def _schema(schema: Schema, path: Path, status: bool, tolerant: bool, checks: Ru
         structural = validate_defaults(compiled(schema), path)
     found += structural
     usable = None if structural or tolerant else checks.check
-    found += validate_schema(schema, path, usable)
-    return found + checks.total(path)
+    return found + validate_schema(schema, path, usable)
 
 
 def _root(schema: Schema, path: Path) -> list[FieldError]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from apiserver.api import patterns
 from apiserver.api.field_errors import ErrorType as Kind
 from apiserver.api.field_errors import (
     FieldError,
@@ -22,7 +23,7 @@ from apiserver.api.field_errors import (
     too_many,
     type_invalid,
 )
-from apiserver.crd import formats, patterns
+from apiserver.crd import formats
 from apiserver.crd.correlation import child_of, item_of, same
 from apiserver.crd.numbers import go_number, is_integer, is_multiple
 from apiserver.crd.structural import Schema, Structural

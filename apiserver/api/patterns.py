@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import re2
 
+Pattern = Any
+"""Has ``search``, ``fullmatch``, ``finditer``, ``sub``."""
 _MEMORY: Final = 8 << 20
 
 
@@ -29,8 +31,8 @@ _OPTIONS: Final = _options()
 
 
 @lru_cache(maxsize=4096)
-def compiled(pattern: str) -> Any:
-    """Has ``search``, ``fullmatch``, ``finditer``, ``sub``. Raises BadPattern."""
+def compiled(pattern: str) -> Pattern:
+    """Raises BadPattern."""
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as exc:
