@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.crd.columns import Columns
@@ -51,6 +51,15 @@ class Served:
     definition: Definition
     resources: tuple[Resource, ...]
     types: tuple[CustomType, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """For the names of OpenAPI documents."""
+        item = self.definition
+        return f"{item.name} {item.uid} {item.generation} {item.terminating} {sorted(item.accepted.items())}"
+
+    def documents(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.definition.schema_documents()
 
     async def end(self) -> None:
         for resource in self.resources:
