@@ -15,6 +15,9 @@ import msgspec
 MAX_VALUES: Final = 100_000
 """Of one object from outside. Checking and defaulting take up to 10 microseconds for each, on the event loop."""
 
+MAX_DEPTH: Final = 200
+"""Levels of one object from outside: every walk over it is recursive, some with several calls for a level."""
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 _MARK: Final = b'"metadata":{'
@@ -46,6 +49,20 @@ def decode(data: bytes | bytearray | memoryview | str) -> Any:
         return _DECODER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise DecodeError(str(exc)) from exc
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a decoded document has more than `MAX_DEPTH` levels of objects and lists; counts without recursion."""
+    level, depth = [value], 0
+    while level and depth <= MAX_DEPTH:
+        level = [
+            item
+            for inner in level
+            for item in (inner.values() if isinstance(inner, dict) else inner)
+            if isinstance(item, dict | list)
+        ]
+        depth += 1
+    return bool(level)
 
 
 def count_values(value: Any) -> int:

@@ -38,6 +38,8 @@ async def read_object(
     )
     data = await read(exchange)
     protobuf = media_type == negotiation.PROTOBUF
+    if protobuf and gvk in exchange.services.schemas.custom:
+        raise errors.unsupported_media_type(without_protobuf(exchange.services.media_types))
     value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
@@ -48,10 +50,17 @@ async def read_object(
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 
 
+def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
+    """What custom resources are read and written in: their fields have no numbers."""
+    return tuple(name for name in media_types if name != negotiation.PROTOBUF)
+
+
 def parse(data: bytes, media_type: str, kind: str) -> Object:
     """A JSON or YAML body. Raises 400, 413."""
     try:
         value = _DECODERS.get(media_type, codec.decode)(data)
+    except RecursionError:
+        raise _too_deep() from None
     except codec.DecodeError:
         raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
     require_few_values(value)
@@ -62,10 +71,16 @@ def parse(data: bytes, media_type: str, kind: str) -> Object:
     return value
 
 
+def _too_deep() -> errors.StatusError:
+    return errors.bad_request(f"the object is nested more than {codec.MAX_DEPTH} levels deep")
+
+
 def require_few_values(value: Any) -> None:
-    """Raise 413 for a document that is small in bytes but would hold the event loop for seconds."""
+    """Raise 413 for a document that is small in bytes but would hold the event loop for seconds, 400 for a deep one."""
     if codec.count_values(value) > codec.MAX_VALUES:
         raise errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
+    if isinstance(value, dict | list) and codec.is_too_deep(value):
+        raise _too_deep()
 
 
 def _yaml(data: bytes) -> Any:
@@ -130,6 +145,8 @@ def checked(
     exchange: Exchange, gvk: GroupVersionKind, value: Object, raw: bytes | None, validation: str
 ) -> Object:
     """The object pruned and normalised; complaints fail, warn or are ignored as asked."""
+    if codec.is_too_deep(value):
+        raise _too_deep()
     raw = raw if validation != options.IGNORE else None
     obj, complaints = exchange.services.schemas.check(gvk, value, raw)
     if complaints and validation == options.STRICT:

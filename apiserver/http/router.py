@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from apiserver.api import errors
-from apiserver.http import discovery, health, negotiation, openapi, responders
+from apiserver.http import body, discovery, health, negotiation, openapi, responders
 from apiserver.http.handlers import create, delete, deletecollection, get, patch, update, watch
 from apiserver.http.handlers import list as listing
 from apiserver.http.scope import Exchange
@@ -62,7 +62,10 @@ async def _resource(exchange: Exchange) -> web.StreamResponse:
         exchange.warn(warning)
     if info.subresource not in catalogue.STREAMS:
         accept = exchange.request.headers.get("Accept")
-        exchange.accepted = negotiation.negotiate(accept, exchange.services.media_types)
+        types = exchange.services.media_types
+        if custom is not None:
+            types = body.without_protobuf(types)
+        exchange.accepted = negotiation.negotiate(accept, types)
     return await handler(exchange)
 
 
