@@ -61,9 +61,13 @@ class CustomResources:
         return await self._reader.get(_SERVICES, namespace, name, fresh=True)
 
     async def _delete_instance(self, definition: Definition, namespace: str, name: str) -> None:
-        """With admission, as a client would; of a definition that serves no version, from the store."""
-        for version in definition.versions:
-            resource = self._services.registry.lookup(definition.group, version.name, definition.plural)
+        """With admission, as a client would; of a definition that serves no version, from the store.
+
+        In the storage version if that is served: a webhook that is gone must not hold the deletion.
+        """
+        names = [version.name for version in definition.versions]
+        for name_of_version in sorted(names, key=lambda known: known != definition.storage_version):
+            resource = self._services.registry.lookup(definition.group, name_of_version, definition.plural)
             if resource is not None and resource.custom is not None:
                 call = Call(resource.custom.view.services(self._services), resource)
                 await delete(call, namespace, name, DeleteOptions())
