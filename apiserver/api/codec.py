@@ -18,6 +18,8 @@ MAX_VALUES: Final = 100_000
 MAX_DEPTH: Final = 200
 """Levels of one object from outside: every walk over it is recursive, some with several calls for a level."""
 
+TOO_DEEP: Final = "exceeded max depth"
+"""Go's words for a document that its decoder gives up on."""
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 _MARK: Final = b'"metadata":{'
@@ -47,6 +49,8 @@ def dumps(value: Any) -> bytes:
 def decode(data: bytes | bytearray | memoryview | str) -> Any:
     try:
         return _DECODER.decode(data)
+    except RecursionError:
+        raise DecodeError(TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise DecodeError(str(exc)) from exc
 
@@ -54,7 +58,7 @@ def decode(data: bytes | bytearray | memoryview | str) -> Any:
 def is_too_deep(value: Any) -> bool:
     """Whether a decoded document has more than `MAX_DEPTH` levels of objects and lists; counts without recursion."""
     level, depth = [value], 0
-    while level and depth <= MAX_DEPTH:
+    while level and depth < MAX_DEPTH:
         level = [
             item
             for inner in level

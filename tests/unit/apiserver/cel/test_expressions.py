@@ -92,7 +92,10 @@ VALUES: list[tuple[str, Any]] = [
     ("any.nothing == null && self.name != null", True),
     ("[1, 2, 2].isSorted() && [1, 2].sum() == 3 && [3, 1].min() == 1", True),
     ("sets.contains([1, 2], [1]) && sets.intersects([1], [1, 2])", True),
-    ("quantity('1Gi').isLessThan(quantity('2Gi')) && quantity('1500m').compareTo(quantity('1.5')) == 0", True),
+    (
+        "quantity('1Gi').isLessThan(quantity('2Gi')) && quantity('1500m').compareTo(quantity('1.5')) == 0",
+        True,
+    ),
     ("quantity('50k').add(quantity('20k')).asInteger()", 70000),
     ("url('https://a.b:80/c?x=1').getHostname() + url('https://a.b:80/c').getPort()", "a.b80"),
     ("!isURL('not a url') && isIP('::1') && !isIP('1.2.3') && isCIDR('10.0.0.0/8')", True),
