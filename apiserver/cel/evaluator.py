@@ -204,8 +204,9 @@ def _direct(function: Function, args: Sequence[Run]) -> Run:
 
     def run(frame: Frame) -> Any:
         values = [arg(frame) for arg in args]
-        if not all(check(value) for check, value in zip(wanted, values, strict=True)):
-            raise EvaluationError("no such overload")
+        for check, value in zip(wanted, values, strict=True):
+            if not check(value):
+                raise EvaluationError("no such overload")
         frame.spend(cost(values))
         return execute(*values)
 

@@ -53,6 +53,7 @@ class DefinitionController:
         self._now = now
         self._served: dict[str, Served] = {}
         self._known: dict[str, tuple[int, Definition]] = {}
+        self._published = False
         self._wake = asyncio.Event()
         self._subscription: Subscription | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -111,7 +112,7 @@ class DefinitionController:
             if definition is not None:
                 self._known[entry.key] = (entry.revision, definition)
                 groups.add(definition.group)
-        if changed or gone:
+        if changed or gone or not self._published:
             self._swap()
         return [
             (definition, entries[key])
@@ -134,7 +135,8 @@ class DefinitionController:
             if not (definition.terminating and definition.cleaned)
         }
         ended = [item for key, item in before.items() if self._served.get(key) is not item]
-        if ended or len(before) != len(self._served):
+        if ended or len(before) != len(self._served) or not self._published:
+            self._published = True
             self._publish(list(self._served.values()))
         for item in ended:
             task = asyncio.create_task(item.end(), name=f"end {item.definition.name}")

@@ -34,6 +34,9 @@ _DEPRECATED: Final = {
     ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
 }
+_TOO_EARLY: Final = (
+    "the request has been made before all known HTTP paths have been installed, please try again"
+)
 _OBJECT_METHODS: Final = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 _COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 
@@ -47,6 +50,8 @@ async def route(exchange: Exchange) -> web.StreamResponse:
 async def _resource(exchange: Exchange) -> web.StreamResponse:
     info, method = exchange.info, exchange.request.method
     if not discovery.has_resource(exchange.services, info):
+        if not exchange.services.registry.complete:
+            raise errors.service_unavailable(_TOO_EARLY)
         return responders.not_found_page()
     if len(info.parts) > 3 and not catalogue.takes_path(info):
         raise errors.generic(404)

@@ -150,10 +150,16 @@ class Registry:
     def __init__(self, resources: list[Resource]) -> None:
         self._built_in = resources
         self._groups = {resource.gvr.group for resource in resources}
-        self.replace_custom([])
+        self.complete = False
+        self._serve([])
 
     def replace_custom(self, custom: list[Resource]) -> None:
-        """Serve these custom resources and no others from now on. Built-in ones go first where names are the same."""
+        """Serve these custom resources and no others from now on. ``complete``: that was done once."""
+        self._serve(custom)
+        self.complete = True
+
+    def _serve(self, custom: list[Resource]) -> None:
+        """Built-in resources go first where names are the same."""
         known = {tuple(resource.gvr) for resource in self._built_in}
         self.resources = self._built_in + [item for item in custom if tuple(item.gvr) not in known]
         self._by_path = {tuple(resource.gvr): resource for resource in self.resources}
