@@ -33,6 +33,7 @@ from apiserver.auth import authorizer as authorization
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.crd.setup import CustomResources
 from apiserver.flowcontrol.controller import FlowController
 from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
@@ -74,6 +75,7 @@ class ApiServer:
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
+        self._custom = CustomResources(self.services)
         self._tasks: list[asyncio.Task[None]] = []
         self._background: list[
             asyncio.Task[None]
@@ -106,6 +108,7 @@ class ApiServer:
         self.services.caches.require(_needed(self.config))
         self._open_audit_log()
         await self._bootstrap.namespaces()
+        await self._custom.start()
         try:
             await site.start()
         except OSError as exc:
@@ -115,6 +118,7 @@ class ApiServer:
         self.port = self._runner.addresses[0][1]
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
+        self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
@@ -165,6 +169,7 @@ class ApiServer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):
                     await self._runner.cleanup()
+        await self._custom.stop()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

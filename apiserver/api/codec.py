@@ -17,6 +17,11 @@ import msgspec
 MAX_VALUES: Final = 100_000
 """Of one object from outside. Checking and defaulting take up to 10 microseconds for each, on the event loop."""
 
+MAX_DEPTH: Final = 200
+"""Levels of one object from outside: every walk over it is recursive, some with several calls for a level."""
+
+TOO_DEEP: Final = "exceeded max depth"
+"""Go's words for a document that its decoder gives up on."""
 _ENCODER: Final = msgspec.json.Encoder()
 _SORTED_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
@@ -52,8 +57,24 @@ def dumps_sorted(value: Any) -> bytes:
 def decode(data: bytes | bytearray | memoryview | str) -> Any:
     try:
         return _DECODER.decode(data)
+    except RecursionError:
+        raise DecodeError(TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise DecodeError(str(exc)) from exc
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a decoded document has more than `MAX_DEPTH` levels of objects and lists; counts without recursion."""
+    level, depth = [value], 0
+    while level and depth < MAX_DEPTH:
+        level = [
+            item
+            for inner in level
+            for item in (inner.values() if isinstance(inner, dict) else inner)
+            if isinstance(item, dict | list)
+        ]
+        depth += 1
+    return bool(level)
 
 
 def count_values(value: Any) -> int:

@@ -43,6 +43,10 @@ _WITHOUT_VALUE: Final = frozenset(
 )
 
 
+OMITTED: Final = object()
+"""In place of the value of an error that does not show it."""
+
+
 class Raw(str):
     """A value printed as it is, without quotes (Go's dump of a struct, a duration, a number)."""
 
@@ -103,7 +107,7 @@ class FieldError:
     def body(self) -> str:
         """The text without the field name."""
         text = _TEXT[self.type]
-        if self.type not in _WITHOUT_VALUE:
+        if self.type not in _WITHOUT_VALUE and self.value is not OMITTED:
             text = f"{text}: {_value_text(self.value)}"
         return f"{text}: {self.detail}" if self.detail else text
 

@@ -14,6 +14,8 @@ def complaint(text: str) -> str:
         json.loads(text)
     except json.JSONDecodeError as exc:
         return _explain(text, exc)
+    except RecursionError:
+        return "exceeded max depth"
     return "unexpected end of JSON input"
 
 

@@ -40,17 +40,29 @@ async def read_object(
     )
     data = await read(exchange)
     protobuf = media_type == negotiation.PROTOBUF
+    if protobuf and gvk in exchange.services.schemas.custom:
+        raise errors.unsupported_media_type(without_protobuf(exchange.services.media_types))
     value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
-    check_kind(value, gvk)
+    if gvk in exchange.services.schemas.custom:
+        check_custom_kind(value, gvk)
+    else:
+        check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
+
+
+def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
+    """What custom resources are read and written in: their fields have no numbers."""
+    return tuple(name for name in media_types if name != negotiation.PROTOBUF)
 
 
 def parse(data: bytes, media_type: str, kind: str) -> Object:
     """A JSON or YAML body. Raises 400, 413."""
     try:
         value = _DECODERS.get(media_type, codec.decode)(data)
+    except RecursionError:
+        raise _too_deep() from None
     except codec.DecodeError:
         raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
     require_few_values(value)
@@ -63,10 +75,16 @@ def parse(data: bytes, media_type: str, kind: str) -> Object:
     return value
 
 
+def _too_deep() -> errors.StatusError:
+    return errors.bad_request(f"the object is nested more than {codec.MAX_DEPTH} levels deep")
+
+
 def require_few_values(value: Any) -> None:
-    """Raise 413 for a document that is small in bytes but would hold the event loop for seconds."""
+    """Raise 413 for a document that is small in bytes but would hold the event loop for seconds, 400 for a deep one."""
     if codec.count_values(value) > codec.MAX_VALUES:
         raise errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
+    if isinstance(value, dict | list) and codec.is_too_deep(value):
+        raise _too_deep()
 
 
 def _yaml(data: bytes) -> Any:
@@ -105,6 +123,19 @@ def check_kind(value: Object, gvk: GroupVersionKind) -> None:
     value["kind"], value["apiVersion"] = kind, api_version
 
 
+def check_custom_kind(value: Object, gvk: GroupVersionKind) -> None:
+    """Custom resources must say what they are. Raises 400; another kind of the right version is refused later."""
+    for key, what in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+        if not isinstance(value.get(key), str) or not value[key]:
+            shown = codec.dumps(value).decode()
+            raise errors.bad_request(f"Object '{what}' is missing in '{shown}'")
+    given = value["apiVersion"]
+    if given != gvk.group_version:
+        raise errors.bad_request(
+            f"the API version in the data ({given}) does not match the expected API version ({gvk.group_version})"
+        )
+
+
 def mismatch(kind: str, api_version: str, gvk: GroupVersionKind) -> str:
     """In which way another kind does not fit, as the original's scheme says it."""
     if api_version != gvk.group_version:
@@ -129,6 +160,8 @@ def checked(
     Without ``raw`` the object was put together here, so complaints are told in order of their fields, after those that
     were found ``before``. ``converting``: types that do not fit are told as the converter of patched objects does.
     """
+    if codec.is_too_deep(value):
+        raise _too_deep()
     raw = raw if validation != options.IGNORE else None
     obj, complaints = exchange.services.schemas.check(gvk, value, raw, converting=converting)
     complaints = [*before, *(complaints if raw is not None else sorted(complaints))]

@@ -21,8 +21,11 @@ _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
 _ARCH: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def has_group(services: Services, info: RequestInfo) -> bool:
-    return info.prefix == "api" or info.group in _groups(services)
+def has_resource(services: Services, info: RequestInfo) -> bool:
+    """Whether anything answers there; where a group has only custom resources, only they do."""
+    if info.prefix == "api" or services.registry.is_built_in(info.group):
+        return True
+    return services.registry.lookup(info.group, info.version, info.resource) is not None
 
 
 def known_group(exchange: Exchange) -> bool:

@@ -42,11 +42,12 @@ async def _v2(exchange: Exchange) -> web.StreamResponse:
     accepted = responders.first_accepted(exchange, (_JSON, ASKED_AS, MEDIA_TYPE))
     if accepted is None:
         return web.Response(status=406)
+    etag = await asyncio.to_thread(documents.v2_hash)  # before the document, which may be newer than its name
     if accepted == _JSON:
         data, media_type = await asyncio.to_thread(documents.v2), _JSON
     else:
         data, media_type = await asyncio.to_thread(documents.v2_binary), MEDIA_TYPE
-    return await responders.tagged(exchange, data, media_type, documents.v2_hash())
+    return await responders.tagged(exchange, data, media_type, etag)
 
 
 async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
@@ -61,7 +62,8 @@ async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
     current = await asyncio.to_thread(documents.v3_hash, path)
     if asked and asked != current:
         return web.Response(status=301, headers={"Location": documents.v3_url(path)})
-    response = await responders.tagged(exchange, documents.v3(path), _JSON, current)
+    data = await asyncio.to_thread(documents.v3, path)
+    response = await responders.tagged(exchange, data, _JSON, current)
     if asked:
         expires = exchange.services.now() + _KEPT
         response.headers["Cache-Control"] = "public, immutable"

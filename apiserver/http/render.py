@@ -11,7 +11,7 @@ from apiserver.api import codec
 from apiserver.http import media
 from apiserver.http.negotiation import Accepted
 from apiserver.http.rest.call import converts, served
-from apiserver.http.table import build, partial
+from apiserver.http.table import build, columns_of, partial
 from apiserver.storage.entry import Entry, list_item
 
 if TYPE_CHECKING:
@@ -30,16 +30,18 @@ def object_bytes(resource: Resource, entry: Entry) -> bytes:
 def list_pieces(
     resource: Resource, entries: Sequence[Entry], revision: int, continue_: str = "", remaining: int = 0
 ) -> Pieces:
-    """A typed list: the items' own bytes."""
+    """A list: the items' own bytes, without their kind unless it is a list of custom resources."""
+    custom = resource.custom
     metadata: dict[str, Any] = {"resourceVersion": str(revision)}
-    if continue_:
+    if continue_ or custom is not None:
         metadata["continue"] = continue_
     if remaining:
         metadata["remainingItemCount"] = remaining
-    head = codec.dumps(
-        {"kind": resource.gvk.kind + "List", "apiVersion": resource.gvk.group_version, "metadata": metadata}
-    )
-    if converts(resource):
+    kind = resource.gvk.kind + "List" if custom is None else custom.list_kind
+    head = codec.dumps({"kind": kind, "apiVersion": resource.gvk.group_version, "metadata": metadata})
+    if custom is not None:
+        items = [object_bytes(resource, entry) for entry in entries]
+    elif converts(resource):
         items = [list_item(object_bytes(resource, entry)) for entry in entries]
     else:
         items = [entry.item for entry in entries]
@@ -120,6 +122,15 @@ class Framing:
         if self._accepted.transform != "Table":
             return codec.dumps(partial(obj, self._accepted.version))
         metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        gvk, accepted = self._resource.gvk, self._accepted
-        table = build(gvk, [obj], accepted, self._include, metadata, stored=[stored], headers=self._headers)
+        columns = columns_of(self._resource.gvk, self._resource.columns)
+        table = build(
+            columns,
+            self._resource.gvk,
+            [obj],
+            self._accepted,
+            self._include,
+            metadata,
+            stored=[stored],
+            headers=self._headers,
+        )
         return codec.dumps(table)

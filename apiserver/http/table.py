@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.http.negotiation import Accepted
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import ColumnPrinter
 
 _DATA: Final = Path(__file__).parent / "data" / "table_columns.json"
 _DEFAULT: Final = [["Name", "string", "name", 0], ["Created At", "date", "", 0]]
@@ -27,7 +30,29 @@ def _columns() -> dict[str, list[list[Any]]]:
     return found
 
 
+class _Known:
+    """The columns of a built-in kind."""
+
+    def __init__(self, gvk: GroupVersionKind) -> None:
+        from apiserver.http.printers import printer
+
+        self._columns = _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
+        self._cells = printer(gvk, self._columns)
+
+    def definitions(self) -> list[Object]:
+        return [_definition(*column) for column in self._columns]
+
+    def cells(self, obj: Object, now: datetime) -> list[Any]:
+        return self._cells(obj, now)
+
+
+def columns_of(gvk: GroupVersionKind, own: ColumnPrinter | None) -> ColumnPrinter:
+    """``own``: those of a custom resource."""
+    return own or _Known(gvk)
+
+
 def build(
+    columns: ColumnPrinter,
     gvk: GroupVersionKind,
     objects: Sequence[Object],
     accepted: Accepted,
@@ -42,21 +67,22 @@ def build(
 
     ``stored``: the objects in their stored version, which the cells are printed from, where it is another one.
     """
-    found = rows(gvk, objects, stored or objects, accepted, include, now or datetime.now(UTC))
-    return {**frame(gvk, accepted, metadata, headers=headers), "rows": found}
+    found = rows(columns, gvk, objects, stored or objects, accepted, include, now or datetime.now(UTC))
+    return {**frame(columns, accepted, metadata, headers=headers), "rows": found}
 
 
-def frame(gvk: GroupVersionKind, accepted: Accepted, metadata: Object, *, headers: bool = True) -> Object:
+def frame(columns: ColumnPrinter, accepted: Accepted, metadata: Object, *, headers: bool = True) -> Object:
     """A Table without its rows, which come last."""
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{accepted.version}",
         "metadata": metadata,
-        "columnDefinitions": [_definition(*column) for column in _columns_of(gvk)] if headers else None,
+        "columnDefinitions": columns.definitions() if headers else None,
     }
 
 
 def rows(
+    columns: ColumnPrinter,
     gvk: GroupVersionKind,
     objects: Sequence[Object],
     stored: Sequence[Object],
@@ -64,20 +90,15 @@ def rows(
     include: str,
     now: datetime,
 ) -> list[Object]:
-    from apiserver.http.printers import printer, row_conditions
+    from apiserver.http.printers import row_conditions
 
-    cells = printer(gvk, _columns_of(gvk))
     found = []
     for obj, printed in zip(objects, stored, strict=True):
-        row: Object = {"cells": cells(printed, now)}
+        row: Object = {"cells": columns.cells(printed, now)}
         if conditions := row_conditions(gvk, printed):
             row["conditions"] = conditions
         found.append({**row, "object": _included(obj, accepted.version, include)})
     return found
-
-
-def _columns_of(gvk: GroupVersionKind) -> list[list[Any]]:
-    return _columns().get(f"{gvk.group_version}/{gvk.kind}", _DEFAULT)
 
 
 def _definition(name: str, kind: str, form: str, priority: int) -> Object:

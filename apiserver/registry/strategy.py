@@ -174,6 +174,12 @@ class Strategy:
         """From the stored version to the one asked for; may return ``obj`` itself, never changes it."""
         return obj
 
+    def begin_deletion(self, obj: Object, now: str) -> bool:
+        """Whether the deletion only begins: then ``obj`` is what is stored and answered, and stays until its
+        finalizers are gone.
+        """
+        return False
+
     async def begin_create(self, obj: Object, ctx: StorageContext) -> Done:
         """Reserve what the object needs, writing it into ``obj``; the callback learns whether it was
         stored.

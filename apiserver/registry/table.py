@@ -1,16 +1,17 @@
-"""The table of built-in resources: what is served under which name, and each kind's strategy.
+"""The table of resources: what is served under which name, and each kind's strategy.
 
-Built once at start from ``data/resources.json`` (facts of the original's discovery); the HTTP layer looks
-resources up by path, discovery lists them, and a kind without own behaviour needs nothing but its line in
-that file.
+Built-in resources come at start from ``data/resources.json`` (facts of the original's discovery); a kind without own
+behaviour needs nothing but its line in that file. Custom resources are put in by ``apiserver.crd`` whenever their
+definitions change, all at once. The HTTP layer looks both up alike, by path, and discovery lists them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources as package_files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -18,6 +19,9 @@ from apiserver.api import errors
 from apiserver.api.gvk import GroupVersion, GroupVersionKind, GroupVersionResource
 from apiserver.registry.kinds.catalogue import has_own_strategy, strategy_class
 from apiserver.registry.strategy import RegistryOptions, Strategy
+
+if TYPE_CHECKING:
+    from apiserver.http.scope import Services
 
 _PREFIXES: Final = {
     # (group, plural): the original's historic storage names
@@ -56,6 +60,30 @@ class FieldLabels:
             raise errors.bad_request(self.refusal.replace("<FIELD>", field))
 
 
+class ColumnPrinter(Protocol):
+    def definitions(self) -> list[dict[str, Any]]: ...
+    def cells(self, obj: dict[str, Any], now: datetime) -> list[Any]: ...
+
+
+class ResourceView(Protocol):
+    def services(self, services: Services) -> Services:
+        """The server's parts, with storage and caches that speak the resource's version."""
+        ...
+
+    async def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What only a definition says of a resource. ``warning``: for every request, empty if none."""
+
+    list_kind: str
+    columns: ColumnPrinter
+    view: ResourceView
+    warning: str = ""
+    terminating: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     gvr: GroupVersionResource
@@ -71,6 +99,12 @@ class Resource:
     storage_prefix: str
     storage_version: str
     field_labels: FieldLabels
+    custom: Custom | None = None
+
+    @property
+    def columns(self) -> ColumnPrinter | None:
+        """Those of a custom resource."""
+        return None if self.custom is None else self.custom.columns
 
     def key(self, namespace: str, name: str) -> str:
         """Where one object is stored."""
@@ -114,11 +148,27 @@ def _field_labels(facts: Mapping[str, Any], gvk: GroupVersionKind, namespaced: b
 
 class Registry:
     def __init__(self, resources: list[Resource]) -> None:
-        self.resources = resources
-        self._by_path = {tuple(resource.gvr): resource for resource in resources}
+        self._built_in = resources
+        self._groups = {resource.gvr.group for resource in resources}
+        self.complete = False
+        self._serve([])
+
+    def replace_custom(self, custom: list[Resource]) -> None:
+        """Serve these custom resources and no others from now on. ``complete``: that was done once."""
+        self._serve(custom)
+        self.complete = True
+
+    def _serve(self, custom: list[Resource]) -> None:
+        """Built-in resources go first where names are the same."""
+        known = {tuple(resource.gvr) for resource in self._built_in}
+        self.resources = self._built_in + [item for item in custom if tuple(item.gvr) not in known]
+        self._by_path = {tuple(resource.gvr): resource for resource in self.resources}
         self._by_kind: dict[tuple[str, ...], Resource] = {}
-        for resource in resources:
+        for resource in self.resources:
             self._by_kind.setdefault(tuple(resource.gvk), resource)
+
+    def is_built_in(self, group: str) -> bool:
+        return group in self._groups
 
     @classmethod
     def default(cls, options: RegistryOptions) -> Registry:

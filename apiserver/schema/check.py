@@ -66,6 +66,8 @@ class _Walk:
                 return self._map(api_type, value, path, place)
             case Kind.ANY:
                 return value
+            case Kind.SCHEMA_OR:
+                return self._schema_or(api_type, value, path, place)
         return _scalar(api_type, value, place)
 
     def _struct(self, api_type: ApiType, value: Any, path: str, place: str) -> dict[str, Any]:
@@ -88,6 +90,21 @@ class _Walk:
             if not _omitted(api_type, name, known, checked):
                 result[name] = checked
         return roundtrip.complete(api_type, result)
+
+    def _schema_or(self, api_type: ApiType, value: Any, path: str, place: str) -> Any:
+        """As the three unions of a JSON schema and something else are decoded."""
+        assert api_type.item is not None
+        if isinstance(value, dict):
+            return self.value(api_type.item, value, path, api_type.item.name)
+        if api_type.name == "JSONSchemaPropsOrBool":
+            if not isinstance(value, bool):
+                raise _Mismatch("boolean or JSON schema expected")
+            return value
+        if not isinstance(value, list):
+            raise _mismatch(value, place, api_type)
+        if api_type.name == "JSONSchemaPropsOrStringArray":
+            return value
+        return [self.value(api_type.item, item, f"{path}[{at}]", place) for at, item in enumerate(value)]
 
     def _list(self, api_type: ApiType, value: Any, path: str, place: str) -> list[Any]:
         if not isinstance(value, list) or api_type.item is None:
@@ -220,6 +237,11 @@ def _quantity(value: Any) -> str:
         raise _Mismatch(str(exc)) from None
 
 
+def _unfit(gvk: GroupVersionKind, reason: str) -> errors.StatusError:
+    text = f"{gvk.kind} in version {quote(gvk.version)} cannot be handled as a {gvk.kind}: {reason}"
+    return errors.bad_request(text)
+
+
 class _Pairs(dict[str, Any]):
     """A JSON object that remembers which of its keys came more than once."""
 
@@ -255,7 +277,24 @@ def duplicate_fields(raw: bytes) -> list[str]:
     return found
 
 
+def complaints(unknown: list[str], raw: bytes | None) -> list[str]:
+    """What is told of a body: keys given twice, if its JSON is known, and the paths that are unknown."""
+    repeated = duplicate_fields(raw) if raw is not None else []
+    return repeated + [f"unknown field {quote(path)}" for path in unknown]
+
+
 class Checker:
+    def check_part(
+        self, gvk: GroupVersionKind, api_type: ApiType, value: Any, place: str
+    ) -> tuple[dict[str, Any], list[str]]:
+        """A part of an object: (normalised, paths of unknown fields inside it). Raises StatusError (400)."""
+        walk = _Walk()
+        try:
+            result = walk.value(api_type, value, "", place)
+        except _Mismatch as exc:
+            raise _unfit(gvk, str(exc)) from None
+        return result, [json.loads(text.removeprefix("unknown field ")) for text in walk.unknown]
+
     def check(
         self,
         gvk: GroupVersionKind,
@@ -269,8 +308,6 @@ class Checker:
         try:
             result = walk.value(api_type, obj, "", api_type.name)
         except _Mismatch as exc:
-            reason = exc.converted if converting else str(exc)
-            text = f"{gvk.kind} in version {quote(gvk.version)} cannot be handled as a {gvk.kind}: {reason}"
-            raise errors.bad_request(text) from None
+            raise _unfit(gvk, exc.converted if converting else str(exc)) from None
         duplicates = duplicate_fields(raw) if raw is not None else []
         return result, duplicates + walk.unknown

@@ -8,13 +8,14 @@ kubectl finds the type of a resource. ``http.openapi`` serves what this makes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.schema import openapi_v2, openapi_v2_binary, openapi_v3
+from apiserver.schema.openapi_custom import CustomSource, combined_hash, definition_name, definitions
 from apiserver.schema.openapi_operations import OpenApiResource
 from apiserver.schema.schemas import Schemas
 
@@ -32,15 +33,60 @@ class OpenApi:
     def __init__(self, schemas: Schemas, resources: Iterable[OpenApiResource]) -> None:
         self._schemas = schemas
         self._resources = list(resources)
-        self.v2 = cache(self._v2)
-        self.v2_binary = cache(self._v2_binary)
-        self.v2_hash = cache(self._v2_hash)
-        self.v3 = cache(self._v3)
-        self.v3_hash = cache(self._v3_hash)
+        self._custom: tuple[CustomSource, ...] = ()
+        self._built_in_v2 = cache(self._v2_parts)
+        self._built_in_v3 = cache(self._v3)
+        self._by_path: Mapping[str, Sequence[CustomSource]] = {}
+        self._made: dict[str, bytes] = {}
+        self._known_paths = frozenset(self.v3_paths())
+
+    def replace_custom(self, sources: Sequence[CustomSource]) -> None:
+        """Describe these custom resources and no others from now on. Documents are made when they are asked for."""
+        by_path: dict[str, list[CustomSource]] = {}
+        for source in sources:
+            for path in dict.fromkeys(_path_of(resource.gvr.group_version) for resource in source.resources):
+                by_path.setdefault(path, []).append(source)
+        self._custom = tuple(sources)
+        self._by_path = by_path
+        self._made = {}
+
+    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Made anew after every change of the custom resources."""
+        made = self._made
+        data = made.get(name)
+        if data is None:
+            data = made[name] = make()
+        return data
+
+    def v2(self) -> bytes:
+        return self._once("v2", self._v2)
+
+    def v2_binary(self) -> bytes:
+        return self._once("v2 binary", lambda: openapi_v2_binary.encode(codec.decode(self.v2())))
+
+    def v2_hash(self) -> str:
+        head, middle, tail = self._built_in_v2()
+        return combined_hash(self._custom, hashlib.sha512(head + middle + tail).hexdigest())
+
+    def v3(self, path: str) -> bytes:
+        """``path``: one of :meth:`v3_paths`."""
+        if path in self._known_paths:
+            return self._built_in_v3(path)
+        return self._once(path, lambda: self._v3(path))
+
+    def v3_hash(self, path: str) -> str:
+        """Of the bytes; where there are custom resources of their definitions, whose documents nobody may want."""
+        sources = self._by_path.get(path)
+        if sources:
+            return combined_hash(sources, path)
+        return hashlib.sha512(self.v3(path)).hexdigest().upper()
 
     def group_versions(self) -> list[str]:
         """``"v1"``, ``"apps/v1"``, ... in the order of the table."""
-        return list(dict.fromkeys(resource.gvr.group_version for resource in self._resources))
+        return list(dict.fromkeys(resource.gvr.group_version for resource in self._all()))
+
+    def _all(self) -> list[OpenApiResource]:
+        return [*self._resources, *(resource for source in self._custom for resource in source.resources)]
 
     def v3_paths(self) -> list[str]:
         """What version 3 describes, as the paths that are described: ``api/v1``, ``apis/apps``, ``version``."""
@@ -55,40 +101,42 @@ class OpenApi:
     def v3_url(self, path: str) -> str:
         return f"/openapi/v3/{path}?hash={self.v3_hash(path)}"
 
-    def _v3_hash(self, path: str) -> str:
-        return hashlib.sha512(self.v3(path)).hexdigest().upper()
-
-    def _v2_hash(self) -> str:
-        return hashlib.sha512(self.v2()).hexdigest().upper()
-
     def _v2(self) -> bytes:
-        name = self._namer()
+        """The built-in part with the paths and definitions of custom resources put in."""
+        head, middle, tail = self._built_in_v2()
+        custom = [resource for source in self._custom for resource in source.resources]
+        paths = openapi_v2.paths(custom, self._namer())
+        named: dict[str, Any] = {}
+        for source in self._custom:
+            named |= definitions(source, openapi_v2.REFERENCES, v2=True)
+        return b"".join([head, _members(paths), middle, _members(named), tail])
+
+    def _v2_parts(self) -> tuple[bytes, bytes, bytes]:
+        """The built-in part, open where the paths and the definitions end."""
         plain = _translator(openapi_v2.REFERENCES, openapi_v2.SCALARS)
-        definitions = self._schemas.definitions
-        document = {
-            "swagger": "2.0",
-            "info": _INFO,
-            "paths": openapi_v2.paths(self._resources, name),
-            "definitions": {known: plain(known, definition) for known, definition in definitions.items()},
+        known = self._schemas.definitions
+        rest = {
             "parameters": openapi_v2.shared(),
             "securityDefinitions": openapi_v3.SecurityScheme,
             "security": [{"BearerToken": []}],
         }
-        return codec.dumps(document)
-
-    def _v2_binary(self) -> bytes:
-        return openapi_v2_binary.encode(codec.decode(self.v2()))
+        head = codec.dumps({"swagger": "2.0", "info": _INFO})[:-1]
+        paths = codec.dumps(openapi_v2.paths(self._resources, self._namer()))[:-1]
+        named = codec.dumps({name: plain(name, definition) for name, definition in known.items()})[:-1]
+        return head + b',"paths":' + paths, b'},"definitions":' + named, b"}," + codec.dumps(rest)[1:]
 
     def _v3(self, path: str) -> bytes:
-        """``path``: one of :meth:`v3_paths`."""
-        resources = [item for item in self._resources if _path_of(item.gvr.group_version) == path]
+        resources = [item for item in self._all() if _path_of(item.gvr.group_version) == path]
         found = {**self._discovery(path), **openapi_v3.paths(resources, self._namer())}
         plain = _translator(openapi_v3.REFERENCES, openapi_v3.SCALARS)
-        definitions = self._schemas.definitions
-        schemas = {
-            name: openapi_v3.schema(plain(name, definitions[name]))
-            for name in self._closure(_references(found, openapi_v3.REFERENCES))
-        }
+        known = self._schemas.definitions
+        custom: dict[str, Any] = {}
+        for source in self._by_path.get(path, ()):
+            group_version = path.removeprefix("apis/")
+            custom |= definitions(source, openapi_v3.REFERENCES, v2=False, group_version=group_version)
+        referred = [*_references(found, openapi_v3.REFERENCES), *_references(custom, openapi_v3.REFERENCES)]
+        schemas = {name: openapi_v3.schema(plain(name, known[name])) for name in self._closure(referred)}
+        schemas = dict(sorted({**schemas, **custom}.items()))
         components = {"schemas": schemas, "securitySchemes": openapi_v3.SecurityScheme}
         document = {"openapi": "3.0.0", "info": _INFO, "paths": found, "components": components}
         return codec.dumps({**document, "security": [{"BearerToken": []}]})
@@ -115,7 +163,10 @@ class OpenApi:
         def name_of(gvk: GroupVersionKind, listed: bool) -> str:
             if gvk.group == "meta":
                 return _META + gvk.kind
-            return (self._schemas.definition_name(gvk) or f"{_META}Status") + ("List" if listed else "")
+            name = self._schemas.definition_name(gvk)
+            if name is None and gvk in self._schemas.custom:
+                name = definition_name(gvk)
+            return (name or f"{_META}Status") + ("List" if listed else "")
 
         return name_of
 
@@ -129,6 +180,11 @@ class OpenApi:
             seen[name] = None
             pending.extend(_references(self._schemas.definitions[name], "#/$defs/"))
         return sorted(seen)
+
+
+def _members(value: Mapping[str, Any]) -> bytes:
+    """To be put into an object that has members already."""
+    return b"," + codec.dumps(value)[1:-1] if value else b""
 
 
 def _path_of(group_version: str) -> str:

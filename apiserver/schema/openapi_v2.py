@@ -18,7 +18,7 @@ from apiserver.schema.openapi_operations import (
     query_parameters,
     tag,
 )
-from apiserver.schema.openapi_v3 import CODES, INT_OR_STRING, QUANTITY, NameOf
+from apiserver.schema.openapi_v3 import CODES, INT_OR_STRING, QUANTITY, NameOf, patch_types
 
 # Version 2 has no choice of types.
 SCALARS: Final[Mapping[str, dict[str, Any]]] = {
@@ -71,7 +71,7 @@ def _operation(resource: OpenApiResource, operation: Operation, name_of: NameOf)
         query.insert(0, _body(operation, name_of))
     result: dict[str, Any] = {
         "description": operation.description,
-        "consumes": list(_PATCHES) if operation.body == PATCH else ["*/*"],
+        "consumes": list(patch_types(resource, _PATCHES)) if operation.body == PATCH else ["*/*"],
         "produces": _produces(operation),
         "schemes": ["https"],
         "tags": [tag(resource)],

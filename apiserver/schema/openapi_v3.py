@@ -93,19 +93,25 @@ def _operation(resource: OpenApiResource, operation: Operation, name_of: NameOf)
     if query := query_parameters(operation.group):
         result["parameters"] = [_parameter(name) for name in query]
     if operation.body is not None:
-        result["requestBody"] = _body(operation, name_of)
+        result["requestBody"] = _body(resource, operation, name_of)
     result["responses"] = {str(code): _response(operation, code, name_of) for code in (*operation.codes, 401)}
     result["x-kubernetes-action"] = operation.action
     result["x-kubernetes-group-version-kind"] = {"group": group, "kind": kind, "version": version}
     return result
 
 
-def _body(operation: Operation, name_of: NameOf) -> dict[str, Any]:
+def _body(resource: OpenApiResource, operation: Operation, name_of: NameOf) -> dict[str, Any]:
     assert operation.body is not None
     content = {"schema": {"$ref": REFERENCES + name_of(operation.body, False)}}
-    types = _PATCHES if operation.body == PATCH else ("*/*",)
+    types = patch_types(resource, _PATCHES) if operation.body == PATCH else ("*/*",)
     required = {} if operation.method == "delete" else {"required": True}
     return {"content": dict.fromkeys(types, content), **required}
+
+
+def patch_types(resource: OpenApiResource, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Custom resources have no strategic merge patch."""
+    custom = getattr(resource, "custom", None) is not None
+    return tuple(name for name in known if not (custom and "strategic" in name))
 
 
 def _response(operation: Operation, code: int, name_of: NameOf) -> dict[str, Any]:

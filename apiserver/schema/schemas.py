@@ -7,17 +7,18 @@ decoded at once, about 20 ms; a type is compiled when an object of it is first s
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from apiserver.api.gvk import GroupVersionKind
-from apiserver.schema.check import Checker
+from apiserver.schema.check import Checker, complaints
 from apiserver.schema.types import ApiType, Definition, Field, Kind, MergeInfo
 
+OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 VERSION_DIRECTORY: Final = "v1.36.0-local"
 _PREFIX: Final = "#/$defs/"
 _SPECIAL: Final = {
@@ -28,6 +29,7 @@ _SPECIAL: Final = {
     "meta.v1.FieldsV1": Kind.ANY,
     "runtime.RawExtension": Kind.ANY,
 }
+_SCHEMA_OR: Final = ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray")
 _SCALARS: Final = {
     "integer": Kind.INTEGER,
     "number": Kind.NUMBER,
@@ -62,9 +64,23 @@ def base_type(definition: Definition) -> str:
     return str(kind)
 
 
+class CustomKind(Protocol):
+    """The type of a custom resource; see ``apiserver.crd.custom_type``."""
+
+    @property
+    def api_type(self) -> ApiType: ...
+
+    def decode(self, obj: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """(object without unknown fields, their paths). Raises StatusError."""
+        ...
+
+
 class Schemas:
+    """``custom``: types of custom resources by kind; replaced as a whole whenever definitions change."""
+
     def __init__(self, definitions: dict[str, Definition]) -> None:
         self.definitions = definitions
+        self.custom: Mapping[GroupVersionKind, CustomKind] = {}
         self._types: dict[str, ApiType] = {}
         self._checker = Checker()
 
@@ -91,7 +107,17 @@ class Schemas:
 
     def type_of(self, gvk: GroupVersionKind) -> ApiType | None:
         name = self._by_gvk.get(gvk)
+        if name is None and gvk in self.custom:
+            return self.custom[gvk].api_type
         return self._compile_named(name) if name else None
+
+    def named(self, name: str) -> ApiType:
+        """The type of a definition, by its full name."""
+        return self._compile_named(name)
+
+    def check_metadata(self, gvk: GroupVersionKind, metadata: Any) -> tuple[dict[str, Any], list[str]]:
+        """Metadata alone: (normalised, paths of unknown fields). Raises StatusError (400)."""
+        return self._checker.check_part(gvk, self.named(OBJECT_META), metadata, "ObjectMeta")
 
     def check(
         self,
@@ -107,6 +133,10 @@ class Schemas:
         field "a"``. Raises StatusError (400) when a value does not fit its type: in the words of the JSON
         decoder, or when ``converting`` in those of the converter of patched objects.
         """
+        custom = self.custom.get(gvk)
+        if custom is not None:
+            obj, unknown = custom.decode(obj)
+            return obj, complaints(unknown, raw)
         api_type = self.type_of(gvk)
         if api_type is None:
             return obj, []
@@ -142,6 +172,10 @@ class Schemas:
             if short.endswith(suffix):
                 self._types[name] = ApiType(kind, "v1." + name.rsplit(".", 1)[-1])
                 return self._types[name]
+        if name.endswith(_SCHEMA_OR):
+            self._types[name] = ApiType(Kind.SCHEMA_OR, name.rsplit(".", 1)[-1])
+            self._types[name].item = self._compile_named(name.rpartition(".")[0] + ".JSONSchemaProps")
+            return self._types[name]
         definition = self.definitions[name]
         compiled = ApiType(Kind.STRUCT, name.rsplit(".", 1)[-1])
         self._types[name] = compiled

@@ -25,6 +25,8 @@ class Kind(Enum):
     QUANTITY = auto()
     INT_OR_STRING = auto()
     ANY = auto()
+    SCHEMA_OR = auto()
+    """A JSON schema (``item``), or a boolean or a list that may stand in its place."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from apiserver.storage.interface import (
     StorageError,
     StorageEvent,
     StorageWatch,
+    Undecodable,
     WatchBatch,
 )
 
@@ -57,10 +58,13 @@ class NotYet(Exception):
 
 
 class ResourceCache:
-    """``prefix`` ends with a slash: ``/registry/pods/``."""
+    """``prefix`` ends with a slash: ``/registry/pods/``. ``beginning``: the revision since which there is such a
+    resource; nobody can have seen an earlier one of it.
+    """
 
-    def __init__(self, storage: Storage, prefix: str, capacity: int = RING) -> None:
+    def __init__(self, storage: Storage, prefix: str, capacity: int = RING, beginning: int = 0) -> None:
         self._storage = storage
+        self._beginning = beginning
         self.prefix = prefix
         self._capacity = capacity
         self._entries: dict[str, Entry] = {}
@@ -89,11 +93,19 @@ class ResourceCache:
         async with asyncio.timeout(timeout):
             while not self.revision:
                 await self._changed.wait()
+                if isinstance(self._failure, Undecodable):
+                    raise self._failure
 
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def retire(self) -> None:
+        """Close for good: watchers must start over, and find what is there then."""
+        await self.close()
+        self.epoch += 1
+        self._notify()
 
     async def _run(self) -> None:
         delay = 0.05
@@ -102,6 +114,8 @@ class ResourceCache:
                 await self._fill_and_follow()
             except StorageError as exc:
                 log.warning("cache of %s starts over: %s", self.prefix, exc)
+                self._failure = exc
+                self._notify()
             self._watch = None
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
@@ -121,6 +135,7 @@ class ResourceCache:
         self._events = []
         self._oldest = self.revision = self._last_change = revision
         self.epoch += 1
+        self._failure = None
         self._notify()
 
     def _apply(self, batch: WatchBatch) -> None:
@@ -232,6 +247,8 @@ class ResourceCache:
         move to another server. Raises TooOld when the store has compacted them or there are too many.
         """
         oldest, found = self._oldest, list[CacheEvent]()
+        if since < self._beginning:
+            raise TooOld(since, oldest)
         known: dict[str, Entry] = {}
         try:
             async with asyncio.timeout(5.0), self._storage.watch(prefix, since + 1) as watch:
@@ -299,15 +316,16 @@ class Cursor:
 class Caches:
     """The caches of one API server, by storage prefix, made on first use."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, beginning: int = 0) -> None:
         self._storage = storage
+        self._beginning = beginning
         self._caches: dict[str, ResourceCache] = {}
         self._essential: tuple[str, ...] = ()
 
     def of(self, prefix: str) -> ResourceCache:
         cache = self._caches.get(prefix)
         if cache is None:
-            cache = self._caches[prefix] = ResourceCache(self._storage, prefix)
+            cache = self._caches[prefix] = ResourceCache(self._storage, prefix, beginning=self._beginning)
         return cache
 
     def started(self, prefix: str) -> ResourceCache | None:
@@ -329,6 +347,9 @@ class Caches:
 
     async def close(self) -> None:
         await asyncio.gather(*(cache.close() for cache in self._caches.values()))
+
+    async def retire(self) -> None:
+        await asyncio.gather(*(cache.retire() for cache in self._caches.values()))
 
 
 def _deletion(event: StorageEvent, previous: Entry | None) -> CacheEvent:

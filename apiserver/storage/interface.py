@@ -9,6 +9,7 @@ bytes, keys are ``/registry/...`` paths, revisions are those of the whole store.
     ├── RevisionMismatch     compare-and-swap lost; carries what is stored now
     ├── Compacted            the revision asked for is no longer kept
     ├── FutureRevision       the revision asked for does not exist yet
+    ├── Undecodable          what is stored cannot be given in the form asked for; waiting does not help
     └── Unavailable          no quorum or no answer in time; the outcome of a write is unknown
 """
 
@@ -52,17 +53,24 @@ class FutureRevision(StorageError):
         self.current = current
 
 
+class Undecodable(StorageError):
+    pass
+
+
 class Unavailable(StorageError):
     pass
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One value; ``revision`` is that of its last change."""
+    """One value; ``revision`` is that of its last change. ``stale``: the store has it in another form, so that writing
+    the same value again is a change.
+    """
 
     key: str
     value: bytes
     revision: int
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

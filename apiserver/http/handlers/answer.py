@@ -36,7 +36,9 @@ async def one(exchange: Exchange, gvk: GroupVersionKind, obj: Object, code: int 
         version = str((obj.get("metadata") or {}).get("resourceVersion", ""))
         metadata = {"resourceVersion": version} if version else {}
         stored = [to_stored(exchange.resource, obj)] if gvk == exchange.resource.gvk else None
-        obj = table.build(gvk, [obj], accepted, include_object(exchange), metadata, stored=stored)
+        columns = table.columns_of(gvk, exchange.resource.columns if stored is not None else None)
+        include = include_object(exchange)
+        obj = table.build(columns, gvk, [obj], accepted, include, metadata, stored=stored)
     elif accepted.transform and obj.get("kind") != "Status":
         if accepted.transform == "PartialObjectMetadataList":
             text = f"you requested PartialObjectMetadataList, but the requested object is not a list ({gvk.kind})"

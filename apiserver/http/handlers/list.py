@@ -145,13 +145,14 @@ async def _transformed(exchange: Exchange, page: Page, accepted: Accepted) -> re
     """A Table or a list of metadata, some objects in each turn of the event loop."""
     gvk, is_table = exchange.resource.gvk, accepted.transform == "Table"
     include, now = include_object(exchange) if is_table else "", datetime.now(UTC)
+    columns = table.columns_of(gvk, exchange.resource.columns)
     items: list[bytes] = []
     for first in range(0, len(page.entries), _AT_ONCE):
         await asyncio.sleep(0)
         stored = [entry.object() for entry in page.entries[first : first + _AT_ONCE]]
         objects = [served(exchange.resource, obj) for obj in stored]
         if is_table:
-            found = table.rows(gvk, objects, stored, accepted, include, now)
+            found = table.rows(columns, gvk, objects, stored, accepted, include, now)
         else:
             found = [table.partial(obj, accepted.version) for obj in objects]
         items += map(codec.dumps, found)
@@ -165,7 +166,8 @@ def _frame(exchange: Exchange, page: Page, accepted: Accepted, items: list[bytes
     if page.remaining:
         metadata["remainingItemCount"] = page.remaining
     if accepted.transform == "Table":
-        head = table.frame(exchange.resource.gvk, accepted, metadata)
+        columns = table.columns_of(exchange.resource.gvk, exchange.resource.columns)
+        head = table.frame(columns, accepted, metadata)
         return render.Pieces(codec.dumps(head)[:-1] + b',"rows":[', items, b"]}")
     head = {
         "kind": "PartialObjectMetadataList",

@@ -54,6 +54,8 @@ async def read(
 ) -> tuple[Patcher | apply.Applier, options.WriteOptions]:
     """The patch and how it is to be taken. Raises 400, 413, 415 and 422."""
     media_type = (exchange.request.headers.get("Content-Type") or "").partition(";")[0].strip()
+    if media_type == STRATEGIC and exchange.resource.custom is not None:
+        raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, apply.YAML))
     cbor = negotiation.CBOR in exchange.services.media_types
     if media_type not in _FORMATS and not (media_type == apply.CBOR and cbor):
         raise errors.generic(415, "415: Unsupported Media Type")

@@ -65,6 +65,9 @@ async def _delete_once(
     if call.resource.gvk.kind == "Namespace":
         return await _delete_namespace(call, stored, old, options)
     obj = deepcopy(old)
+    if call.resource.strategy.begin_deletion(obj, meta.format_time(call.services.now())):
+        await _save(call, stored, obj)
+        return Deleted(obj, gone=False, graceful=True)
     graceful, pending = _apply_grace(call, obj, options)
     if pending:
         return Deleted(old, gone=False, graceful=True)

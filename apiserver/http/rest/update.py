@@ -138,7 +138,7 @@ async def _store(call: Call, stored: Stored, new: Object, old: Object) -> int:
         return revision
     keep_times_of_no_change(new, old)
     data = call.encode(new)
-    if data == stored.value or _unchanged(new, old):
+    if not stored.stale and (data == stored.value or _unchanged(new, old)):
         return stored.revision
     return await storage.update(stored.key, data, stored.revision, ttl=call.ttl)
 

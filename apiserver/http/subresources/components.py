@@ -19,7 +19,7 @@ from apiserver.http import responders
 from apiserver.http.handlers import answer
 from apiserver.http.options import list_options
 from apiserver.http.scope import Exchange, Object
-from apiserver.http.table import build
+from apiserver.http.table import build, columns_of
 from apiserver.storage.interface import StorageError
 
 _LEASES: Final = {"controller-manager": "kube-controller-manager", "scheduler": "kube-scheduler"}
@@ -48,7 +48,8 @@ async def _list(exchange: Exchange) -> web.StreamResponse:
     items = [await _status(exchange, name) for name in chosen]
     accepted = exchange.accepted
     if accepted is not None and accepted.transform == "Table":
-        table = build(resource.gvk, items, accepted, answer.include_object(exchange), {})
+        include, columns = answer.include_object(exchange), columns_of(resource.gvk, resource.columns)
+        table = build(columns, resource.gvk, items, accepted, include, {})
         return await responders.obj(exchange, table)
     document = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
     return await responders.obj(exchange, document)

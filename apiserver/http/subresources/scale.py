@@ -1,9 +1,10 @@
-"""The scale subresource of workloads, as autoscaling/v1 Scale."""
+"""The scale subresource of workloads and custom resources, as autoscaling/v1 Scale."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -19,14 +20,21 @@ from apiserver.http.rest.call import Call
 from apiserver.http.rest.ownership import Ownership, manager_name
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
+from apiserver.http.subresources import custom_scale
 from apiserver.patch.apply import scale as apply_scale
 from apiserver.patch.apply.managed import BadManagedFields
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
 
 SCALE: Final = GroupVersionKind("autoscaling", "v1", "Scale")
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(obj: Object) -> Object:
+def scale_of(obj: Object, paths: Mapping[str, str] | None = None) -> Object:
+    """``paths``: where a definition says that its objects have replicas and selector. Raises 500."""
+    if paths is not None:
+        return _scale(obj, *custom_scale.values(obj, paths))
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     selector = spec.get("selector")
     chosen = (
@@ -34,16 +42,24 @@ def scale_of(obj: Object) -> Object:
         if isinstance(selector, dict) and ("matchLabels" in selector or "matchExpressions" in selector)
         else selector_from_set(selector)
     )
+    return _scale(obj, spec.get("replicas") or 0, status.get("replicas", 0), str(chosen))
+
+
+def _scale(obj: Object, wanted: int, actual: int, selector: str) -> Object:
     result: Object = {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {key: obj["metadata"][key] for key in _METADATA if key in obj["metadata"]},
-        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
-        "status": {"replicas": status.get("replicas", 0)},
+        "spec": {"replicas": wanted} if wanted else {},
+        "status": {"replicas": actual},
     }
-    if str(chosen):
-        result["status"]["selector"] = str(chosen)
+    if selector:
+        result["status"]["selector"] = selector
     return result
+
+
+def _paths(resource: Resource) -> Mapping[str, str] | None:
+    return getattr(resource.strategy, "scale", None) if resource.custom is not None else None
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse:
@@ -51,10 +67,10 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     call = Call(exchange.services, resource, exchange.user, warn=exchange.warn, subresource="scale")
     if info.verb == "get":
         obj = call.decode(await call.read(info.namespace, info.name))
-        return await answer.one(exchange, SCALE, scale_of(obj))
+        return await answer.one(exchange, SCALE, scale_of(obj, _paths(resource)))
     change = await _change(exchange, call)
     stored, _ = await update(call, info.namespace, info.name, change)
-    return await answer.one(exchange, SCALE, scale_of(stored))
+    return await answer.one(exchange, SCALE, scale_of(stored, _paths(resource)))
 
 
 async def _change(exchange: Exchange, call: Call) -> Update:
@@ -66,17 +82,17 @@ async def _change(exchange: Exchange, call: Call) -> Update:
         given = await body.read_object(exchange, SCALE, chosen.field_validation)
     call.dry_run = chosen.dry_run
     asked = manager_name(chosen.field_manager, exchange.request.headers.get("User-Agent"))
-    owner = Ownership.of_scale(call.services, SCALE, asked)
+    owner, paths = Ownership.of_scale(call.services, SCALE, asked), _paths(call.resource)
 
     async def transform(old: Object | None) -> Object:
         assert old is not None
-        before = _with_owners(scale_of(old), _owners_in_scale(call, old))
+        before = _with_owners(scale_of(old, paths), _owners_in_scale(call, old))
         wanted = patcher.apply(owner, before) if patcher is not None else given
         assert wanted is not None
         check_name(wanted, exchange.info.name)
         if not isinstance(patcher, Applier):
             wanted = owner.update(before, wanted)
-        new = _scaled(old, wanted)
+        new = _scaled(old, wanted, paths)
         return _with_owners(new, _owners_in_parent(call, old, wanted))
 
     return Update(transform, exchange.resource.strategy, put=True)
@@ -84,7 +100,9 @@ async def _change(exchange: Exchange, call: Call) -> Update:
 
 def _replicas(call: Call) -> dict[str, apply_scale.Path]:
     """Where the replicas of the kind are, by version: at the same place in all that have a scale."""
-    return {call.resource.gvk.group_version: apply_scale.IN_SCALE}
+    paths = _paths(call.resource)
+    place = apply_scale.IN_SCALE if paths is None else custom_scale.place(paths)
+    return {call.resource.gvk.group_version: place}
 
 
 def _owners_in_scale(call: Call, obj: Object) -> Any:
@@ -106,13 +124,16 @@ def _with_owners(obj: Object, entries: Any) -> Object:
     return obj
 
 
-def _scaled(old: Object, wanted: Object) -> Object:
+def _scaled(old: Object, wanted: Object, paths: Mapping[str, str] | None) -> Object:
     replicas = (wanted.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
         found = [invalid(Path("spec").child("replicas"), replicas, "must be greater than or equal to 0")]
         raise errors.invalid(GroupKind(SCALE.group, SCALE.kind), meta.name(wanted), found)
     new = deepcopy(old)
-    new["spec"]["replicas"] = replicas
+    if paths is not None:
+        custom_scale.set_replicas(new, paths, replicas)
+    else:
+        new["spec"]["replicas"] = replicas
     for key in ("uid", "resourceVersion"):
         if wanted["metadata"].get(key):
             new["metadata"][key] = wanted["metadata"][key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from apiserver.registry.kinds import (
+    apiextensions,
     autoscaling,
     batch,
     certificates,
@@ -77,7 +78,7 @@ _STRATEGIES: Final[dict[tuple[str, str], type[Strategy]]] = {
     ("resource.k8s.io", "ResourceClaimTemplate"): devices.ResourceClaimTemplateStrategy,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): policy.FlowSchemaStrategy,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): policy.PriorityLevelStrategy,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): policy.GenerationStatusStrategy,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): apiextensions.CustomResourceDefinitionStrategy,
     ("apiregistration.k8s.io", "APIService"): policy.APIServiceStrategy,
 }
 

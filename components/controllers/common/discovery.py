@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from apiserver.api.gvk import GroupVersionResource
+from apiserver.api.gvk import GroupResource, GroupVersionResource
 from components.client.errors import ApiError
 from components.client.transport import ApiClient
 
@@ -20,20 +20,31 @@ class ServedResource(NamedTuple):
 
 
 async def served_resources(client: ApiClient) -> list[ServedResource]:
-    """Every resource of the preferred version of each group, without subresources."""
+    """Every resource once, in the first of its group's versions that has it, without subresources.
+
+    A group prefers one version, but not every resource of it need be in that one: custom resources share groups.
+    """
     groups = (await _read(client, "/apis"))["groups"]
-    versions = [group["preferredVersion"]["groupVersion"] for group in groups]
+    versions = [version["groupVersion"] for group in groups for version in _by_preference(group)]
     paths = {"v1": "/api/v1", **{version: f"/apis/{version}" for version in versions}}
     documents = await asyncio.gather(*(_read(client, path) for path in paths.values()))
-    return [
-        resource
-        for version, document in zip(paths, documents, strict=True)
-        for resource in _resources(version, document)
-    ]
+    found: dict[GroupResource, ServedResource] = {}
+    for version, document in zip(paths, documents, strict=True):
+        for resource in _resources(version, document):
+            found.setdefault(resource.gvr.group_resource, resource)
+    return list(found.values())
+
+
+def _by_preference(group: Any) -> list[Any]:
+    preferred = group["preferredVersion"]
+    return [preferred, *(version for version in group["versions"] if version != preferred)]
 
 
 async def _read(client: ApiClient, path: str) -> Any:
+    """A group version that went meanwhile, with the definitions of its resources, has none."""
     code, body = await client.raw("GET", path, headers={"Accept": "application/json"})
+    if code == 404 and path.count("/") == 3:
+        return {}
     if code != 200:
         raise ApiError(code, "DiscoveryFailed", f"discovery of {path} answered {code}")
     return msgspec.json.decode(body)

@@ -33,6 +33,17 @@ def test_too_many_values_are_refused(data: bytes, media_type: str) -> None:
     assert caught.value.code == 413
 
 
+@pytest.mark.parametrize("depth", [codec.MAX_DEPTH + 1, 900, 50_000])
+@pytest.mark.parametrize("media_type", [negotiation.JSON, negotiation.YAML])
+def test_documents_nested_without_end_are_refused(depth: int, media_type: str) -> None:
+    data = b'{"a":' * depth + b"1" + b"}" * depth
+    if media_type == negotiation.YAML:
+        data = data[: 6 * 900]  # its parser is slow
+    with pytest.raises(StatusError) as caught:
+        body.parse(data, media_type, "ConfigMap")
+    assert caught.value.code == 400
+
+
 def test_large_values_are_not_many_values() -> None:
     text = "{[" * 500_000
     assert body.parse(codec.dumps({"data": {"a": text}}), negotiation.JSON, "ConfigMap")["data"]["a"] == text

@@ -180,9 +180,9 @@ def test_a_table_is_made_some_rows_at_a_time(tmp_path: Path) -> None:
     made: list[int] = []
     rows = table.rows
 
-    def counted(gvk: Any, objects: Any, *rest: Any) -> Any:
+    def counted(columns: Any, gvk: Any, objects: Any, *rest: Any) -> Any:
         made.append(len(objects))
-        return rows(gvk, objects, *rest)
+        return rows(columns, gvk, objects, *rest)
 
     with running(tmp_path) as server, unittest.mock.patch.object(table, "rows", counted):
         for number in range(120):

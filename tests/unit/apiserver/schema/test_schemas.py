@@ -109,3 +109,24 @@ def test_loading_is_cheap() -> None:
     begin = time.perf_counter()
     Schemas.load()
     assert time.perf_counter() - begin < 0.5
+
+
+def test_schemas_in_unions_are_checked(schemas: Schemas) -> None:
+    """``items`` and ``additionalProperties`` are a schema, or something else in its place."""
+    definition = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+
+    def checked(schema: dict[str, Any]) -> list[str]:
+        versions = [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]
+        spec = {"group": "g", "scope": "Cluster", "names": {"plural": "p", "kind": "K"}, "versions": versions}
+        _, complaints = schemas.check(definition, {"metadata": {}, "spec": spec})
+        return complaints
+
+    at = "spec.versions[0].schema.openAPIV3Schema"
+    assert checked({"items": {"odd": 1}}) == [f'unknown field "{at}.items.odd"']
+    assert checked({"items": [{"odd": 1}]}) == [f'unknown field "{at}.items[0].odd"']
+    assert checked({"additionalProperties": {"odd": 1}}) == [f'unknown field "{at}.additionalProperties.odd"']
+    assert checked({"additionalProperties": False}) == []
+    with pytest.raises(StatusError, match="boolean or JSON schema expected"):
+        checked({"additionalProperties": "x"})
+    with pytest.raises(StatusError, match="cannot unmarshal number"):
+        checked({"items": {"type": 5}})

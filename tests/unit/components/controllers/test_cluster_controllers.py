@@ -43,7 +43,8 @@ class DiscoverableApi(FakeApi):
     async def raw(self, method: str, path: str, **_: object) -> tuple[int, bytes]:
         if path == "/apis":
             version = {"groupVersion": "apps/v1", "version": "v1"}
-            return 200, msgspec.json.encode({"groups": [{"name": "apps", "preferredVersion": version}]})
+            group_entry = {"name": "apps", "preferredVersion": version, "versions": [version]}
+            return 200, msgspec.json.encode({"groups": [group_entry]})
         group = "apps" if "apps" in path else ""
         entries = [_entry(gvr) for gvr in self.served if gvr.group == group]
         return 200, msgspec.json.encode({"resources": entries})

@@ -1,0 +1,73 @@
+"""(P) Where expressions are compiled: the variables they may use and the functions there are.
+
+The door to this package: ``Environment(variables).compile(text)`` gives a :class:`Program`, which is run as
+often as wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from apiserver.cel.compiler import Compiler
+from apiserver.cel.evaluator import Check, Frame, Run
+from apiserver.cel.library import ALL
+from apiserver.cel.library.function import Function
+from apiserver.cel.parser import parse
+from apiserver.cel.syntax import CompileError, EvaluationError
+from apiserver.cel.types import Type
+
+CALL_LIMIT: Final = 1_000_000
+"""The most that one expression may cost, as in Kubernetes (``PerCallLimit``)."""
+OBJECT_LIMIT: Final = 10_000_000
+"""The most that all expressions on one object may cost (``RuntimeCELCostBudget``)."""
+
+
+class Program:
+    """``result`` is the static type, ``variables`` those that the expression uses."""
+
+    def __init__(self, text: str, run: Run, result: Type, variables: frozenset[str]) -> None:
+        self.text = text
+        self.result = result
+        self.variables = variables
+        self._run = run
+
+    def evaluate(
+        self, variables: Mapping[str, Any], limit: int = CALL_LIMIT, check: Check | None = None
+    ) -> tuple[Any, int]:
+        """(value, cost). ``check`` is called now and then and may raise, to end an evaluation that takes too long.
+
+        Raises EvaluationError.
+        """
+        frame = Frame(dict(variables), limit, check)
+        try:
+            return self._run(frame), frame.cost
+        except (TypeError, RecursionError, OverflowError) as exc:
+            raise EvaluationError(f"no such overload ({exc})") from exc
+
+
+def _by_name(functions: Iterable[Function]) -> Mapping[str, Sequence[Function]]:
+    found: dict[str, list[Function]] = {}
+    for function in functions:
+        found.setdefault(function.signature.name, []).append(function)
+    return found
+
+
+_STANDARD: Final = _by_name(ALL)
+
+
+class Environment:
+    def __init__(self, variables: Mapping[str, Type], functions: Iterable[Function] = ()) -> None:
+        """``functions``: more than every environment has."""
+        self._variables = variables
+        more = _by_name(functions)
+        self._functions = {**_STANDARD, **more} if more else _STANDARD
+
+    def compile(self, text: str) -> Program:
+        """Raises CompileError."""
+        node = parse(text)
+        compiler = Compiler(self._functions, self._variables)
+        kind, run = compiler.compile(node)
+        if compiler.issues:
+            raise CompileError(text, sorted(compiler.issues, key=lambda issue: issue.offset))
+        return Program(text, run, kind, frozenset(compiler.used))

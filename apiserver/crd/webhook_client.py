@@ -1,0 +1,107 @@
+"""Requests to webhooks: to a URL, or to a service of the cluster, over TLS with the CA bundle of the configuration.
+
+Services are reached at their cluster IP; the certificate must be for ``<name>.<namespace>.svc``, as
+everywhere in Kubernetes. Leaves out what is asked and how the answer is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import aiohttp
+
+from apiserver.api import codec
+from apiserver.crd.webhook import WebhookUnreachable
+
+Object = dict[str, Any]
+FindService = Callable[[str, str], Awaitable[Object | None]]
+"""(namespace, name) → the Service."""
+_SECONDS: Final = 30.0
+_LIMIT: Final = 32 * 1024 * 1024
+
+
+class WebhookClient:
+    def __init__(self, find_service: FindService) -> None:
+        self._find_service = find_service
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, config: Mapping[str, Any], review: Object) -> Object:
+        """Raises WebhookUnreachable."""
+        url, host = await self._address(config)
+        shown = f"https://{host}{_path(url)}" if host else url
+        try:
+            return await self._post(url, host, _context(config.get("caBundle") or ""), review)
+        except TimeoutError:
+            raise WebhookUnreachable(f'Post "{shown}?timeout=30s": context deadline exceeded') from None
+        except (aiohttp.ClientError, OSError, ValueError, codec.DecodeError) as exc:
+            raise WebhookUnreachable(f'Post "{shown}?timeout=30s": {exc}') from exc
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _address(self, config: Mapping[str, Any]) -> tuple[str, str]:
+        """(URL to connect to, name to expect there if it is another)."""
+        if config.get("url"):
+            return config["url"], ""
+        wanted = config.get("service") or {}
+        namespace, name = wanted.get("namespace") or "", wanted.get("name") or ""
+        service = await self._find_service(namespace, name)
+        if service is None:
+            raise WebhookUnreachable(f'service "{name}" not found')
+        address = (service.get("spec") or {}).get("clusterIP") or ""
+        if not address or address == "None":
+            raise WebhookUnreachable(f'no cluster IP of service "{name}" in namespace "{namespace}"')
+        port = wanted.get("port") or 443
+        host = f"[{address}]" if ":" in address else address
+        return f"https://{host}:{port}{wanted.get('path') or '/'}", f"{name}.{namespace}.svc:{port}"
+
+    async def _post(self, url: str, host: str, context: ssl.SSLContext, review: Object) -> Object:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False)
+        headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
+        name = host.rpartition(":")[0] or None
+        async with (
+            asyncio.timeout(_SECONDS),
+            self._session.post(
+                url,
+                params={"timeout": "30s"},
+                data=codec.dumps(review),
+                headers=headers,
+                ssl=context,
+                server_hostname=name,
+                allow_redirects=False,
+            ) as response,
+        ):
+            data = await response.content.read(_LIMIT)
+            if response.status != 200:
+                raise ValueError(
+                    f"the server answered {response.status}: {data[:200].decode('utf-8', 'replace')}"
+                )
+            answer = codec.decode(data)
+            if not isinstance(answer, dict):
+                raise ValueError("the answer is not an object")
+            return answer
+
+
+def _path(url: str) -> str:
+    rest = url.partition("://")[2]
+    return rest[rest.index("/") :] if "/" in rest else "/"
+
+
+@lru_cache(maxsize=256)
+def _context(bundle: str) -> ssl.SSLContext:
+    """Raises ValueError for a bundle that cannot be read."""
+    context = ssl.create_default_context()
+    if bundle:
+        try:
+            context = ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii"))
+        except (binascii.Error, UnicodeDecodeError, ssl.SSLError) as exc:
+            raise ValueError(f"unable to load root certificates: {exc}") from exc
+    return context
