@@ -7,9 +7,10 @@ What is not taken over: members, alarms and the position in the log, which belon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from kvstore.backend import TABLES, LmdbBackend, StoredState, translated
 from kvstore.bolt import users
+from kvstore.bolt.later import Later, Summary
 from kvstore.bolt.proto import read_integers
 from kvstore.bolt.reader import BoltFile, Bucket
 from kvstore.lease import Lessor
@@ -26,6 +28,10 @@ from kvstore.rpc.proto.kv_pb2 import KeyValue
 
 _BATCH = 100_000
 """Records a transaction: what a transaction has changed is held in memory."""
+WORTH_TWO = 4096
+"""Leaf pages; fewer are read before a second process has begun."""
+_OWN_SHARE = 0.35
+"""Of the pages. What the second process has read is linked and written here, too."""
 _MAP = 1 << 40
 _LEASE_TTL = 2
 """Field of `leasepb.Lease`."""
@@ -51,13 +57,17 @@ class Records:
         self.deleted: dict[bytes, bytes] = {}
         self.leases: dict[bytes, int] = {}
         self.revision = 1
+        self.keys = 0
+        self.first = self.last = b""
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         """(revision, record) in ascending order."""
         live, deleted, leases = self.live, self.deleted, self.leases
         head, parse, none = record.HEAD.pack, KeyValue.FromString, record.NONE
-        at = b""
+        at = name = b""
         for name, value in self._items:
+            if not self.first:
+                self.first = name
             if name[8:13] != _SEPARATOR or name[17:] not in _KINDS:
                 self._source.refuse(f"{name.hex()} is no revision")
             at = name[:8] + name[13:17]
@@ -85,6 +95,38 @@ class Records:
                 leases.pop(key, None)
             yield at, head(kv.create_revision, kv.version, lease, previous, len(key)) + key + kv.value
         self.revision = max(1, int.from_bytes(at[:8], "big"))
+        self.keys, self.last = len(live), name
+
+    def summary(self) -> Summary:
+        """Of all that was read."""
+        return Summary(self.revision, self.keys, list(self.leases.items()), self.first)
+
+    def linked(self, later: Later) -> Iterator[tuple[bytes, bytes]]:
+        """The records of the process that reads on where this ended, which does not know what came before."""
+        live, deleted, none = self.live, self.deleted, record.NONE
+        known = 0
+        for at, data in later:
+            if record.previous_of(data) == none:
+                key = record.key_of(data)
+                previous = live.get(key)
+                if previous is not None:
+                    known += 1
+                    self.leases.pop(key, None)
+                else:
+                    previous = deleted.get(key)
+                if previous is not None:
+                    data = record.with_previous(data, previous)
+            yield at, data
+        self._go_on_from(later.summary, known)
+
+    def _go_on_from(self, later: Summary | None, known: int) -> None:
+        """`known` of the keys that were alive here have records there."""
+        assert later is not None
+        if later.first and later.first <= self.last:
+            self._source.refuse("keys are not in order")
+        self.revision = max(self.revision, later.revision)
+        self.keys += later.live - known
+        self.leases |= later.leases
 
 
 def load(source: BoltFile, directory: Path) -> Loaded:
@@ -105,18 +147,34 @@ def load(source: BoltFile, directory: Path) -> Loaded:
             backend.sync()
         finally:
             backend.close()
-    return Loaded(revision, compacted, len(records.live))
+    return Loaded(revision, compacted, records.keys)
 
 
-def _fill(source: BoltFile, items: Iterable[tuple[bytes, bytes]], directory: Path) -> Records:
-    """Write the table of records."""
-    records = Records(source, items)
+def _fill(source: BoltFile, bucket: Bucket, directory: Path) -> Records:
+    """Write the table of records; with two processes where there is another processor and much to do."""
+    pages = source.leaf_pages(bucket)
+    if len(pages) < WORTH_TWO or (os.cpu_count() or 1) < 2:
+        records = Records(source, source.items_of(bucket, pages) if pages else bucket)
+        _write(directory, iter(records))
+        return records
+    middle = int(len(pages) * _OWN_SHARE)
+
+    def work() -> tuple[Records, Callable[[], Summary]]:
+        later = Records(source, source.items_of(bucket, pages[middle:]))
+        return later, later.summary
+
+    records = Records(source, source.items_of(bucket, pages[:middle]))
+    with Later(directory.parent, work) as later:
+        _write(directory, chain(records, records.linked(later)))
+    return records
+
+
+def _write(directory: Path, records: Iterator[tuple[bytes, bytes]]) -> None:
     environment = lmdb.open(str(directory), map_size=_MAP, max_dbs=len(TABLES), sync=False, metasync=False)
     try:
-        _append(environment, "history", iter(records))
+        _append(environment, "history", records)
     finally:
         environment.close()
-    return records
 
 
 def _append(environment: Any, name: str, items: Iterator[tuple[bytes, bytes]]) -> None:

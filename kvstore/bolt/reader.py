@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -85,6 +85,35 @@ class BoltFile:
                 self.refuse(f"there is a bucket inside of {bucket.name!r}")
             yield key, value
 
+    def leaf_pages(self, bucket: Bucket) -> list[int]:
+        """The numbers of the bucket's leaf pages in the order of their keys; none of a bucket without pages."""
+        root = BUCKET_HEADER.unpack_from(bucket.value)[0]
+        found: list[int] = []
+        todo = [root] if root else []
+        while todo:
+            number = todo.pop()
+            if self._is_leaf(number):
+                found.append(number)
+                continue
+            page, flags, count = self._page(number, bucket.seen)
+            if not flags & BRANCH:
+                self.refuse("a page is neither branch nor leaf")
+            todo += reversed(self._children(page, count))
+        return found
+
+    def items_of(self, bucket: Bucket, pages: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
+        """The items of some of the bucket's leaf pages, each of which can be read once."""
+        last: bytes | None = None
+        for number in pages:
+            page, flags, count = self._page(number, bucket.seen)
+            if not flags & LEAF:
+                self.refuse(f"page {number} is no leaf")
+            for flags, key, value in self._leaf(page, count, last):
+                if flags & BUCKET:
+                    self.refuse(f"there is a bucket inside of {bucket.name!r}")
+                last = key
+                yield key, value
+
     def refuse(self, reason: str) -> NoReturn:
         raise SnapshotCorrupt(f"{self.path}: truncated or altered ({reason}); use another snapshot")
 
@@ -132,6 +161,12 @@ class BoltFile:
         if overflow:
             page += self._bytes((number + 1) * size, overflow * size)
         return page, flags, count
+
+    def _is_leaf(self, number: int) -> bool:
+        if not 2 <= number < self.meta.pages:
+            self.refuse(f"there is no page {number}")
+        head = self._bytes(number * self.meta.page_size, PAGE_HEADER.size)
+        return bool(PAGE_HEADER.unpack(head)[1] & LEAF)
 
     def _children(self, page: bytes, count: int) -> list[int]:
         elements = self._table(page, count, BRANCH_ELEMENT.size)

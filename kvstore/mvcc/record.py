@@ -78,6 +78,11 @@ def previous_of(data: bytes) -> bytes:
     return data[24:36]
 
 
+def with_previous(data: bytes, previous: bytes) -> bytes:
+    """The same record, pointing to another one before it."""
+    return data[:24] + previous + data[36:]
+
+
 def is_tombstone(data: bytes) -> bool:
     return data[8:16] == TOMBSTONE
 

@@ -122,6 +122,10 @@ class Core:
         if what is not None:
             log.warning("dropped a message from member %x: %s", peer, what)
             return
+        self.accept(peer, message)
+
+    def accept(self, peer: int, message: Message) -> None:
+        """As `deliver`, of a message whose shape was checked."""
         if not self._own(peer, message):
             self._library(peer, message)
 

@@ -1,4 +1,4 @@
-"""When a member that was removed may end (no I/O). `kvstore.raft.engine` asks.
+"""When a member that was removed may end (no I/O). `kvstore.raft.leaving` asks.
 
 A change of the members is in force on a member once that one has applied it. Until most of those who stay have, the
 removed one may be the only one alive that knows its removal to be committed, and the others would go on to count it.

@@ -1,6 +1,6 @@
 """A thread for the log's writes, with less ado than an executor: one write costs two hand-overs.
 
-Used by `kvstore.raft.engine`, which has at most one write under way.
+Used by `kvstore.raft.syncing`, which has at most one write under way.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ class Engine(EngineView):
             step(core)
         inbox, self._inbox = self._inbox, []
         for peer, message in inbox:
-            core.deliver(peer, message)
+            core.accept(peer, message)
         core.tick()
         self._observe_leader(core)
         if core.members_changed:

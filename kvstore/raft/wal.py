@@ -1,9 +1,9 @@
 """The write-ahead log: append-only segment files, one sync for each batch.
 
-`kvstore.raft.journal` hands over batches of records and reads them back at start; the engine calls `commit`
-in a thread while it touches nothing else of the log. Segments are named `<sequence>.wal`. Each begins with a
-frame that names cluster and member and repeats the hard state (term and vote), so that older segments can be
-removed whole once the applied state no longer needs their entries.
+`kvstore.raft.journal` hands over batches of records and reads them back at start; `syncing` calls `commit`,
+mostly in a thread, while the engine touches nothing else of the log. Segments are named `<sequence>.wal`. Each
+begins with a frame that names cluster and member and repeats the hard state (term and vote), so that older segments
+can be removed whole once the applied state no longer needs their entries.
 """
 
 from __future__ import annotations

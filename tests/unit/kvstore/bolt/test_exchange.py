@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from kvstore.auth.store import ROOT_PERMISSION, AuthStore, State
 from kvstore.auth.types import Permission, PermissionType, Role, User
 from kvstore.backend import LmdbBackend, StoredState
+from kvstore.bolt import load as load_module
 from kvstore.bolt import worker
 from kvstore.bolt.export import write
 from kvstore.bolt.load import Loaded, load
@@ -70,7 +72,24 @@ def export(directory: Path, path: Path) -> None:
     path.write_bytes(data + hashlib.sha256(data).digest())
 
 
+@contextmanager
+def two_processes() -> Iterator[None]:
+    """However small the file and the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_module, "WORTH_TWO", 1)
+        patch.setattr("os.cpu_count", lambda: 2)
+        yield
+
+
 def loaded(path: Path, directory: Path) -> tuple[Loaded, list[object]]:
+    """What one process makes of the file; two must make the same of it."""
+    found = loaded_by_one(path, directory)
+    with two_processes():
+        assert loaded_by_one(path, directory.with_name(directory.name + "-by-two")) == found
+    return found
+
+
+def loaded_by_one(path: Path, directory: Path) -> tuple[Loaded, list[object]]:
     directory.mkdir()
     with BoltFile(path) as source:
         told = load(source, directory)
@@ -135,12 +154,54 @@ def test_leases_keep_their_keys(tmp_path: Path) -> None:
     make(tmp_path / "old", some)
     export(tmp_path / "old", tmp_path / "file")
     loaded(tmp_path / "file", tmp_path / "new")
-    backend = LmdbBackend(tmp_path / "new", 0)
-    lessor = Lessor(backend, 0.0)
-    assert {id_: lessor.get(id_).ttl for id_ in lessor.ids()} == {7: 100, 1 << 62: 200}  # type: ignore[union-attr]
-    assert lessor.keys(7) == [b"b", LONG]
-    assert lessor.keys(1 << 62) == []
-    backend.close()
+    for name in ("new", "new-by-two"):
+        backend = LmdbBackend(tmp_path / name, 0)
+        lessor = Lessor(backend, 0.0)
+        assert {id_: lessor.get(id_).ttl for id_ in lessor.ids()} == {7: 100, 1 << 62: 200}  # type: ignore[union-attr]
+        assert lessor.keys(7) == [b"b", LONG]
+        assert lessor.keys(1 << 62) == []
+        backend.close()
+
+
+def test_leases_of_keys_that_both_processes_see(tmp_path: Path) -> None:
+    """Attached early and kept, changed or taken away late."""
+
+    def change(mvcc: Mvcc, lessor: Lessor) -> None:
+        lessor.grant(7, 100, 1, 0.0)
+        lessor.grant(8, 100, 1, 0.0)
+        for round_, held in enumerate([(7, 7, 7, 7), (0, 8, 7, None)]):
+            for number in range(40):
+                mvcc.put(b"between%d-%d" % (round_, number), bytes(900), 0)
+                mvcc.end()
+            for key, lease in zip((b"a", b"b", b"c", b"d"), held, strict=True):
+                if lease is None:
+                    mvcc.delete_range(key, b"")
+                else:
+                    mvcc.put(key, b"", lease)
+                mvcc.end()
+
+    make(tmp_path / "old", change)
+    export(tmp_path / "old", tmp_path / "file")
+    loaded(tmp_path / "file", tmp_path / "new")
+    for name in ("new", "new-by-two"):
+        backend = LmdbBackend(tmp_path / name, 0)
+        lessor = Lessor(backend, 0.0)
+        assert {id_: list(lessor.keys(id_)) for id_ in (7, 8)} == {7: [b"c"], 8: [b"b"]}
+        backend.close()
+
+
+def test_damage_that_the_second_process_finds_is_told(tmp_path: Path) -> None:
+    make(tmp_path / "old", many)
+    export(tmp_path / "old", tmp_path / "file")
+    with BoltFile(tmp_path / "file") as source:
+        last = source.leaf_pages(source.buckets()[b"key"])[-1]
+    data = bytearray((tmp_path / "file").read_bytes())
+    data[last * 4096 + 28 : last * 4096 + 32] = b"\xff" * 4  # the size of the first value
+    (tmp_path / "file").write_bytes(data)
+    (tmp_path / "new").mkdir()
+    refusal = pytest.raises(SnapshotCorrupt, match="an element lies outside of its page")
+    with two_processes(), BoltFile(tmp_path / "file") as source, refusal:
+        load(source, tmp_path / "new")
 
 
 def test_users_and_roles_keep_their_rights(tmp_path: Path) -> None:
