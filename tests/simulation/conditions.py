@@ -20,6 +20,8 @@ class Conditions:
     again within `repeats_within` seconds. `window`: applied entries kept for members that lag; few make snapshots
     common. `batch_bytes`: of entries in one message. `writes`: of one step. `apply_seconds`: of a round (below 0: one
     entry). `splits`: the cluster falls into parts. `changes`: how much more often than usual members come and go.
+    `waiting`: what may leave behind the answers to clients does, by so many seconds at most; in the engine it is two
+    turns of the event loop.
     """
 
     size: int = 3
@@ -32,12 +34,13 @@ class Conditions:
     apply_seconds: float = 0.01
     splits: bool = False
     changes: float = 1.0
+    waiting: float = 0.0
 
 
 def of(seed: int) -> Conditions:
     """Every fifth ordinary seed has five members, they and every third a network that repeats itself.
 
-    Every seventh changes its members all the time.
+    Every seventh changes its members all the time; in every fourth, word of what is committed is late.
     """
     if seed >= CHANGING:
         return Conditions(window=400, batch_bytes=256, apply_seconds=-1.0, splits=True, changes=6.0)
@@ -45,4 +48,9 @@ def of(seed: int) -> Conditions:
         size = 5 if seed % 2 == 0 else 3
         return Conditions(size, late=True, repeats=0.1, window=400, batch_bytes=256, writes=3, splits=True)
     size = 5 if seed % 5 == 4 else 3
-    return Conditions(size, late=size == 5 or seed % 3 == 1, changes=6.0 if seed % 7 == 3 else 1.0)
+    return Conditions(
+        size,
+        late=size == 5 or seed % 3 == 1,
+        changes=6.0 if seed % 7 == 3 else 1.0,
+        waiting=0.02 if seed % 4 == 2 else 0.0,
+    )

@@ -207,13 +207,21 @@ class Member:
         core.tick()
         self.data.flush()
         self._observe(led, voting)
-        self.send(core.take_early())
+        self._send_early()
         batch = self.journal.take_batch()
         if batch is None:
             self.send(core.take_held())
             self.reads.pump()
         else:
             self._sync(batch)
+
+    def _send_early(self) -> None:
+        """What may leave behind the answers to clients leaves later, or never if the member dies before."""
+        early, waiting = self.core.take_early(), self.world.conditions.waiting
+        later = [item for item in early if waiting and self.core.can_wait(*item)]
+        self.send(item for item in early if item not in later)
+        if later:
+            self._later(self.world.rng.random() * waiting, lambda: self.send(later))
 
     def _follows(self, commit_index: int) -> None:
         """What it was told is committed."""
