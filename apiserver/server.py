@@ -74,6 +74,7 @@ class ApiServer:
             access_log=None,
             keepalive_timeout=120.0,
             tcp_keepalive=True,
+            auto_decompress=False,  # a body is what was sent, as in the original; Content-Encoding means nothing
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
         await self._runner.setup()
@@ -163,7 +164,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         new_uid=lambda: str(uuid.uuid4()),
         random_suffix=partial(_suffix, rng),
         kubelet=KubeletClient(config),
-        metrics=Metrics(),
+        metrics=Metrics(registry),
         openapi=OpenApi(schemas, registry.resources),
     )
 

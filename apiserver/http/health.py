@@ -49,7 +49,7 @@ def paths() -> list[str]:
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
     parts = exchange.info.path.strip("/").split("/")
     if parts == ["metrics"]:
-        body, content_type = exchange.services.metrics.render()
+        body, content_type = await asyncio.to_thread(exchange.services.metrics.render)
         return web.Response(body=body, headers={"Content-Type": content_type})
     checks = _CHECKS.get(parts[0])
     if checks is None:

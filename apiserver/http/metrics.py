@@ -1,16 +1,24 @@
-"""Request metrics under kube-apiserver's names."""
+"""Request metrics under kube-apiserver's names. Labels have the values of what is served here and no others, so that
+no client can make them grow without end.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from apiserver.http.request_info import RequestInfo
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Registry
 
 
 class Metrics:
     """One registry per server, so that several servers in a process do not share counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, served: Registry) -> None:
         from prometheus_client import CollectorRegistry, Counter, Histogram
 
+        self._served = served
         self._registry = CollectorRegistry()
         labels = ["verb", "group", "version", "resource", "subresource", "scope"]
         self._requests = Counter(
@@ -28,15 +36,19 @@ class Metrics:
         )
 
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
-        scope = (
-            ("resource" if info.name else "namespace" if info.namespace else "cluster")
-            if info.is_resource
-            else ""
-        )
-        labels = (info.verb.upper(), info.group, info.version, info.resource, info.subresource, scope)
+        labels = (info.verb.upper(), *self._labels(info))
         self._requests.labels(*labels, str(code)).inc()
         if not info.is_watch:
             self._seconds.labels(*labels).observe(seconds)
+
+    def _labels(self, info: RequestInfo) -> tuple[str, str, str, str, str]:
+        """(group, version, resource, subresource, scope); empty for what is not served."""
+        resource = self._served.lookup(info.group, info.version, info.resource) if info.is_resource else None
+        if resource is None:
+            return "", "", "", "", ""
+        scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
+        subresource = info.subresource if info.subresource in resource.subresources else ""
+        return info.group, info.version, info.resource, subresource, scope
 
     def render(self) -> tuple[bytes, str]:
         from prometheus_client import generate_latest
