@@ -128,11 +128,13 @@ def _bound(binding: Object, user: User, namespace: str) -> bool:
 
 
 def _matches(subject: Object, user: User, namespace: str) -> bool:
-    kind, name = subject["kind"], subject["name"]
+    kind, name = subject.get("kind"), subject.get("name")
     if kind == "User":
         return bool(user.name == name)
     if kind == "Group":
         return name in user.groups
+    if kind != "ServiceAccount":
+        return False
     return split_service_account(user.name) == (subject.get("namespace") or namespace, name)
 
 
