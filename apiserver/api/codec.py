@@ -14,6 +14,8 @@ import msgspec
 
 MAX_VALUES: Final = 100_000
 """Of one object from outside. Checking and defaulting take up to 10 microseconds for each, on the event loop."""
+MAX_DEPTH: Final = 128
+"""Of lists and objects within one another. Go's decoder takes 10,000; Python's stack does not."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -44,7 +46,10 @@ def dumps(value: Any) -> bytes:
 def decode(data: bytes | bytearray | memoryview | str) -> Any:
     try:
         return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (
+        ValueError,
+        RecursionError,
+    ) as exc:  # numbers of thousands of digits, a document nested too deeply
         raise DecodeError(str(exc)) from exc
 
 
@@ -60,6 +65,16 @@ def count_values(value: Any) -> int:
         count += len(inner)
         waiting += [item for item in inner if isinstance(item, dict | list)]
     return count
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a decoded document is nested more deeply than `MAX_DEPTH`."""
+    depth, level = 0, [value] if isinstance(value, dict | list) else []
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        held = [item for inner in level for item in (inner.values() if isinstance(inner, dict) else inner)]
+        level = [item for item in held if isinstance(item, dict | list)]
+    return depth > MAX_DEPTH
 
 
 def splice(data: bytes, resource_version: int | str) -> bytes:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec, errors, go_json
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
-from apiserver.http import cbor, negotiation, options
+from apiserver.http import cbor, negotiation, options, yaml
 from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
 
 LIMIT: Final = 3 * 1024 * 1024
+_LARGE: Final = 1 << 16
+_TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEADER_TYPE: Final = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 )
-_GO_NAMES: Final = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
 async def read(exchange: Exchange) -> bytes:
@@ -37,40 +41,70 @@ async def read_object(
         exchange.request.headers.get("Content-Type"), exchange.services.media_types
     )
     data = await read(exchange)
-    protobuf = media_type == negotiation.PROTOBUF
-    value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
+    value = await decode(data, media_type, gvk)
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
     check_kind(value, gvk)
     return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
 
 
+async def decode(data: bytes, media_type: str, gvk: GroupVersionKind) -> Object:
+    """As `parse`, of any form. What would take long is done in a thread, so that others are served meanwhile."""
+    read = partial(envelope.decode, data, gvk)
+    if media_type != negotiation.PROTOBUF:
+        read = partial(parse, data, media_type, gvk.kind)
+    if media_type == negotiation.JSON or len(data) < _LARGE:
+        return read()
+    return await asyncio.to_thread(read)
+
+
 def parse(data: bytes, media_type: str, kind: str) -> Object:
-    """A JSON or YAML body. Raises 400, 413."""
+    """A JSON, YAML or CBOR body. Raises 400, 413."""
     try:
-        value = _DECODERS.get(media_type, codec.decode)(data)
+        value = _DECODERS.get(media_type, decode_json)(data)
     except codec.DecodeError:
         raise _unrecognised(kind, data, go_json.complaint(data.decode("utf-8", "replace"))) from None
     require_few_values(value)
     if not isinstance(value, dict):
-        found = _GO_NAMES.get(type(value), "null")
-        reason = f"json: cannot unmarshal {found} into Go value of type {_HEADER_TYPE}"
+        reason = f"json: cannot unmarshal {go_json.kind(value)} into Go value of type {_HEADER_TYPE}"
         raise _unrecognised(kind, data, reason, binary=True)
+    _check_header(value, kind, data)
     return value
 
 
+def _check_header(value: Object, kind: str, data: bytes) -> None:
+    for name in ("apiVersion", "kind"):
+        found = value.get(name)
+        if found is not None and not isinstance(found, str):
+            text = f"json: cannot unmarshal {go_json.kind(found)} into Go struct field .{name} of type string"
+            raise _unrecognised(kind, data, text, binary=True)
+
+
+def decode_json(data: bytes) -> Any:
+    """Raises DecodeError, and 413 for very many values before it takes the time to make them."""
+    if data.count(b",") > codec.MAX_VALUES and _TEXT.sub(b"", data).count(b",") > codec.MAX_VALUES:
+        raise _too_many()
+    return codec.decode(data)
+
+
+def _too_many() -> errors.StatusError:
+    return errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
+
+
 def require_few_values(value: Any) -> None:
-    """Raise 413 for a document that is small in bytes but would hold the event loop for seconds."""
+    """Raise for a document that is small in bytes but would hold the event loop for seconds (413) or fill the stack."""
     if codec.count_values(value) > codec.MAX_VALUES:
-        raise errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
+        raise _too_many()
+    if codec.too_deep(value):
+        raise errors.bad_request(f"json: {go_json.TOO_DEEP}")
 
 
 def _yaml(data: bytes) -> Any:
-    import yaml
-
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as exc:
+        return yaml.load(data)
+    except yaml.TooManyValues:
+        raise _too_many() from None
+    except yaml.YamlError as exc:
         raise errors.bad_request(f"error converting YAML to JSON: {exc}") from exc
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiserver.api.meta import Object
 from apiserver.patch.errors import BadPatch, PatchFailure
-from apiserver.patch.go_text import go_value
+from apiserver.patch.go_text import go_type, go_value
 from apiserver.patch.ordering import Identity, by_key, check_order, holds_maps, itself, ordered, unique
 from apiserver.schema.types import ApiType, Field, Kind
 
@@ -140,6 +140,9 @@ def _order_field(result: Object, patch: Object, key: str, api_type: ApiType | No
         return name
     if current is None and change is None:
         return name
+    for value in (current, change):
+        if value is not None and not isinstance(value, list):
+            raise PatchFailure(f"expected a []interface {{}}, but received a {go_type(value)}")
     result[name] = enforce_order(current, change, order, field)
     return name
 

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from apiserver.api import errors, meta
+from apiserver.api import errors, go_int, meta
 from apiserver.api.field_errors import Path, invalid
 from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
@@ -106,10 +106,10 @@ def _check_preconditions(
         if not call.resource.strategy.allow_unconditional_update:
             path = Path("metadata").child("resourceVersion")
             raise errors.invalid(resource, name, [invalid(path, 0, "must be specified for an update")])
-    elif not version.isdigit():
+    elif not (version.isascii() and version.isdigit()):
         text = f'strconv.ParseUint: parsing "{version}": invalid syntax'
         raise errors.unknown(f'resourceVersion: Invalid value: "{version}": {text}')
-    elif int(version) != stored.revision:
+    elif go_int.integer(version) != stored.revision:
         raise errors.conflict(resource, name, errors.MODIFIED)
 
 
