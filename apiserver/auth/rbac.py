@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from apiserver.api.labels import selector_from_label_selector
+from apiserver.api.labels import SelectorError, selector_from_label_selector
 from apiserver.auth.user import User, split_service_account
 
 Rule = dict[str, Any]
@@ -62,28 +62,35 @@ class Policy:
                 yield from self._rules_of(binding, namespace, what, user)
 
     def _rules_of(self, binding: Object, namespace: str, what: str, user: User) -> Iterator[tuple[Rule, str]]:
-        ref = binding["roleRef"]
-        if ref["kind"] == "ClusterRole":
-            role = self.cluster_roles(ref["name"])
-        else:
-            role = self.roles(namespace, ref["name"])
+        ref = binding.get("roleRef") or {}
+        kind, name = ref.get("kind", ""), ref.get("name", "")
+        role = self.cluster_roles(name) if kind == "ClusterRole" else self.roles(namespace, name)
         if role is None:
             return
-        reason = f'RBAC: allowed by {what} of {ref["kind"]} "{ref["name"]}" to {_subject(binding, user, namespace)}'
+        reason = f'RBAC: allowed by {what} of {kind} "{name}" to {_subject(binding, user, namespace)}'
         for rule in self.expand(role):
             yield rule, reason
 
-    def expand(self, role: Object) -> list[Rule]:
-        """The role's rules; those of an aggregated role that no controller has filled yet are gathered here."""
+    def expand(self, role: Object, within: tuple[Object, ...] = ()) -> list[Rule]:
+        """The role's rules; those of an aggregated role that no controller has filled yet are gathered here.
+
+        ``within``: the roles that this one is gathered for. They may select each other in a circle.
+        """
         rules: list[Rule] = role.get("rules") or []
         aggregation = role.get("aggregationRule")
         if rules or not aggregation:
             return rules
-        selectors = [selector_from_label_selector(s) for s in aggregation.get("clusterRoleSelectors") or []]
+        try:
+            selectors = [
+                selector_from_label_selector(s) for s in aggregation.get("clusterRoleSelectors") or []
+            ]
+        except SelectorError:
+            return rules
+        path = (*within, role)
         for other in self.all_cluster_roles():
             labels = other["metadata"].get("labels") or {}
-            if other is not role and any(s.matches(labels) for s in selectors):
-                rules = rules + self.expand(other)
+            if not any(other is known for known in path) and any(s.matches(labels) for s in selectors):
+                rules = rules + self.expand(other, path)
         return rules
 
     def allows(self, asked: Attributes) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from functools import partial
 from typing import Any, Final
 
@@ -14,10 +13,10 @@ from apiserver.api.gvk import GroupVersion, GroupVersionKind
 from apiserver.http import cbor, negotiation, options, yaml
 from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
+from apiserver.schema.check import TEXT, repeats_fields
 
 LIMIT: Final = 3 * 1024 * 1024
 _LARGE: Final = 1 << 16
-_TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _HEADER_TYPE: Final = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 )
@@ -42,10 +41,11 @@ async def read_object(
     )
     data = await read(exchange)
     value = await decode(data, media_type, gvk)
+    raw = data if media_type == negotiation.JSON and repeats_fields(value, data) else None
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
     check_kind(value, gvk)
-    return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
+    return checked(exchange, gvk, value, raw, validation)
 
 
 async def decode(data: bytes, media_type: str, gvk: GroupVersionKind) -> Object:
@@ -82,7 +82,7 @@ def _check_header(value: Object, kind: str, data: bytes) -> None:
 
 def decode_json(data: bytes) -> Any:
     """Raises DecodeError, and 413 for very many values before it takes the time to make them."""
-    if data.count(b",") > codec.MAX_VALUES and _TEXT.sub(b"", data).count(b",") > codec.MAX_VALUES:
+    if data.count(b",") > codec.MAX_VALUES and TEXT.sub(b"", data).count(b",") > codec.MAX_VALUES:
         raise _too_many()
     return codec.decode(data)
 

@@ -83,14 +83,14 @@ class Services:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the chain. ``warnings`` become Warning headers of the answer."""
+    """One request on its way through the chain. ``warnings`` (ordered, each once) become Warning headers."""
 
     request: web.BaseRequest
     services: Services
     info: RequestInfo
     user: User = ANONYMOUS_USER
     accepted: Accepted | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
     _resource: Resource | None = None
 
     @property
@@ -108,5 +108,4 @@ class Exchange:
         return self._resource
 
     def warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings[text] = None

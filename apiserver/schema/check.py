@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ _GO_LAYOUT: Final = {
     Kind.TIME: "2006-01-02T15:04:05Z07:00",
     Kind.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00",
 }
+TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+"""A string of a JSON document, quotes included."""
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
 
@@ -232,6 +235,22 @@ def duplicate_fields(raw: bytes) -> list[str]:
 
     visit(json.loads(raw, object_pairs_hook=_pairs), "")
     return found
+
+
+def repeats_fields(value: Any, raw: bytes) -> bool:
+    """Whether the text has more fields than what was decoded from it: many times faster than looking for them."""
+    return TEXT.sub(b"", raw).count(b":") != _count_pairs(value)
+
+
+def _count_pairs(value: Any) -> int:
+    count, waiting = 0, [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            inner = inner.values()
+        waiting += [item for item in inner if isinstance(item, dict | list)]
+    return count
 
 
 class Checker:

@@ -10,6 +10,8 @@ from typing import Any
 import cbor2
 import pytest
 
+from apiserver.auth.rbac import Policy
+from apiserver.http.printers import common
 from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, TABLE, Server, config_map, running
 
 JSON, YAML, CBOR = "application/json", "application/yaml", "application/cbor"
@@ -168,3 +170,38 @@ def test_cbor_that_shares_values_is_read(server: Server) -> None:
     status, _, data = server.ask("POST", CONFIG_MAPS, shared, Content_Type=CBOR, Accept=CBOR)
     assert status == 201, data
     assert cbor2.loads(data) is not None
+
+
+def test_warnings_do_not_outgrow_the_headers(server: Server) -> None:
+    """The original's limits: all are cut when together they are longer than 4 kB."""
+    unknown = {f"{'f' * 100}{number}": "x" for number in range(3000)}
+    status, headers, _ = server.ask("POST", CONFIG_MAPS, config_map("odd") | unknown, Content_Type=JSON)
+    told = headers.getall("Warning")
+    assert status == 201
+    assert told[0].startswith('299 - "unknown field \\"fff')
+    assert 4000 < sum(map(len, told)) < 7000
+
+
+def test_fields_that_come_twice_are_told(server: Server) -> None:
+    body = b'{"metadata":{"name":"twice"},"data":{"a:b":"1","a:b":"2\\":"}}'
+    _, headers, _ = server.ask("POST", CONFIG_MAPS, body, Content_Type=JSON)
+    assert headers.getall("Warning") == ['299 - "duplicate field \\"data.a:b\\""']
+
+
+def test_roles_that_gather_each_other() -> None:
+    labels = {"gather": "yes"}
+    rule = {"clusterRoleSelectors": [{"matchLabels": labels}]}
+    roles: dict[str, Any] = {
+        name: {"metadata": {"name": name, "labels": labels}, "aggregationRule": rule}
+        for name in ("one", "two")
+    }
+    roles["three"] = {"metadata": {"name": "three", "labels": labels}, "rules": [{"verbs": ["get"]}]}
+    bad = {"clusterRoleSelectors": [{"matchLabels": {"a": "not valid"}}]}
+    roles["four"] = {"metadata": {"name": "four", "labels": labels}, "aggregationRule": bad}
+    policy = Policy(roles.get, lambda *_: None, lambda: [], lambda _: [], roles.values)
+    assert {"verbs": ["get"]} in policy.expand(roles["one"])
+    assert policy.expand(roles["four"]) == []
+
+
+def test_a_selector_that_is_none_is_shown_as_an_error() -> None:
+    assert common.selector({"matchLabels": {"a": "not valid"}}) == "<error>"
