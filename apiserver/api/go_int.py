@@ -14,6 +14,5 @@ _LONGEST: Final = 20
 def integer(text: str) -> int:
     """``text``: ASCII digits, with a sign or without. What does not fit into 64 bits is `BEYOND` or -`BEYOND`."""
     digits = text.lstrip("+-").lstrip("0")
-    if len(digits) <= _LONGEST:
-        return int(text)
-    return -BEYOND if text.startswith("-") else BEYOND
+    magnitude = int(digits or "0") if len(digits) <= _LONGEST else BEYOND
+    return -magnitude if text.startswith("-") else magnitude
