@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DRAIN_SECONDS: Final = 2.0
 _BACKLOG: Final = 1024
+_HEADER_LIMIT: Final = 32 * 1024
+"""Of the request line and of one header. Go's is 1 MiB for all of them; a selector so long takes seconds to read."""
 
 
 def _utc_now() -> datetime:
@@ -74,6 +77,9 @@ class ApiServer:
             access_log=None,
             keepalive_timeout=120.0,
             tcp_keepalive=True,
+            logger=_http_log(),
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
             auto_decompress=False,  # a body is what was sent, as in the original; Content-Encoding means nothing
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=_DRAIN_SECONDS)
@@ -183,6 +189,20 @@ def _own_address(bind_address: str) -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+class _FaultsOfClients(logging.Filter):
+    """What is no HTTP is refused; with a traceback for each, any client could fill the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | ConnectionError | web.RequestPayloadError)
+
+
+def _http_log() -> logging.Logger:
+    found = logging.getLogger(f"{__name__}.http")
+    found.filters = [_FaultsOfClients()]
+    return found
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

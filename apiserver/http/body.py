@@ -23,9 +23,11 @@ _HEADER_TYPE: Final = (
 
 
 async def read(exchange: Exchange) -> bytes:
-    """Raises 413."""
+    """Raises 413, and 400 when it is not sent as HTTP has it."""
     try:
         return await exchange.request.read()
+    except web.RequestPayloadError as exc:
+        raise errors.bad_request(str(exc)) from exc
     except web.HTTPRequestEntityTooLarge:
         raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
 

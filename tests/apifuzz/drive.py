@@ -51,11 +51,10 @@ class Drive:
     def look(self) -> list[str]:
         """What the server logged as errors since it was last looked at; keeps its stalls. Raises when it is gone."""
         report = self.server.report()
-        logged = [text for text in report.errors if not _is_bad_http(text)]
-        for text in logged:
+        for text in report.errors:
             self._note(_place(text), text + "".join(f"\nasked: {request}" for request in self._asked[-3:]))
         self.stalls += report.stalls
-        return logged
+        return report.errors
 
     def _note(self, key: str, text: str) -> None:
         self.faults.setdefault(key[:120], text)
@@ -70,11 +69,6 @@ class Drive:
             "resident, MiB": self.server.report().rss >> 20,
             "faults": len(self.faults),
         }
-
-
-def _is_bad_http(text: str) -> bool:
-    """What is no HTTP is refused by aiohttp, which logs it with a traceback."""
-    return "aiohttp.http_exceptions" in text and _OURS.search(text) is None
 
 
 def _place(text: str) -> str:

@@ -205,3 +205,23 @@ def test_roles_that_gather_each_other() -> None:
 
 def test_a_selector_that_is_none_is_shown_as_an_error() -> None:
     assert common.selector({"matchLabels": {"a": "not valid"}}) == "<error>"
+
+
+def test_a_selector_of_many_values_is_read(server: Server) -> None:
+    """Clients that know hundreds of names ask so; 8 kB, aiohttp's limit, are not enough."""
+    names = ",".join(f"name-{number}" for number in range(2000))
+    assert server.json("GET", f"{CONFIG_MAPS}?labelSelector=app in ({names})")["items"] == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_not_logged(server: Server, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """With a traceback for each, any client could fill the log."""
+    assert server.raw(sent).startswith(b"HTTP/1.0 400 ")
+    assert [record for record in caplog.records if record.exc_info] == []
