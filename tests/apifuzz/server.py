@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+import uvloop
 
 from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
@@ -123,4 +124,4 @@ async def _compact(storage: MemoryStorage) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    uvloop.run(_serve(Path(sys.argv[1])))  # as the program does
