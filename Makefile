@@ -9,7 +9,8 @@ RUNS   ?= 200
 SECONDS ?= 5
 ROUNDS ?= 3
 
-.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader proto simulate storefuzz clean
+.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader proto simulate storefuzz \
+  apifuzz clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -23,6 +24,7 @@ help:
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
 	@echo "make simulate     many seeded histories of a faulty Raft cluster; SEEDS=1000 for fewer"
 	@echo "make storefuzz    guided fuzzing of all that the store reads from outside; SECONDS=600 for each target"
+	@echo "make apifuzz      fuzzing of the API server: requests, OpenAPI documents, decoders; SECONDS=600 for each"
 	@echo "make clean        remove the virtual environment and caches"
 
 $(VENV)/.runtime: pyproject.toml
@@ -67,6 +69,10 @@ simulate: $(VENV)/.dev
 storefuzz: $(VENV)/.dev
 	@for name in peer wal snapshot grpc request command; do \
 	  $(BIN)/python -m tests.storefuzz $$name --seconds $(SECONDS) || exit 1; done
+
+apifuzz: $(VENV)/.dev
+	@for name in requests openapi json yaml cbor protobuf jsonpatch patch text; do \
+	  $(BIN)/python -m tests.apifuzz $$name --seconds $(SECONDS) || exit 1; done
 
 conformance: $(VENV)/.dev
 	$(BIN)/python -m tests.conformance $(ARGS)

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import yaml
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
@@ -93,6 +94,8 @@ class ApiServer:
             request_factory=_request,
             access_log=None,
             tcp_keepalive=True,
+            logger=_http_log(),
+            auto_decompress=False,  # a body is what was sent, as in the original; Content-Encoding means nothing
         )
         self._connections = server
         self.services.metrics.handshake_errors = lambda: server.handshake_errors
@@ -305,6 +308,20 @@ def _own_address(bind_address: str) -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+class _FaultsOfClients(logging.Filter):
+    """What is no HTTP is refused; with a traceback for each, any client could fill the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | ConnectionError | web.RequestPayloadError)
+
+
+def _http_log() -> logging.Logger:
+    found = logging.getLogger(f"{__name__}.http")
+    found.filters = [_FaultsOfClients()]
+    return found
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:

@@ -78,4 +78,4 @@ def _fill(container: Object, field: str, defaults: dict[str, str], what: str) ->
     if not missing:
         return []
     container["resources"] = {**resources, field: {**present, **{key: defaults[key] for key in missing}}}
-    return [f"{', '.join(missing)} {what} {container['name']}"]
+    return [f"{', '.join(missing)} {what} {container.get('name', '')}"]

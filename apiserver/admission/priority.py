@@ -58,7 +58,7 @@ class Priority(Plugin):
     async def _find(self, attributes: Attributes, name: str, reader: Reader) -> Object | None:
         if not name:
             classes = [c for c in await reader.list(PRIORITY_CLASSES) if c.get("globalDefault")]
-            return min(classes, key=lambda c: int(c["value"]), default=None)
+            return min(classes, key=lambda c: int(c.get("value") or 0), default=None)
         found = await reader.get(PRIORITY_CLASSES, "", name, fresh=True)
         if found is None:
             raise attributes.forbidden(f"no PriorityClass with name {name} was found")

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+import math
+from typing import Any, Final
+
+from apiserver.api.codec import TOO_DEEP
 
 _LITERALS: Final = {"t": "true", "f": "false", "n": "null"}
 
 
 def complaint(text: str) -> str:
     """The message Go gives for a text that is not one JSON value."""
+    numbers = _Numbers()
     try:
-        json.loads(text)
+        json.loads(text, parse_int=numbers.seen, parse_float=numbers.seen, parse_constant=numbers.constant)
     except json.JSONDecodeError as exc:
         return _explain(text, exc)
     except RecursionError:
-        return "exceeded max depth"
-    return "unexpected end of JSON input"
+        return TOO_DEEP
+    return numbers.complaint or "unexpected end of JSON input"
+
+
+class _Numbers:
+    """What Python takes for a number and Go does not."""
+
+    def __init__(self) -> None:
+        self.complaint = ""
+
+    def seen(self, text: str) -> None:
+        if not self.complaint and math.isinf(float(text)):
+            self.complaint = f"json: cannot unmarshal number {text} into Go value of type float64"
+
+    def constant(self, text: str) -> None:
+        place = "in numeric literal" if text.startswith("-") else "looking for beginning of value"
+        self.complaint = self.complaint or f"invalid character '{text.lstrip('-')[0]}' {place}"
 
 
 def _explain(text: str, exc: json.JSONDecodeError) -> str:
@@ -60,3 +79,11 @@ def _quote(char: str) -> str:
         return "'\"'"
     code = ord(char)
     return f"'\\u{code:04x}'" if code < 0x20 or 0x7F <= code < 0xA0 else f"'{char}'"
+
+
+_KINDS: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+def kind(value: Any) -> str:
+    """As Go's decoder names what it found."""
+    return _KINDS.get(type(value), "null")

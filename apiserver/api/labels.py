@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from apiserver.api import field_errors
+from apiserver.api import field_errors, go_int
 from apiserver.api.field_errors import FieldError, Path, quote
 from apiserver.api.names import check_label_value, check_qualified_name
 
@@ -47,7 +47,7 @@ class SelectorError(ValueError):
 def _integer(text: str) -> int | None:
     if not _INTEGER.fullmatch(text):
         return None
-    number = int(text)
+    number = go_int.integer(text)
     return number if -(2**63) <= number < 2**63 else None
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 NANO: Final = 10**9
 _MAX_BINARY: Final = (2**63 - 1) * NANO
+_MOST_DIGITS: Final = 1000
+"""The original's numbers may be longer."""
 _SUFFIX_CHARS: Final = frozenset("eEinumkKMGTP")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_NAMES: Final = {exponent: name for name, exponent in _DECIMAL.items()}
@@ -160,7 +162,7 @@ def _interpret_suffix(suffix: str) -> tuple[int, int, str]:
     if len(suffix) > 1 and suffix[0] in "eE":
         try:
             return 10, int(suffix[1:]), DECIMAL_EXPONENT
-        except ValueError:
+        except ValueError:  # also for thousands of digits
             raise QuantityError(SUFFIX_WRONG) from None
     raise QuantityError(SUFFIX_WRONG)
 
@@ -172,7 +174,7 @@ def _parse_text(text: str) -> Quantity:
     whole, fraction, suffix = _split(text)
     base, exponent, format = _interpret_suffix(suffix)
     digits = whole + fraction
-    if digits in ("", "-"):
+    if digits in ("", "-") or len(digits) > _MOST_DIGITS:
         raise QuantityError(NUMERIC_WRONG)
     numerator, denominator = int(digits) * NANO, 10 ** len(fraction)
     if abs(exponent) > 400:
@@ -182,9 +184,9 @@ def _parse_text(text: str) -> Quantity:
     else:
         denominator *= base**-exponent
     nano = _ceil_away(numerator, denominator)
-    if format == BINARY_SI and nano > _MAX_BINARY:
-        nano = _MAX_BINARY
-    if format == BINARY_SI and 0 < nano < NANO:
+    if format == BINARY_SI and abs(nano) > _MAX_BINARY:
+        nano = _MAX_BINARY if nano > 0 else -_MAX_BINARY
+    if format == BINARY_SI and 0 < abs(nano) < NANO:
         format = DECIMAL_SI
     return Quantity(nano, format)
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from apiserver.api import codec, errors, go_json
 from apiserver.api.gvk import GroupVersion, GroupVersionKind
-from apiserver.http import cbor, negotiation, options
+from apiserver.http import cbor, negotiation, options, yaml
 from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
+from apiserver.schema.check import TEXT, repeats_fields
 
 LIMIT: Final = 3 * 1024 * 1024
+_LARGE: Final = 1 << 16
 _HEADER_TYPE: Final = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 )
-_GO_NAMES: Final = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
 async def read(exchange: Exchange) -> bytes:
-    """Raises 413."""
+    """Raises 413, and 400 when it is not sent as HTTP has it."""
     try:
         exchange.body = await exchange.request.read()
+    except web.RequestPayloadError as exc:
+        raise errors.bad_request(str(exc)) from exc
     except web.HTTPRequestEntityTooLarge:
         raise errors.request_entity_too_large(f"limit is {LIMIT}") from None
     return exchange.body
@@ -39,17 +44,29 @@ async def read_object(
         exchange.request.headers.get("Content-Type"), exchange.services.media_types
     )
     data = await read(exchange)
-    protobuf = media_type == negotiation.PROTOBUF
-    if protobuf and gvk in exchange.services.schemas.custom:
+    custom = gvk in exchange.services.schemas.custom
+    if custom and media_type == negotiation.PROTOBUF:
         raise errors.unsupported_media_type(without_protobuf(exchange.services.media_types))
-    value = envelope.decode(data, gvk) if protobuf else parse(data, media_type, gvk.kind)
+    value = await decode(data, media_type, gvk)
+    json = media_type == negotiation.JSON
+    raw = data if json and repeats_fields(value, data) else None
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
-    if gvk in exchange.services.schemas.custom:
+    if custom:
         check_custom_kind(value, gvk)
     else:
         check_kind(value, gvk)
-    return checked(exchange, gvk, value, data if media_type == negotiation.JSON else None, validation)
+    return checked(exchange, gvk, value, raw, validation, ordered=json)
+
+
+async def decode(data: bytes, media_type: str, gvk: GroupVersionKind) -> Object:
+    """As `parse`, of any form. What would take long is done in a thread, so that others are served meanwhile."""
+    read = partial(envelope.decode, data, gvk)
+    if media_type != negotiation.PROTOBUF:
+        read = partial(parse, data, media_type, gvk.kind)
+    if media_type == negotiation.JSON or len(data) < _LARGE:
+        return read()
+    return await asyncio.to_thread(read)
 
 
 def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
@@ -58,9 +75,9 @@ def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parse(data: bytes, media_type: str, kind: str) -> Object:
-    """A JSON or YAML body. Raises 400, 413."""
+    """A JSON, YAML or CBOR body. Raises 400, 413."""
     try:
-        value = _DECODERS.get(media_type, codec.decode)(data)
+        value = _DECODERS.get(media_type, decode_json)(data)
     except RecursionError:
         raise _too_deep() from None
     except codec.DecodeError:
@@ -69,10 +86,29 @@ def parse(data: bytes, media_type: str, kind: str) -> Object:
     if value is None:
         return {}  # Go's decoder leaves the object as it is
     if not isinstance(value, dict):
-        found = _GO_NAMES[type(value)]
-        reason = f"json: cannot unmarshal {found} into Go value of type {_HEADER_TYPE}"
+        reason = f"json: cannot unmarshal {go_json.kind(value)} into Go value of type {_HEADER_TYPE}"
         raise _unrecognised(kind, data, reason, binary=True)
+    _check_header(value, kind, data)
     return value
+
+
+def _check_header(value: Object, kind: str, data: bytes) -> None:
+    for name in ("apiVersion", "kind"):
+        found = value.get(name)
+        if found is not None and not isinstance(found, str):
+            text = f"json: cannot unmarshal {go_json.kind(found)} into Go struct field .{name} of type string"
+            raise _unrecognised(kind, data, text, binary=True)
+
+
+def decode_json(data: bytes) -> Any:
+    """Raises DecodeError, and 413 for very many values before it takes the time to make them."""
+    if data.count(b",") > codec.MAX_VALUES and TEXT.sub(b"", data).count(b",") > codec.MAX_VALUES:
+        raise _too_many()
+    return codec.decode(data)
+
+
+def _too_many() -> errors.StatusError:
+    return errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
 
 
 def _too_deep() -> errors.StatusError:
@@ -82,17 +118,17 @@ def _too_deep() -> errors.StatusError:
 def require_few_values(value: Any) -> None:
     """Raise 413 for a document that is small in bytes but would hold the event loop for seconds, 400 for a deep one."""
     if codec.count_values(value) > codec.MAX_VALUES:
-        raise errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
+        raise _too_many()
     if isinstance(value, dict | list) and codec.is_too_deep(value):
         raise _too_deep()
 
 
 def _yaml(data: bytes) -> Any:
-    import yaml
-
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as exc:
+        return yaml.load(data)
+    except yaml.TooManyValues:
+        raise _too_many() from None
+    except yaml.YamlError as exc:
         raise errors.bad_request(f"error converting YAML to JSON: {exc}") from exc
 
 
@@ -152,19 +188,21 @@ def checked(
     raw: bytes | None,
     validation: str,
     *,
+    ordered: bool = False,
     before: Sequence[str] = (),
     converting: bool = False,
 ) -> Object:
     """The object pruned and normalised; complaints fail, warn or are ignored as asked.
 
-    Without ``raw`` the object was put together here, so complaints are told in order of their fields, after those that
-    were found ``before``. ``converting``: types that do not fit are told as the converter of patched objects does.
+    ``raw``: the text, if fields may come twice in it. ``ordered``: complaints are told as they are found, else in order
+    of their fields; always after those that were found ``before``. ``converting``: types that do not fit are told as
+    the converter of patched objects does.
     """
     if codec.is_too_deep(value):
         raise _too_deep()
     raw = raw if validation != options.IGNORE else None
     obj, complaints = exchange.services.schemas.check(gvk, value, raw, converting=converting)
-    complaints = [*before, *(complaints if raw is not None else sorted(complaints))]
+    complaints = [*before, *(complaints if ordered else sorted(complaints))]
     if complaints and validation == options.STRICT:
         raise errors.bad_request(
             f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}: '

@@ -7,10 +7,11 @@ decodes a byte string into text and a base64 text into bytes.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from apiserver.api.codec import DecodeError
+from apiserver.api.codec import MAX_VALUES, DecodeError
 
 SELF_DESCRIBED: Final = 55799
 _MARK: Final = b"\xd9\xd9\xf7"
@@ -38,26 +39,29 @@ def load(data: bytes) -> Any:
     import cbor2
 
     try:
-        return _text(cbor2.loads(data))
+        return _text(cbor2.loads(data), itertools.count())
     except (cbor2.CBORDecodeError, UnicodeDecodeError, RecursionError, ValueError) as exc:
         raise DecodeError(str(exc)) from exc
 
 
-def _text(value: Any) -> Any:
+def _text(value: Any, met: Iterator[int]) -> Any:
+    """``met`` counts values: shared ones, which may share in turn, are written out."""
     import cbor2
 
+    if next(met) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES} values in one object")
     if isinstance(value, cbor2.CBORTag):
         if value.tag == _BASE64_LATER and isinstance(value.value, bytes):
             return base64.b64encode(value.value).decode()
         if value.tag != SELF_DESCRIBED:
             raise ValueError(f"unsupported CBOR tag {value.tag}")
-        return _text(value.value)
+        return _text(value.value, met)
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, Mapping):  # frozen within a tag
-        return {_name(key): _text(item) for key, item in value.items()}
+        return {_name(key): _text(item, met) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_text(item) for item in value]
+        return [_text(item, met) for item in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise ValueError(f"unsupported CBOR value of type {type(value).__name__}")

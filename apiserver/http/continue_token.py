@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import string
-from typing import Any
+from typing import Any, Final
 
-from apiserver.api import errors, go_json
+from apiserver.api import codec, errors, go_json
 from apiserver.api.errors import StatusError
 
 _VERSION = "meta.k8s.io/v1"
+_FIELDS: Final[dict[str, tuple[type, str]]] = {
+    "v": (str, "string"),
+    "rv": (int, "int64"),
+    "start": (str, "string"),
+}
 _ALPHABET = frozenset(string.ascii_letters + string.digits + "-_")
 EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
@@ -45,10 +50,7 @@ def decode(token: str, prefix: str) -> tuple[str, int]:
     if fault is not None:
         raise _invalid(f"illegal base64 data at input byte {fault}")
     data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    try:
-        document = json.loads(data)
-    except ValueError:
-        raise _invalid(go_json.complaint(data.decode("latin-1"))) from None
+    document = _document(data)
     if document.get("v") != _VERSION:
         raise _invalid(f'server does not recognize this encoded version "{document.get("v", "")}"')
     revision, start = document.get("rv", 0), document.get("start", "")
@@ -58,7 +60,35 @@ def decode(token: str, prefix: str) -> tuple[str, int]:
         raise _invalid("encoded start key empty (version meta.k8s.io/v1)")
     if start.startswith("/") or ".." in start.split("/"):
         raise _invalid(start)
-    return prefix + start, int(revision)
+    return prefix + start, revision
+
+
+def _document(data: bytes) -> dict[str, Any]:
+    try:
+        document = codec.decode(data)
+    except codec.DecodeError:
+        raise _invalid(go_json.complaint(data.decode("latin-1"))) from None
+    if not isinstance(document, dict):
+        raise _invalid(
+            f"json: cannot unmarshal {go_json.kind(document)} into Go value of type storage.continueToken"
+        )
+    for name, (wanted, go_type) in _FIELDS.items():
+        value = document.get(name)
+        if value is None:
+            document.pop(name, None)
+        elif not _fits(value, wanted):
+            found = (
+                f"number {value}" if isinstance(value, int | float) and wanted is int else go_json.kind(value)
+            )
+            into = f"into Go struct field continueToken.{name} of type {go_type}"
+            raise _invalid(f"json: cannot unmarshal {found} {into}")
+    return document
+
+
+def _fits(value: Any, wanted: type) -> bool:
+    if wanted is not int:
+        return isinstance(value, wanted)
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _base64_fault(token: str) -> int | None:

@@ -72,16 +72,28 @@ def key_order(text: str) -> list[tuple[int, int, int, str]]:
     at = 0
     while at < len(text):
         char = text[at]
-        if char.isdecimal():
+        if _is_digit(char):
             end = at
-            while end < len(text) and text[end].isdecimal():
+            while end < len(text) and _is_digit(text[end]):
                 end += 1
-            order.append((0, int(text[at:end]), end - at, char))
+            order.append((0, _number(text[at:end]), end - at, char))
             at = end
             continue
         order.append((1 if char.isalpha() else 0, 0, 0, char))
         at += 1
     return order
+
+
+def _is_digit(char: str) -> bool:
+    return "0" <= char <= "9"
+
+
+def _number(digits: str) -> int:
+    """As Go's int64 has it after an overflow."""
+    value = 0
+    for digit in digits:
+        value = value * 10 + int(digit) & 0xFFFF_FFFF_FFFF_FFFF
+    return value - (1 << 64) if value >> 63 else value
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from apiserver.api import errors
+from apiserver.api import errors, go_int
 from apiserver.api.errors import StatusError
 from apiserver.api.field_errors import (
     FieldError,
@@ -73,7 +73,7 @@ def integer(text: str | None) -> int | None:
     digits = text[1:] if text[:1] in "+-" else text
     if not (digits.isascii() and digits.isdigit()):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    number = int(text)
+    number = go_int.integer(text)
     if not -(2**63) <= number < 2**63:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return number
@@ -122,7 +122,7 @@ def revision(text: str, error: Any = errors.unknown, prefix: str = "") -> int:
     if not text:
         return 0
     fault = "" if text.isascii() and text.isdigit() else "invalid syntax"
-    number = 0 if fault else int(text)
+    number = 0 if fault else go_int.integer(text)
     if number >= 2**64:
         fault = "value out of range"
     if fault:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 GZIP_FROM: Final = 128 * 1024
 _OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are worked on in a thread, not to stall the loop
+_SLOW_FORM_FROM: Final = (
+    32 * 1024
+)  # the same of forms that are written value by value: 0.1 s takes 100 kB of YAML
+_ALL_WARNINGS: Final = 4 * 1024  # characters; these two are the original's
+_CUT_WARNING: Final = 256
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -27,7 +34,7 @@ async def json_bytes(exchange: Exchange, data: bytes, code: int = 200) -> web.Re
     """``data`` is JSON; written as asked for: with line breaks, as YAML, protobuf or CBOR, compressed."""
     accepted = _with_pretty(exchange, exchange.accepted or negotiation.PLAIN)
     written_anew = accepted.pretty or accepted.media_type != negotiation.JSON
-    if written_anew and len(data) >= _OFF_LOOP_FROM:
+    if written_anew and len(data) >= _SLOW_FORM_FROM:
         data = await asyncio.to_thread(media.encode, accepted, data)
     else:
         data = media.encode(accepted, data)
@@ -122,9 +129,26 @@ def _takes_gzip(exchange: Exchange) -> bool:
 def add_warnings(exchange: Exchange, response: web.StreamResponse) -> None:
     """And the other headers that every answer has; streamed answers call this before they begin."""
     response.headers.update(exchange.headers)
-    for text in exchange.warnings:
+    for text in warning_texts(exchange.warnings):
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
+
+
+def warning_texts(warnings: Iterable[str]) -> list[str]:
+    """Those that fit into the headers of an answer: beyond a limit each is cut, then no more are told.
+
+    What has control characters cannot stand in a header and is left out.
+    """
+    told = [text for text in warnings if _CONTROL.search(text) is None]
+    if sum(map(len, told)) <= _ALL_WARNINGS:
+        return told
+    cut, written = [], 0
+    for text in told:
+        if written >= _ALL_WARNINGS:
+            break
+        cut.append(text[:_CUT_WARNING])
+        written += len(cut[-1])
+    return cut
 
 
 def error(exchange: Exchange, exc: StatusError) -> web.Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,8 +94,8 @@ class Services:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the chain. ``warnings`` become Warning headers of the answer, ``headers`` are
-    headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
+    """One request on its way through the chain. ``warnings`` (ordered, each once) become Warning headers of the answer,
+    ``headers`` are headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
     ``impersonator`` is who really makes the request, if that is not ``user``. For the audit log: ``body`` once it is
     read, ``annotations``, ``panic`` says what nobody expected, and streamed answers tell of their beginning.
     """
@@ -107,7 +106,7 @@ class Exchange:
     user: User = ANONYMOUS_USER
     impersonator: User | None = None
     accepted: Accepted | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     steps: list[tuple[float, str]] = field(default_factory=list)
     body: bytes = b""
@@ -139,6 +138,4 @@ class Exchange:
             self.on_begun(code)
 
     def warn(self, text: str) -> None:
-        """A text that no header may hold is not sent, as in the original."""
-        if text not in self.warnings and not any(unicodedata.category(char) == "Cc" for char in text):
-            self.warnings.append(text)
+        self.warnings[text] = None

@@ -18,3 +18,19 @@ def go_value(value: Any) -> str:
             return f"[{' '.join(map(go_value, value))}]"
         case _:
             return str(value)
+
+
+def go_type(value: Any) -> str:
+    """The type that Go decodes such a JSON value into, as `%T` prints it."""
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "int64"
+        case float():
+            return "float64"
+        case str():
+            return "string"
+        case dict():
+            return "map[string]interface {}"
+    return "[]interface {}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Final
 
-from apiserver.api import codec
+from apiserver.api import codec, go_json
 from apiserver.patch.errors import BadPatch, CannotApply
 
 MAX_OPERATIONS: Final = 10_000
@@ -19,10 +19,10 @@ def apply(target: Any, patch: Any) -> Any:
     import jsonpointer
 
     if not isinstance(patch, list):
-        found = {dict: "object", str: "string", bool: "bool"}.get(type(patch), "number")
-        raise BadPatch(
-            f"error decoding patch: json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp"
-        )
+        raise _not_a(patch, "[]handlers.jsonPatchOp")
+    for step in patch:
+        if step is not None and not isinstance(step, dict):
+            raise _not_a(step, "handlers.jsonPatchOp")
     if len(patch) > MAX_OPERATIONS:
         raise CannotApply(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
@@ -30,8 +30,21 @@ def apply(target: Any, patch: Any) -> Any:
     try:
         _limit_copies(target, patch)
         return _applied(target, patch)
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as exc:
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as exc:
         raise CannotApply(str(exc)) from exc
+    except (
+        TypeError,
+        LookupError,
+        ValueError,
+        AttributeError,
+    ) as exc:  # operations of another shape, huge indices
+        raise CannotApply(str(exc)) from exc
+
+
+def _not_a(value: Any, go_type: str) -> BadPatch:
+    return BadPatch(
+        f"error decoding patch: json: cannot unmarshal {go_json.kind(value)} into Go value of type {go_type}"
+    )
 
 
 def unknown_fields(patch: list[Any]) -> list[str]:

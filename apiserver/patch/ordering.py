@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from apiserver.api import codec
 from apiserver.patch.errors import PatchFailure
 from apiserver.patch.go_text import go_value
 
@@ -26,6 +28,19 @@ def by_key(key: str) -> Identity:
     return identity
 
 
+def hashable(value: Any) -> Any:
+    """Equal for equal JSON values: lists of many thousands are merged, so nothing may be looked for one by one."""
+    return codec.dumps(value) if isinstance(value, dict | list) else value
+
+
+def positions(ids: Iterable[Any]) -> dict[Any, int]:
+    """Where each is met first."""
+    found: dict[Any, int] = {}
+    for at, value in enumerate(ids):
+        found.setdefault(hashable(value), at)
+    return found
+
+
 def holds_maps(*lists: list[Any]) -> bool:
     """True for lists of maps. Raises when the lists mix maps with primitives or hold lists."""
     kinds = {dict if isinstance(v, dict) else list if isinstance(v, list) else str for x in lists for v in x}
@@ -38,31 +53,27 @@ def holds_maps(*lists: list[Any]) -> bool:
 
 def unique(values: list[Any]) -> list[Any]:
     """Without repetitions; the first of equals stays."""
-    kept: list[Any] = []
+    kept: dict[Any, Any] = {}
     for value in values:
-        if value not in kept:
-            kept.append(value)
-    return kept
+        kept.setdefault(hashable(value), value)
+    return list(kept.values())
 
 
 def ordered(merged: list[Any], patch: list[Any], server: list[Any], identity: Identity) -> list[Any]:
     """What the patch names in its order, the rest in the server's, zipped by the server's order."""
-    patch_ids = [identity(element) for element in patch]
-    server_ids = [identity(element) for element in server]
-    named = sorted(
-        (e for e in merged if identity(e) in patch_ids), key=lambda e: patch_ids.index(identity(e))
-    )
-    others = sorted(
-        (e for e in merged if identity(e) not in patch_ids),
-        key=lambda e: server_ids.index(identity(e)) if identity(e) in server_ids else len(server_ids),
+    in_patch = positions(identity(element) for element in patch)
+    in_server = positions(identity(element) for element in server)
+    keyed = [(hashable(identity(element)), element) for element in merged]
+    named = deque(sorted((k for k in keyed if k[0] in in_patch), key=lambda k: in_patch[k[0]]))
+    others = deque(
+        sorted((k for k in keyed if k[0] not in in_patch), key=lambda k: in_server.get(k[0], len(server)))
     )
     result: list[Any] = []
     while named and others:
-        left, right = identity(others[0]), identity(named[0])
-        known = left in server_ids and right in server_ids
-        others_first = known and server_ids.index(left) < server_ids.index(right)
-        result.append((others if others_first else named).pop(0))
-    return result + named + others
+        left, right = in_server.get(others[0][0]), in_server.get(named[0][0])
+        others_first = left is not None and right is not None and left < right
+        result.append((others if others_first else named).popleft()[1])
+    return result + [element for _, element in (*named, *others)]
 
 
 def check_order(change: list[Any], order: list[Any], identity: Identity) -> None:

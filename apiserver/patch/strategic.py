@@ -12,8 +12,18 @@ from typing import Any
 
 from apiserver.api.meta import Object
 from apiserver.patch.errors import BadPatch, PatchFailure
-from apiserver.patch.go_text import go_value
-from apiserver.patch.ordering import Identity, by_key, check_order, holds_maps, itself, ordered, unique
+from apiserver.patch.go_text import go_type, go_value
+from apiserver.patch.ordering import (
+    Identity,
+    by_key,
+    check_order,
+    hashable,
+    holds_maps,
+    itself,
+    ordered,
+    positions,
+    unique,
+)
 from apiserver.schema.types import ApiType, Field, Kind
 
 DIRECTIVE = "$patch"
@@ -89,6 +99,7 @@ def _retained(original: Object, patch: Object) -> Object:
     if keys is None:
         return dict(original)
     listed = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    keys = frozenset(keys) if listed else keys
     if not listed or any(k not in keys for k, v in patch.items() if v is not None and not k.startswith("$")):
         raise BadPatch(BAD_RETAIN_KEYS)
     return {key: value for key, value in original.items() if key in keys}
@@ -101,7 +112,8 @@ def _without_primitives(result: Object, patch: Object) -> Object:
                 raise BadPatch(BAD_PRIMITIVE_LIST)
             field = key.removeprefix(DELETE_PRIMITIVES)
             if isinstance(result.get(field), list):
-                result[field] = [v for v in result[field] if v not in removed]
+                gone = positions(removed)
+                result[field] = [v for v in result[field] if hashable(v) not in gone]
     return result
 
 
@@ -140,6 +152,9 @@ def _order_field(result: Object, patch: Object, key: str, api_type: ApiType | No
         return name
     if current is None and change is None:
         return name
+    for value in (current, change):
+        if value is not None and not isinstance(value, list):
+            raise PatchFailure(f"expected a []interface {{}}, but received a {go_type(value)}")
     result[name] = enforce_order(current, change, order, field)
     return name
 
@@ -179,31 +194,35 @@ def _apply_directives(
     original: list[Any], patch: list[Any], identity: Identity
 ) -> tuple[list[Any], list[Any]]:
     """(original less deleted elements, patch less directives); a replace directive empties the patch."""
-    plain = [element for element in patch if DIRECTIVE not in element]
+    plain, gone = [element for element in patch if DIRECTIVE not in element], []
     for element in patch:
         match element.get(DIRECTIVE):
             case None:
                 continue
             case "delete":
-                gone = identity(element)
-                original = [kept for kept in original if identity(kept) != gone]
+                gone.append(identity(element))
             case "replace":
                 return plain, []
             case "merge":
                 raise PatchFailure("merging lists cannot yet be specified in the patch")
             case other:
                 raise PatchFailure(f"unknown patch type: {go_value(other)} in map: {go_value(element)}")
-    return original, plain
+    if not gone:
+        return original, plain
+    deleted = positions(gone)
+    return [kept for kept in original if hashable(identity(kept)) not in deleted], plain
 
 
 def _merge_elements(
     original: list[Any], patch: list[Any], identity: Identity, item: ApiType | None
 ) -> list[Any]:
     merged = list(original)
+    known = positions(identity(element) for element in original)
     for element in patch:
-        wanted = identity(element)
-        found = next((i for i, e in enumerate(merged) if identity(e) == wanted), None)
+        wanted = hashable(identity(element))
+        found = known.get(wanted)
         if found is None:
+            known[wanted] = len(merged)
             merged.append(without_directives(element))
         else:
             merged[found] = merge_map(merged[found], element, item)

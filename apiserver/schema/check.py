@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ _GO_LAYOUT: Final = {
     Kind.MICRO_TIME: "2006-01-02T15:04:05.000000Z07:00",
 }
 _GO_KINDS: Final = {bool: "bool", int: "int64", float: "float64", str: "string", list: "slice"}
+TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+"""A string of a JSON document, quotes included."""
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
 
@@ -281,6 +284,22 @@ def complaints(unknown: list[str], raw: bytes | None) -> list[str]:
     """What is told of a body: keys given twice, if its JSON is known, and the paths that are unknown."""
     repeated = duplicate_fields(raw) if raw is not None else []
     return repeated + [f"unknown field {quote(path)}" for path in unknown]
+
+
+def repeats_fields(value: Any, raw: bytes) -> bool:
+    """Whether the text has more fields than what was decoded from it: many times faster than looking for them."""
+    return TEXT.sub(b"", raw).count(b":") != _count_pairs(value)
+
+
+def _count_pairs(value: Any) -> int:
+    count, waiting = 0, [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            inner = inner.values()
+        waiting += [item for item in inner if isinstance(item, dict | list)]
+    return count
 
 
 class Checker:

@@ -40,6 +40,8 @@ _KEY_DEFAULTS: Final = {("ContainerPort", "protocol"): "TCP", ("ServicePort", "p
 """Defaults of keys of lists, which the definitions leave out: (type, field)."""
 _GO_SCALARS: Final = {"integer": "int64", "number": "float64", "boolean": "bool", "string": "string"}
 
+_OF_EVERY_GROUP: Final = (".v1.Status", ".v1.DeleteOptions")
+
 
 class SchemasMissing(RuntimeError):
     """The definitions are not where kubernetes-validate keeps them."""
@@ -95,7 +97,7 @@ class Schemas:
         index: dict[tuple[str, str, str], str] = {}
         for name, definition in self.definitions.items():
             kinds = definition.get("x-kubernetes-group-version-kind") or ()
-            for kind in kinds if len(kinds) == 1 or name.endswith(".v1.Status") else ():
+            for kind in kinds if len(kinds) == 1 or name.endswith(_OF_EVERY_GROUP) else ():
                 index.setdefault((kind["group"], kind["version"], kind["kind"]), name)
         return index
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
-from apiserver.api.intstr import is_percent
+from apiserver.api.intstr import is_percent, percentage
 from apiserver.api.quantity import ZERO, parse_quantity
 from apiserver.validation.objectmeta import IMMUTABLE, validate_labels
 
@@ -77,14 +77,14 @@ def int_or_percent(value: Any, path: Path) -> list[FieldError]:
 
 
 def at_most_100_percent(value: Any, path: Path) -> list[FieldError]:
-    if is_percent(value) and int(value[:-1]) > 100:
+    if is_percent(value) and percentage(value) > 100:
         return [invalid(path, value, "must not be greater than 100%")]
     return []
 
 
 def is_zero(value: Any) -> bool:
     """0 or 0%."""
-    return value == 0 or (is_percent(value) and int(value[:-1]) == 0)
+    return value == 0 or (is_percent(value) and percentage(value) == 0)
 
 
 def non_negative_quantity(value: Any, path: Path) -> list[FieldError]:

@@ -77,7 +77,6 @@ SLOW = ("rollout status", "wait --for", "get pods -w")
 # Commands about other parts: streams, custom resources, server-side apply have tests of their own.
 ELSEWHERE = (
     "exec",
-    "top",
     "apply --server-side",
     "apply -f crd",
     "apply -f cr.",

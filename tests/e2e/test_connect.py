@@ -15,12 +15,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import aiohttp
 import pytest
 import yaml
 
 from components.kubelet.server.spdy.frames import Data
+from tests.clients import programs, with_streams
 from tests.e2e.podkit import FOREVER, Bench, echo, pod, python, shell
 from tests.support.local_cluster import LocalCluster, eventually
 from tests.support.streams import over_websocket
@@ -267,6 +269,55 @@ def test_sdk(bench: Bench) -> None:
     assert done.stdout.startswith("blue\n\n'spoken\\n' 3\n")
     assert '"path": "/sdk"' in done.stdout
     assert done.stdout.endswith("None\n")
+
+
+@pytest.fixture(scope="module")
+def streams(bench: Bench) -> dict[str, str]:
+    return programs.run(with_streams, bench.cluster.kubeconfig)
+
+
+@pytest.mark.parametrize("name", programs.names(with_streams))
+def test_other_clients(streams: dict[str, str], name: str) -> None:
+    if streams[name]:
+        pytest.fail(streams[name], pytrace=False)
+
+
+@contextlib.contextmanager
+def talking(bench: Bench, *args: str) -> Iterator[IO[str]]:
+    """The output of a kubectl that runs until it is ended."""
+    command = ["kubectl", "--kubeconfig", str(bench.cluster.kubeconfig), *args]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment(bench, False)
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def test_a_log_is_followed(bench: Bench) -> None:
+    wait = "while [ ! -e /data/go ]; do sleep 0.05; done"
+    mounts = [{"name": "data", "mountPath": "/data"}]
+    script = f"echo old; echo new; {wait}; echo last"
+    bench.apply(pod("ends", shell("main", script, volumeMounts=mounts), restartPolicy="Never",
+                    volumes=[{"name": "data", "emptyDir": {}}]))  # fmt: skip
+    bench.ready("ends")
+    with talking(bench, "logs", "-f", "ends", "--tail=1", "--since=1h", "--timestamps") as out:
+        assert out.readline().endswith("Z new\n")
+        kubectl(bench, "exec", "ends", "--", "touch", "/data/go")
+        assert out.readline().endswith("Z last\n")
+
+
+def test_a_proxy_of_the_api(bench: Bench) -> None:
+    with talking(bench, "proxy", "--port=0") as out:
+        found = re.search(r"127\.0\.0\.1:\d+", out.readline())
+        assert found is not None
+        url = f"http://{found[0]}/api/v1/namespaces/default/pods"
+        with urllib.request.urlopen(f"{url}?limit=1", timeout=10) as answer:
+            assert json.load(answer)["kind"] == "PodList"
+        with urllib.request.urlopen(f"{url}?watch=1&timeoutSeconds=5", timeout=10) as answer:
+            assert json.loads(answer.readline())["type"] == "ADDED"
 
 
 class Api:

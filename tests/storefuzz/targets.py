@@ -5,20 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from tests.storefuzz import clients, files, peers
-from tests.storefuzz.support import Target
-
-
-class Fuzzed(NamedTuple):
-    """`seeds` are valid inputs to begin with; none is longer than `longest`."""
-
-    target: Callable[[], Target]
-    seeds: Callable[[], list[bytes]]
-    longest: int = 4096
-
+from tests.support.guided import Fuzzed
 
 TARGETS = {
     "peer": Fuzzed(peers.peer, peers.seeds),

@@ -59,7 +59,7 @@ def warn_about_jobs(exchange: Exchange, chosen: DeleteOptions) -> None:
 async def read_options(exchange: Exchange) -> tuple[DeleteOptions, bool]:
     """(options, dry run). Raises 400, 415, 422."""
     data = await body.read(exchange)
-    document = _decode(exchange, data) if data else _from_query(exchange)
+    document = await _decode(exchange, data) if data else _from_query(exchange)
     found: list[FieldError] = []
     dry_run = options.check_dry_run(document.get("dryRun") or exchange.query.getall("dryRun", []), found)
     preconditions = document.get("preconditions") or {}
@@ -104,20 +104,21 @@ def _from_protobuf(data: bytes) -> Object:
         raise errors.bad_request(str(exc)) from exc
 
 
-def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
+async def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
     media_type = negotiation.content_type(
         exchange.request.headers.get("Content-Type"), exchange.services.media_types
     )
     if media_type == negotiation.PROTOBUF:
         document: Any = _from_protobuf(data)
     elif media_type != negotiation.JSON:
-        document = body.parse(data, media_type, "DeleteOptions")
+        document = await body.decode(data, media_type, _KIND)
     else:
         try:
-            document = codec.decode(data)
+            document = body.decode_json(data)
         except codec.DecodeError:
             reason = go_json.complaint(data.decode("utf-8", "replace"))
             raise errors.bad_request(f"couldn't get version/kind; json parse error: {reason}") from None
+    body.require_few_values(document)
     if not isinstance(document, dict):
         raise errors.bad_request("couldn't get version/kind; json parse error: not an object")
     kind, version = document.get("kind") or "DeleteOptions", document.get("apiVersion") or "v1"
@@ -125,4 +126,5 @@ def _decode(exchange: Exchange, data: bytes) -> dict[str, Any]:
         raise errors.bad_request(
             f'no kind "{kind}" is registered for version "{version}" in scheme "kubernetes"'
         )
+    exchange.services.schemas.check(_KIND, document)
     return document

@@ -153,7 +153,7 @@ def document_complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:
 def _decode(raw: bytes, media_type: str) -> Any:
     prefix = "" if media_type == STRATEGIC else "error decoding patch: "
     try:
-        patch = codec.decode(raw)
+        patch = body.decode_json(raw)
     except codec.DecodeError:
         raise errors.bad_request(prefix + go_json.complaint(raw.decode("utf-8", "replace"))) from None
     body.require_few_values(patch)

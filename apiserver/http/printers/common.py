@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from apiserver.api.labels import selector_from_label_selector
+from apiserver.api.labels import SelectorError, selector_from_label_selector
 from apiserver.api.meta import parse_time
 
 Object = dict[str, Any]
@@ -60,7 +60,10 @@ def pairs(labels: Mapping[str, str] | None) -> str:
 
 
 def selector(value: Object | None) -> str:
-    return str(selector_from_label_selector(value)) or NONE
+    try:
+        return str(selector_from_label_selector(value)) or NONE
+    except SelectorError:
+        return "<error>"
 
 
 def containers(pod_spec: Object | None) -> tuple[str, str]:

@@ -53,7 +53,7 @@ def _roles(obj: Object) -> str:
 def _address(obj: Object, kind: str) -> str:
     for address in (obj.get("status") or {}).get("addresses") or ():
         if address.get("type") == kind:
-            return str(address["address"])
+            return str(address.get("address", ""))
     return NONE
 
 

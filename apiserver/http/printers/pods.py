@@ -77,7 +77,7 @@ def _summary(obj: Object) -> _Summary:
     status, spec = obj.get("status") or {}, obj.get("spec") or {}
     found = _Summary(_phase(status))
     found.sidecars = {
-        c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"
+        c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"
     }
     initializing = _initializing(found, spec, status)
     if not initializing or _true(status, "Initialized"):

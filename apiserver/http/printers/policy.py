@@ -36,10 +36,10 @@ def role_binding(obj: Object, now: datetime) -> Cells:
     ref = obj.get("roleRef") or {}
     by_kind: dict[str, list[str]] = {"User": [], "Group": [], "ServiceAccount": []}
     for subject in obj.get("subjects") or ():
-        shown = subject["name"]
-        if subject["kind"] == "ServiceAccount":
+        kind, shown = subject.get("kind", ""), subject.get("name", "")
+        if kind == "ServiceAccount":
             shown = f"{subject.get('namespace', '')}/{shown}"
-        by_kind.setdefault(subject["kind"], []).append(shown)
+        by_kind.setdefault(kind, []).append(shown)
     subjects = [", ".join(by_kind[kind]) for kind in ("User", "Group", "ServiceAccount")]
     return [name, f"{ref.get('kind', '')}/{ref.get('name', '')}", age(created, now), *subjects]
 
@@ -59,7 +59,7 @@ def signing_request(obj: Object, now: datetime) -> Cells:
 
 
 def _condition(status: Object) -> str:
-    kinds = [c["type"] for c in status.get("conditions") or ()]
+    kinds = [c.get("type") for c in status.get("conditions") or ()]
     shown = next((k for k in ("Denied", "Approved") if k in kinds), "Pending")
     if "Failed" in kinds:
         shown += ",Failed"

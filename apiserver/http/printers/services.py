@@ -63,11 +63,11 @@ def endpoints(obj: Object, now: datetime) -> Cells:
 
 
 def _addresses(subset: Object) -> list[str]:
-    hosts = [address["ip"] for address in subset.get("addresses") or ()]
+    hosts = [address.get("ip", "") for address in subset.get("addresses") or ()]
     ports = subset.get("ports") or ()
     if not ports:
         return hosts
-    return [_host_port(host, port["port"]) for port in ports for host in hosts]
+    return [_host_port(host, port.get("port", 0)) for port in ports for host in hosts]
 
 
 def _host_port(host: str, port: int) -> str:

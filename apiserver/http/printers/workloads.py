@@ -113,7 +113,9 @@ def job(obj: Object, now: datetime) -> Cells:
 
 
 def _job_status(obj: Object) -> str:
-    true = {c["type"] for c in (obj.get("status") or {}).get("conditions") or () if c.get("status") == "True"}
+    true = {
+        c.get("type") for c in (obj.get("status") or {}).get("conditions") or () if c.get("status") == "True"
+    }
     for kind, text in (
         ("Complete", "Complete"),
         ("Failed", "Failed"),

@@ -102,6 +102,7 @@ def _items(field: Field, kind: int, value: int | bytes, nesting: Nesting) -> lis
         return [_value(field, kind, value, nesting)]
     items, at = [], 0
     while at < len(value):
+        nesting.count()
         item, at = wire.varint(value, at)
         items.append(number(item))
     return items

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from apiserver.api import codec, errors, meta
+from apiserver.api import codec, errors, go_int, meta
 from apiserver.api.field_errors import Path, invalid
 from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
@@ -105,9 +105,9 @@ def _check_preconditions(
         if not call.resource.strategy.allow_unconditional_update:
             path = Path("metadata").child("resourceVersion")
             raise errors.invalid(resource, name, [invalid(path, 0, "must be specified for an update")])
-    elif not version.isdigit():
+    elif not (version.isascii() and version.isdigit()):
         raise errors.unknown(f'strconv.ParseUint: parsing "{version}": invalid syntax')
-    elif int(version) != stored.revision:
+    elif go_int.integer(version) != stored.revision:
         raise errors.conflict(resource, name, errors.MODIFIED)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from multidict import MultiMapping
 
-from apiserver.api import errors
+from apiserver.api import errors, go_int
 
 Object = dict[str, Any]
 Query = MultiMapping[str]
@@ -71,7 +71,7 @@ def _port(text: str) -> int:
     why = ""
     if not (text.isascii() and text.isdigit()):
         why = "invalid syntax"
-    elif int(text) > _MAX_PORT:
+    elif go_int.integer(text) > _MAX_PORT:
         why = "value out of range"
     if why:
         raise errors.bad_request(f'cannot convert to []int32: strconv.ParseUint: parsing "{text}": {why}')

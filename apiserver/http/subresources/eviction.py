@@ -11,7 +11,7 @@ from apiserver.api import errors, meta, pods
 from apiserver.api.conditions import set_condition
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupResource, GroupVersionKind
-from apiserver.api.labels import selector_from_label_selector
+from apiserver.api.labels import SelectorError, selector_from_label_selector
 from apiserver.http import body, options, responders
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.delete import DeleteOptions, check_preconditions, delete
@@ -159,11 +159,14 @@ async def _budgets(call: Call, pod: Object) -> list[Object]:
 
 
 def _selects(budget: Object, pod: Object) -> bool:
-    """A budget that selects everything is taken to select nothing."""
+    """A budget that selects everything is taken to select nothing, as is one whose selector says nothing valid."""
     selector = (budget.get("spec") or {}).get("selector")
     if selector is None:
         return False
-    chosen = selector_from_label_selector(selector)
+    try:
+        chosen = selector_from_label_selector(selector)
+    except SelectorError:
+        return False
     return not chosen.empty() and chosen.matches(meta.labels(pod))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from apiserver.api import errors
+from apiserver.api import errors, go_int
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid
 from apiserver.api.gvk import GroupKind
 from apiserver.api.meta import parse_time
@@ -33,7 +33,7 @@ def _number(text: str) -> int:
     digits = text[1:] if text[:1] in "+-" else text
     if not (digits.isascii() and digits.isdigit()):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    value = int(text)
+    value = go_int.integer(text)
     if not -(1 << 63) <= value < 1 << 63:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return value

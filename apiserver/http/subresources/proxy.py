@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from apiserver.api import errors
+from apiserver.api import errors, go_int
 from apiserver.api.errors import StatusError
 from apiserver.http.proxy import forward, upgrade
 from apiserver.http.proxy.target import Named, Target, is_proxyable, split_name, subpath
@@ -43,7 +43,7 @@ def _declared(found: Object) -> str:
 async def service(exchange: Exchange) -> web.StreamResponse:
     named, namespace = _named(exchange), exchange.info.namespace
     wanted = named.port
-    if wanted.isdigit():
+    if wanted.isascii() and wanted.isdigit():
         wanted = _port_name(await _read(exchange, "services", namespace, named.name), named)
     endpoints = await _read(exchange, "endpoints", namespace, named.name)
     subsets = endpoints.get("subsets") or []
@@ -57,7 +57,7 @@ async def service(exchange: Exchange) -> web.StreamResponse:
 
 def _port_name(found: Object, named: Named) -> str:
     for port in found["spec"].get("ports") or ():
-        if port["port"] == int(named.port):
+        if port["port"] == go_int.integer(named.port):
             return port.get("name") or ""
     text = f'no service port {named.port} found for service "{named.name}"'
     raise errors.service_unavailable(text)
@@ -118,7 +118,7 @@ def _check(exchange: Exchange, address: str) -> None:
 def _insecure(exchange: Exchange, scheme: str, host: str, port: str) -> Target:
     """Backends of users: their certificates are not checked, as in the original."""
     scheme = scheme or "http"
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdigit() and 0 < go_int.integer(port) < 65536):
         where = f"error trying to reach service: dial tcp: lookup tcp/{port}: unknown port"
         raise errors.service_unavailable(where)
     context = None

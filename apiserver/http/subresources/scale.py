@@ -11,7 +11,7 @@ from aiohttp import web
 from apiserver.api import errors, meta
 from apiserver.api.field_errors import Path, invalid
 from apiserver.api.gvk import GroupKind, GroupVersionKind
-from apiserver.api.labels import selector_from_label_selector, selector_from_set
+from apiserver.api.labels import SelectorError, selector_from_label_selector, selector_from_set
 from apiserver.http import body, options
 from apiserver.http.handlers import answer, patch
 from apiserver.http.handlers.apply import Applier
@@ -37,11 +37,14 @@ def scale_of(obj: Object, paths: Mapping[str, str] | None = None) -> Object:
         return _scale(obj, *custom_scale.values(obj, paths))
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     selector = spec.get("selector")
-    chosen = (
-        selector_from_label_selector(selector)
-        if isinstance(selector, dict) and ("matchLabels" in selector or "matchExpressions" in selector)
-        else selector_from_set(selector)
-    )
+    try:
+        chosen = (
+            selector_from_label_selector(selector)
+            if isinstance(selector, dict) and ("matchLabels" in selector or "matchExpressions" in selector)
+            else selector_from_set(selector)
+        )
+    except SelectorError as exc:
+        raise errors.bad_request(str(exc)) from exc
     return _scale(obj, spec.get("replicas") or 0, status.get("replicas", 0), str(chosen))
 
 

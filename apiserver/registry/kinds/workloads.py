@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.api import meta
+from apiserver.api import go_int, meta
 from apiserver.registry.kinds.pod_spec import default_template
 from apiserver.registry.strategy import Object, Strategy, fill
 
@@ -134,4 +134,5 @@ class DaemonSetStrategy(WorkloadStrategy):
 
 
 def _number(text: Any) -> int:
-    return int(text) if isinstance(text, str) and text.isdigit() else 0
+    number = go_int.integer(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
+    return number if number < 2**63 else 0

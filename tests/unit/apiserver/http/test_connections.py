@@ -110,9 +110,10 @@ def test_heads_have_a_limit(tmp_path: Path) -> None:
         found = await answer(f"GET /readyz HTTP/1.1\r\nHost: x\r\n{fields}X-More: {field}")
         assert found.startswith("HTTP/1.1 431 Request Header Fields Too Large\r\n")
         assert found.endswith("\r\n\r\n431 Request Header Fields Too Large")
-        assert "200 OK" in await answer(f"GET /readyz?{'x' * 500_000} HTTP/1.1\r\nHost: x\r\n{close}")
-        found = await answer(f"GET /readyz?{'x' * (MIB + 1)}")
-        assert found.startswith("HTTP/1.1 414 URI Too Long\r\n")
+        assert "200 OK" in await answer(f"GET /readyz?{'x' * 32_000} HTTP/1.1\r\nHost: x\r\n{close}")
+        found = await answer(f"GET /readyz?{'x' * 33_000}")
+        assert " 414 " in found
+        assert found.endswith("\r\n\r\n414 URI Too Long")
         found = await answer("rubbish\r\n\r\n")
         assert " 400 Bad Request\r\n" in found
         assert found.endswith("\r\n\r\n400 Bad Request")

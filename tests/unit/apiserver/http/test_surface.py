@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 import unittest.mock
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,20 @@ class Server:
             ) as answer,
         ):
             return answer.status, answer.headers, await answer.read()
+
+    def raw(self, sent: bytes) -> bytes:
+        """The answer to bytes that need not be HTTP."""
+        return self._runner.run(asyncio.wait_for(self._raw(sent), 20))
+
+    async def _raw(self, sent: bytes) -> bytes:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port, ssl=context)
+        writer.write(sent)
+        answer = await reader.read(65536)
+        writer.close()
+        await writer.wait_closed()
+        return answer
 
     def json(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         status, _, data = self.ask(method, path, body, **{"Content_Type": "application/json", **headers})
