@@ -172,6 +172,29 @@ def test_owners_stay_in_the_version_they_were_recorded_in(server: Server) -> Non
     )
 
 
+def test_applying_a_scale(server: Server) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments/scaled"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"}, "spec": spec}
+    assert apply(server, path, deployment)["spec"]["replicas"] == 1
+    scale = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "scaled"},
+        "spec": {"replicas": 3},
+    }
+    refused = apply(server, f"{path}/scale", scale, "fieldManager=s")
+    assert refused["message"] == 'Apply failed with 1 conflict: conflict with "m": .spec.replicas'
+    assert apply(server, f"{path}/scale", scale, "fieldManager=s&force=true")["spec"] == {"replicas": 3}
+    found = server.json("GET", path)
+    assert owners(found)["s apps/v1"] == {"f:spec": {"f:replicas": {}}}
+    assert "f:replicas" not in owners(found)["m apps/v1"]["f:spec"]
+    del scale["spec"]
+    apply(server, f"{path}/scale", scale, "fieldManager=s")
+    assert "s apps/v1" not in owners(server.json("GET", path))
+
+
 def test_binding_a_pod_changes_no_owner(server: Server) -> None:
     pods = "/api/v1/namespaces/default/pods"
     pod = {
