@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -21,6 +21,9 @@ from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
 from apiserver.patch.apply import scale as apply_scale
 from apiserver.patch.apply.managed import BadManagedFields
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
 
 SCALE: Final = GroupVersionKind("autoscaling", "v1", "Scale")
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -82,9 +85,21 @@ async def _change(exchange: Exchange, call: Call) -> Update:
     return Update(transform, exchange.resource.strategy, put=True)
 
 
-def _replicas(call: Call) -> dict[str, apply_scale.Path]:
-    """Where the replicas of the kind are, by version: at the same place in all that have a scale."""
-    return {call.resource.gvk.group_version: apply_scale.IN_SCALE}
+def _replicas(call: Call) -> dict[str, apply_scale.Path | None]:
+    """Where the replicas are in each version that the workload is served in; None: it has no scale there."""
+    wanted = call.resource.gvr.group_resource
+    versions = [one for one in call.services.registry.resources if one.gvr.group_resource == wanted]
+    return {one.gvk.group_version: _replicas_path(one) for one in versions}
+
+
+def _replicas_path(resource: Resource) -> apply_scale.Path | None:
+    """Custom resources say it in their definitions."""
+    if "scale" not in resource.subresources:
+        return None
+    paths = getattr(resource.strategy, "scale", None)
+    if paths is None:
+        return apply_scale.IN_SCALE
+    return tuple("f:" + name for name in paths["specReplicasPath"].lstrip(".").split("."))
 
 
 def _owners_in_scale(call: Call, obj: Object) -> Any:

@@ -102,6 +102,12 @@ def test_yaml_is_read_as_go_reads_it(server: Server) -> None:
         assert message in apply(server, f"{CONFIG_MAPS}/go", broken)["message"]
 
 
+def test_a_configuration_nested_too_deep_is_refused(server: Server) -> None:
+    for body in (b"a: " * 1 + b"[" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000):
+        refused = apply(server, f"{CONFIG_MAPS}/deep", body)
+        assert refused["code"] == 400
+
+
 def test_cbor_is_taken_with_its_gate(server: Server, tmp_path: Path) -> None:
     body = cbor.dump(config_map("cbor", a="1"))
     made = apply(server, f"{CONFIG_MAPS}/cbor", body, form="application/apply-patch+cbor")
