@@ -112,7 +112,7 @@ def _too_many() -> errors.StatusError:
 
 
 def _too_deep() -> errors.StatusError:
-    return errors.bad_request(f"the object is nested more than {codec.MAX_DEPTH} levels deep")
+    return errors.bad_request(f"json: {codec.TOO_DEEP}: the object has more than {codec.MAX_DEPTH} levels")
 
 
 def require_few_values(value: Any) -> None:

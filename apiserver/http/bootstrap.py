@@ -23,6 +23,7 @@ from apiserver.api.errors import StatusError
 from apiserver.http import bootstrap_policy, flow_bootstrap
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.create import create
+from apiserver.http.rest.ownership import Ownership
 from apiserver.http.scope import Object, Services
 from apiserver.storage.interface import KeyExists, RevisionMismatch, StorageError
 
@@ -36,6 +37,7 @@ _FLOW_SECONDS: Final = 60.0
 _COMPACT_SECONDS: Final = 300.0
 _ATTEMPTS: Final = 5
 _SERVICE_PAUSE: Final = 0.5
+_MANAGER: Final = "kube-apiserver"
 _SYSTEM: Final = "kubernetes"
 
 
@@ -147,6 +149,7 @@ class Bootstrap:
         obj["kind"], obj["apiVersion"] = call.resource.gvk.kind, call.resource.gvk.group_version
         status = deepcopy(obj.get("status"))
         call.resource.strategy.default(obj)
+        obj = Ownership.of(call, _MANAGER).update(None, obj)
         try:
             if status and call.resource.gvk.kind not in ("Namespace", "Service"):
                 await self._create_with_status(call, obj, status)

@@ -28,8 +28,13 @@ _CONNECTS: Final = frozenset({"exec", "attach", "portforward", "proxy", "log"})
 _PATHS: Final = frozenset({"/healthz", "/livez", "/readyz", "/metrics", "/version", "/openapi/v2"})
 
 
+class Served(Protocol):
+    @property
+    def subresources(self) -> Mapping[str, object]: ...
+
+
 class Lookup(Protocol):
-    def __call__(self, group: str, version: str, plural: str) -> object | None: ...
+    def __call__(self, group: str, version: str, plural: str) -> Served | None: ...
 
 
 @dataclass(slots=True)
@@ -93,11 +98,12 @@ class Metrics:
         if not info.is_resource:
             known = verb in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
             return (verb if known else "other", "", "", "", info.path if info.path in _PATHS else "", "")
-        if self._lookup(info.group, info.version, info.resource) is None or not verb:
+        served = self._lookup(info.group, info.version, info.resource)
+        if served is None or not verb:
             return ("other", "", "", "", "", "")
         if info.subresource in _CONNECTS and info.subresource != "log":
             verb = "CONNECT"
-        subresource = info.subresource if info.subresource.isalpha() and len(info.subresource) < 32 else ""
+        subresource = info.subresource if info.subresource in served.subresources else ""
         return (verb, info.group, info.version, info.resource, subresource, _scope(info))
 
     def dropped(self, reads: bool) -> None:

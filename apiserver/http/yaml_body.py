@@ -14,6 +14,7 @@ from apiserver.api.codec import MAX_VALUES, count_values
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_TOO_DEEP: Final = "exceeded max depth of 10000"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -60,6 +61,8 @@ def load(data: bytes) -> Loaded:
         value = loader.get_single_data()
     except yaml.MarkedYAMLError as exc:
         raise BadYaml(f"error converting YAML to JSON: yaml: {_complaint(exc)}") from None
+    except RecursionError:
+        raise BadYaml(f"error converting YAML to JSON: yaml: {_TOO_DEEP}") from None
     except (yaml.YAMLError, UnicodeError, ValueError) as exc:
         raise BadYaml(f"error converting YAML to JSON: yaml: {exc}") from None
     finally:
@@ -67,7 +70,10 @@ def load(data: bytes) -> Loaded:
             loader.dispose()
     if count_values(value) > MAX_VALUES:
         raise BadYaml(f"more than {MAX_VALUES} values in one object")
-    return Loaded(_as_json(value), loader.repeated)
+    try:
+        return Loaded(_as_json(value), loader.repeated)
+    except RecursionError:
+        raise BadYaml(f"error converting YAML to JSON: yaml: {_TOO_DEEP}") from None
 
 
 def strict_error(repeated: list[str]) -> str:

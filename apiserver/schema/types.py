@@ -44,10 +44,12 @@ class Field:
 
 @dataclass(slots=True)
 class ApiType:
-    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps (a struct that has
-    one takes unknown fields of that type). ``list_type``, ``list_map_keys`` and ``map_type`` are what the type says
-    of itself; a field that refers to it may say otherwise. ``atom`` and ``blank`` are kept here for
-    :mod:`apiserver.patch.apply.atoms` and :mod:`apiserver.http.rest.ownership`."""
+    """``name`` is the Go type name; ``fields`` belongs to structs, ``item`` to lists and maps.
+
+    ``preserves_unknown``: a struct of a custom resource that keeps fields beyond those it names. ``list_type``,
+    ``list_map_keys`` and ``map_type`` are what the type says of itself; a field that refers to it may say otherwise.
+    ``atom`` and ``blank`` are kept here for :mod:`apiserver.patch.apply.atoms` and
+    :mod:`apiserver.http.rest.ownership`."""
 
     kind: Kind
     name: str = ""
@@ -55,6 +57,7 @@ class ApiType:
     required: frozenset[str] = frozenset()
     item: ApiType | None = None
     folded: dict[str, str] = field(default_factory=dict)
+    preserves_unknown: bool = False
     list_type: str = ""
     list_map_keys: tuple[str, ...] = ()
     map_type: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.admission.interface import Attributes
 from apiserver.api import codec, errors
@@ -13,10 +13,17 @@ from apiserver.api.field_errors import FieldError
 from apiserver.auth import rbac
 from apiserver.auth.user import LOOPBACK_USER, User
 from apiserver.http.scope import Object, Services
+from apiserver.patch.apply import managed
 from apiserver.storage.interface import KeyExists, RevisionMismatch, Storage, Stored
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Resource
+
+
+_BROKEN_OWNERS: Final = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated "
+    "mutating admission controller; please fix your requests"
+)
 
 
 def _ignore(_: str) -> None:
@@ -79,6 +86,26 @@ class Call:
             options=self.options or {},
             warn=self.warn,
         )
+
+    async def admit(self, attributes: Attributes) -> Object:
+        """The object that mutating admission made of the given one; it may not break who owns what."""
+        assert attributes.obj is not None
+        before = attributes.obj["metadata"].get("managedFields")
+        await self.services.admission.admit(attributes)
+        obj = attributes.obj
+        after = obj["metadata"].get("managedFields")
+        if after is not before:
+            self._keep_owners(obj, before, after)
+        return obj
+
+    def _keep_owners(self, obj: Object, before: Any, after: Any) -> None:
+        try:
+            managed.decode(after)
+        except managed.BadManagedFields as exc:
+            obj["metadata"]["managedFields"] = before
+            if not before:
+                del obj["metadata"]["managedFields"]
+            self.warn(f"{_BROKEN_OWNERS}: {exc}")
 
     async def may_create(self, namespace: str, name: str) -> None:
         """Raises 403."""

@@ -36,8 +36,7 @@ async def create(call: Call, namespace: str, obj: Object) -> Object:
     """``obj`` is decoded, pruned and defaulted. Returns the stored object with its resourceVersion."""
     check_namespace(obj, namespace)
     attributes = call.attributes("CREATE", namespace, meta.name(obj), obj, None)
-    await call.services.admission.admit(attributes)
-    obj = attributes.obj or obj
+    obj = await call.admit(attributes)
     generated = not meta.name(obj) and bool(obj["metadata"].get("generateName"))
     for _ in range(_NAME_ATTEMPTS if generated else 1):
         candidate = deepcopy(obj) if generated else obj

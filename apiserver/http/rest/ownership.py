@@ -79,9 +79,12 @@ def field_manager(services: Services, resource: Resource, subresource: str) -> F
 
 
 def _empty(services: Services, gvk: GroupVersionKind) -> Object:
-    """An object of the kind that nobody has written to, with what Go writes all the same."""
+    """An object of the kind that nobody has written to, with what Go writes all the same.
+
+    Custom resources are no Go structs: nothing is in them that nobody wrote."""
     api_type = services.schemas.type_of(gvk)
-    content = blank(api_type) if api_type is not None else {}
+    built_in = services.schemas.definition_name(gvk) is not None
+    content = blank(api_type) if built_in and api_type is not None else {}
     return {**content, "kind": gvk.kind, "apiVersion": gvk.group_version, "metadata": {}}
 
 

@@ -68,8 +68,7 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
     new.setdefault("metadata", {})
     creation.check_namespace(new, namespace)
     attributes = call.attributes("UPDATE", namespace, name, new, old)
-    await call.services.admission.admit(attributes)
-    new = attributes.obj or new
+    new = await call.admit(attributes)
     _check_preconditions(call, name, new, old, stored, change)
     _keep_system_fields(new, old)
     finish = await change.begin(call, new, old)

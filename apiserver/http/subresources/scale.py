@@ -101,11 +101,21 @@ async def _change(exchange: Exchange, call: Call) -> Update:
     return Update(transform, exchange.resource.strategy, put=True)
 
 
-def _replicas(call: Call) -> dict[str, apply_scale.Path]:
-    """Where the replicas of the kind are, by version: at the same place in all that have a scale."""
-    paths = _paths(call.resource)
-    place = apply_scale.IN_SCALE if paths is None else custom_scale.place(paths)
-    return {call.resource.gvk.group_version: place}
+def _replicas(call: Call) -> dict[str, apply_scale.Path | None]:
+    """Where the replicas are in each version that the workload is served in; None: it has no scale there."""
+    wanted = call.resource.gvr.group_resource
+    versions = [one for one in call.services.registry.resources if one.gvr.group_resource == wanted]
+    return {one.gvk.group_version: _replicas_path(one) for one in versions}
+
+
+def _replicas_path(resource: Resource) -> apply_scale.Path | None:
+    """Custom resources say it in their definitions."""
+    if "scale" not in resource.subresources:
+        return None
+    paths = getattr(resource.strategy, "scale", None)
+    if paths is None:
+        return apply_scale.IN_SCALE
+    return custom_scale.place(paths)
 
 
 def _owners_in_scale(call: Call, obj: Object) -> Any:

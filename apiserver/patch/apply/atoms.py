@@ -50,6 +50,10 @@ _SCALARS: Final = {
     Kind.INTEGER: "numeric",
     Kind.NUMBER: "numeric",
     Kind.BOOLEAN: "boolean",
+    Kind.TIME: "",
+    Kind.MICRO_TIME: "",
+    Kind.QUANTITY: "",
+    Kind.INT_OR_STRING: "",
 }
 
 
@@ -74,8 +78,6 @@ def atom_of(api_type: ApiType | None) -> Atom:
 
 def _compile(api_type: ApiType) -> None:
     match api_type.kind:
-        case Kind.ANY:
-            api_type.atom = ANY
         case Kind.STRUCT:
             api_type.atom = _struct(api_type)
         case Kind.MAP:
@@ -83,15 +85,17 @@ def _compile(api_type: ApiType) -> None:
             api_type.atom = Atom(Shape.MAP, item=atom_of(api_type.item), atomic=atomic)
         case Kind.LIST:
             api_type.atom = _list(api_type, api_type.list_type, api_type.list_map_keys)
-        case kind:
-            api_type.atom = Atom(Shape.SCALAR, scalar=_SCALARS.get(kind, ""))
+        case kind if kind in _SCALARS:
+            api_type.atom = Atom(Shape.SCALAR, scalar=_SCALARS[kind])
+        case _:
+            api_type.atom = ANY
 
 
 def _struct(api_type: ApiType) -> Atom:
     """Types refer to themselves: the atom is in place before its fields are."""
     atom = Atom(Shape.MAP, atomic=api_type.map_type == "atomic")
     api_type.atom = atom
-    atom.item = atom_of(api_type.item) if api_type.item else None
+    atom.item = ANY if api_type.preserves_unknown else None
     for name, known in api_type.fields.items():
         atom.fields[name] = _field(known)
     return atom

@@ -99,18 +99,18 @@ def _maps(old: dict[str, Any], new: dict[str, Any], atom: Atom) -> _Nodes | None
     removed: FieldSet = {}
     modified: FieldSet = {}
     added: FieldSet = {}
-    child = atom.child
+    fields, other = atom.fields, atom.item or ANY
     for name, before in old.items():
         after = new.get(name, MISSING)
         if after is MISSING:
-            removed["f:" + name] = whole(before, child(name))
+            removed["f:" + name] = whole(before, fields.get(name) or other)
         elif not _identical(before, after):
-            nodes = _values(before, after, child(name))
+            nodes = _values(before, after, fields.get(name) or other)
             if nodes is not None:
                 _collect("f:" + name, nodes, removed, modified, added)
     for name, after in new.items():
         if name not in old:
-            added["f:" + name] = whole(after, child(name))
+            added["f:" + name] = whole(after, fields.get(name) or other)
     return _nodes(removed, modified, added)
 
 
@@ -166,13 +166,16 @@ def _one_sided(items: list[Any], item: Atom) -> FieldSet | None:
 
 def whole(value: Any, atom: Atom) -> FieldSet:
     """The node of a value with everything in it, itself included."""
-    atom = resolve(atom, value)
+    if atom.shape is Shape.ANY:
+        atom = resolve(atom, value)
     if atom.shape is Shape.SCALAR or atom.atomic or not value:
         return LEAF
     node: FieldSet = {SELF: LEAF}
     if atom.shape is Shape.MAP:
+        fields, other = atom.fields, atom.item or ANY
         for name, inner in _map(value).items():
-            node["f:" + name] = whole(inner, atom.child(name))
+            child = fields.get(name) or other
+            node["f:" + name] = LEAF if child.shape is Shape.SCALAR else whole(inner, child)
     else:
         assert atom.item is not None
         for element, items in _indexed(_list(value), atom).items():

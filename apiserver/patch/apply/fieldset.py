@@ -192,11 +192,11 @@ def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str,
 
 
 def ordered(fields: FieldSet) -> FieldSet:
-    """The set with all its keys in the order in which it is written."""
+    """A copy with all its keys in the order in which it is written. Nothing in it is shared."""
     keys = sorted(fields)
     if keys and keys[-1][0] > "f":  # other elements than fields have an order of their own
         keys.sort(key=_order)
-    return {key: ordered(fields[key]) if fields[key] else LEAF for key in keys}
+    return {key: ordered(fields[key]) if fields[key] else {} for key in keys}
 
 
 def _order(key: str) -> tuple[Any, ...]:

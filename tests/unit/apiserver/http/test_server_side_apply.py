@@ -102,6 +102,12 @@ def test_yaml_is_read_as_go_reads_it(server: Server) -> None:
         assert message in apply(server, f"{CONFIG_MAPS}/go", broken)["message"]
 
 
+def test_a_configuration_nested_too_deep_is_refused(server: Server) -> None:
+    for body in (b"a: " * 1 + b"[" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000):
+        refused = apply(server, f"{CONFIG_MAPS}/deep", body)
+        assert refused["code"] == 400
+
+
 def test_cbor_is_taken_with_its_gate(server: Server, tmp_path: Path) -> None:
     body = cbor.dump(config_map("cbor", a="1"))
     made = apply(server, f"{CONFIG_MAPS}/cbor", body, form="application/apply-patch+cbor")
@@ -170,6 +176,29 @@ def test_owners_stay_in_the_version_they_were_recorded_in(server: Server) -> Non
     assert gone["spec"]["targetCPUUtilizationPercentage"] == 80, (
         "the default: no longer what was applied in v2"
     )
+
+
+def test_applying_a_scale(server: Server) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments/scaled"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"}, "spec": spec}
+    assert apply(server, path, deployment)["spec"]["replicas"] == 1
+    scale = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "scaled"},
+        "spec": {"replicas": 3},
+    }
+    refused = apply(server, f"{path}/scale", scale, "fieldManager=s")
+    assert refused["message"] == 'Apply failed with 1 conflict: conflict with "m": .spec.replicas'
+    assert apply(server, f"{path}/scale", scale, "fieldManager=s&force=true")["spec"] == {"replicas": 3}
+    found = server.json("GET", path)
+    assert owners(found)["s apps/v1"] == {"f:spec": {"f:replicas": {}}}
+    assert "f:replicas" not in owners(found)["m apps/v1"]["f:spec"]
+    del scale["spec"]
+    apply(server, f"{path}/scale", scale, "fieldManager=s")
+    assert "s apps/v1" not in owners(server.json("GET", path))
 
 
 def test_binding_a_pod_changes_no_owner(server: Server) -> None:

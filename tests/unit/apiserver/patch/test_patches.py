@@ -110,6 +110,70 @@ def test_new_values_lose_nulls_and_directives() -> None:
     }
 
 
+_NAMES = st.sampled_from("abc")
+_VALUES = st.sampled_from(["1", "2"])
+_CONTAINERS = st.lists(
+    st.fixed_dictionaries(
+        {"name": _NAMES}, optional={"image": _VALUES, "args": st.lists(_VALUES, max_size=2)}
+    ),
+    max_size=3,
+    unique_by=lambda container: container["name"],
+)
+_TOLERATIONS = st.lists(st.fixed_dictionaries({"key": _NAMES}), max_size=2)
+_DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "containers": _CONTAINERS,
+        "tolerations": _TOLERATIONS,
+        "nodeSelector": st.dictionaries(_NAMES, _VALUES),
+        "hostname": _VALUES,
+    },
+)
+_CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "containers": st.lists(
+            st.one_of(
+                st.fixed_dictionaries(
+                    {"name": _NAMES}, optional={"image": st.none() | _VALUES, "args": st.just([])}
+                ),
+                st.fixed_dictionaries({"name": _NAMES, "$patch": st.just("delete")}),
+            ),
+            max_size=3,
+            unique_by=lambda container: container["name"],
+        ),
+        "tolerations": st.none() | _TOLERATIONS,
+        "nodeSelector": st.none() | st.dictionaries(_NAMES, st.none() | _VALUES),
+        "hostname": st.none() | _VALUES,
+    },
+)
+
+
+def naive_strategic(document: Object, patch: Object) -> Object:
+    """Containers by name, everything else as a merge patch has it."""
+    merged: Object = naive_merge(document, {key: v for key, v in patch.items() if key != "containers"})
+    if "containers" in patch:
+        found = {container["name"]: container for container in document.get("containers", [])}
+        for change in patch["containers"]:
+            if change.get("$patch"):
+                found.pop(change["name"], None)
+            else:
+                found[change["name"]] = naive_merge(found.get(change["name"], {}), change)
+        merged["containers"] = list(found.values())
+    return merged
+
+
+def by_name(document: Object) -> Object:
+    return {**document, "containers": {each["name"]: each for each in document.get("containers", [])}}
+
+
+@given(_DOCUMENTS, _CHANGES)
+def test_strategic_patch_is_what_its_twin_makes(document: Object, patch: Object) -> None:
+    result = pod_spec(document, patch)
+    assert by_name(result) == by_name(naive_strategic(document, patch))
+    assert by_name(pod_spec(result, patch)) == by_name(result), "a patch applied twice is one applied once"
+
+
 @pytest.mark.parametrize(
     ("containers", "message"),
     [
@@ -164,6 +228,17 @@ def naive_merge(target: Any, patch: Any) -> Any:
 @given(json_objects, json_objects)
 def test_merge_patch_is_the_rfc(document: Object, patch: Object) -> None:
     assert merge.apply(document, patch) == naive_merge(document, patch)
+
+
+def test_replacing_a_member_that_is_not_there_adds_it() -> None:
+    steps = [
+        {"op": "add", "path": "/a", "value": {}},
+        {"op": "replace", "path": "/a/b", "value": [1]},
+        {"op": "replace", "path": "/a/b/0", "value": 2},
+    ]
+    assert json_patch.apply({}, steps) == {"a": {"b": [2]}}
+    with pytest.raises(CannotApply):
+        json_patch.apply({"a": [1]}, [{"op": "replace", "path": "/a/1", "value": 2}])
 
 
 def test_json_patch_applies_operations_in_order() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from apiserver.patch.apply.reconcile import reconcile
 from apiserver.patch.apply.remove import remove, with_named
 from apiserver.patch.apply.typed import Untypable, element_of, field_set, require
 from apiserver.schema.schemas import Schemas
-from apiserver.schema.types import ApiType, Kind
+from apiserver.schema.types import ApiType, Field, Kind
 from tests.unit.apiserver.patch.apply.types import ATOM, SPECS, thing
 
 Flat = dict[tuple[str, ...], Any]
@@ -204,6 +205,16 @@ def test_without_a_type_maps_are_owned_by_key_and_lists_whole() -> None:
     assert field_set(obj, ANY) == {"f:a": {".": {}, "f:b": {}, "f:c": {}}, "f:d": {}}
     assert compare(obj, {"a": {"b": [1], "c": None}, "d": []}, ANY).modified == {"f:a": {"f:b": {}}}
     require(obj, ANY)
+
+
+def test_a_struct_may_hold_more_than_it_names() -> None:
+    strict = ApiType(Kind.STRUCT, "S", fields={"a": Field(ApiType(Kind.INTEGER, "int64"))})
+    loose = replace(strict, preserves_unknown=True, atom=None)
+    value = {"a": 1, "b": {"c": [1]}}
+    with pytest.raises(Untypable, match=r"\.b: field not declared in schema"):
+        require(value, atom_of(strict))
+    require(value, atom_of(loose))
+    assert field_set(value, atom_of(loose)) == {"f:a": {}, "f:b": {".": {}, "f:c": {}}}
 
 
 def test_types_that_hold_themselves_are_compiled() -> None:
