@@ -47,6 +47,10 @@ class Raw(str):
     """A value printed as it is, without quotes (Go's dump of a struct, a duration, a number)."""
 
 
+OMITTED: Final = Raw("<omitted>")
+"""The value of an error that names no value (``field.OmitValueType``)."""
+
+
 def go_struct(value: Any) -> Any:
     """As the original prints its internal types, whose fields have Go's names; without those that are not set."""
     if isinstance(value, dict):
@@ -103,7 +107,7 @@ class FieldError:
     def body(self) -> str:
         """The text without the field name."""
         text = _TEXT[self.type]
-        if self.type not in _WITHOUT_VALUE:
+        if self.type not in _WITHOUT_VALUE and self.value is not OMITTED:
             text = f"{text}: {_value_text(self.value)}"
         return f"{text}: {self.detail}" if self.detail else text
 
