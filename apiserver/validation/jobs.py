@@ -20,6 +20,7 @@ Object = dict[str, Any]
 Options = Mapping[str, Any]
 _SPEC: Final = Path("spec")
 _MISMATCH: Final = "`selector` does not match template `labels`"
+_LONGEST_NAME: Final = 52
 _CONTROLLER: Final = "batch.kubernetes.io/controller-uid"
 _DESCRIPTORS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 available_timezones = cache(_available_timezones)
@@ -93,9 +94,15 @@ def _job_spec(spec: Object, path: Path) -> list[FieldError]:
 def validate_job_update(new: Object, old: Object, options: Options) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
     found: list[FieldError] = []
+    count, known, where = spec.get("completions"), before.get("completions"), _SPEC.child("completions")
     if spec.get("completionMode") != "Indexed":
-        found += immutable(spec.get("completions"), before.get("completions"), _SPEC.child("completions"))
-    if spec.get("template") != before.get("template"):
+        found += immutable(count, known, where)
+    elif count is not None and count != known and count != spec.get("parallelism"):
+        found.append(invalid(where, count, "can only be modified in tandem with spec.parallelism"))
+    movable = bool(before.get("suspend")) and (old.get("status") or {}).get("startTime") is None
+    templates = [side.get("template") or {} for side in (spec, before)]
+    mine, theirs = map(_without_placement, templates) if movable else templates
+    if mine != theirs:
         found.append(invalid(_SPEC.child("template"), go_struct(spec.get("template")), IMMUTABLE))
     for field in (
         "selector",
@@ -107,6 +114,18 @@ def validate_job_update(new: Object, old: Object, options: Options) -> list[Fiel
     ):
         found += immutable(spec.get(field), before.get(field), _SPEC.child(field))
     return found
+
+
+def _without_placement(template: Object) -> Object:
+    """What of a template stays fixed while its job waits to be started: all but where its pods may run."""
+    metadata = {
+        k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")
+    }
+    placement = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
+    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in placement}
+    affinity = (template.get("spec") or {}).get("affinity") or {}
+    pod["affinity"] = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
+    return {**template, "metadata": metadata, "spec": pod}
 
 
 def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
@@ -127,10 +146,15 @@ def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
     if job.get("manualSelector"):
         path = _SPEC.child("jobTemplate", "spec", "manualSelector")
         found.append(not_supported(path, True, ("nil", "false"), ordered=True))
-    if len(meta.name(obj)) > 52:
-        text = "must be no more than 52 characters"
-        found.append(invalid(Path("metadata").child("name"), meta.name(obj), text))
     return found
+
+
+def validate_new_cron_job(obj: Object, options: Options) -> list[FieldError]:
+    """Jobs are called after it, with a time of 11 characters."""
+    if len(meta.name(obj)) <= _LONGEST_NAME:
+        return []
+    text = f"must be no more than {_LONGEST_NAME} characters"
+    return [invalid(Path("metadata").child("name"), meta.name(obj), text)]
 
 
 def check_schedule(schedule: str, path: Path) -> list[FieldError]:

@@ -17,7 +17,7 @@ from apiserver.api.field_errors import (
 )
 from apiserver.validation.addresses import endpoint_ip, legacy_ip, parse_ip
 from apiserver.validation.common import one_of
-from apiserver.validation.domains import qualified
+from apiserver.validation.domains import qualified, subdomain
 from apiserver.validation.nodes import check_cidr
 from apiserver.validation.objectmeta import validate_labels
 
@@ -29,6 +29,7 @@ _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS: Final = ("TCP", "UDP", "SCTP")
 _FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
 _FAMILY_POLICIES: Final = ("PreferDualStack", "RequireDualStack", "SingleStack")
+_IP_MODES: Final = ("Proxy", "VIP")
 _LONGEST_AFFINITY: Final = 86400
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
 
@@ -216,4 +217,29 @@ def validate_service_update(new: Object, old: Object, options: Options) -> list[
     named, known = spec.get("loadBalancerClass"), before.get("loadBalancerClass")
     if spec.get("type") == before.get("type") == "LoadBalancer" and named != known:
         found.append(invalid(_SPEC.child("loadBalancerClass"), named, "may not change once set"))
+    return found
+
+
+def validate_service_status(new: Object, old: Object) -> list[FieldError]:
+    """Called with whole objects: only a balancer's service has addresses of a balancer."""
+    path, found = Path("status").child("loadBalancer", "ingress"), []
+    entries, before = (
+        ((o.get("status") or {}).get("loadBalancer") or {}).get("ingress") or () for o in (new, old)
+    )
+    if entries and (new.get("spec") or {}).get("type") != "LoadBalancer":
+        return [forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+    known = [entry.get("ip") or "" for entry in before]
+    for at, entry in enumerate(entries):
+        address, host, mode = (entry.get(field) or "" for field in ("ip", "hostname", "ipMode"))
+        where = path.index(at)
+        found += legacy_ip(address, where.child("ip"), known) if address else []
+        if address and not mode:
+            found.append(required(where.child("ipMode"), "must be specified when `ip` is set"))
+        elif mode and not address:
+            found.append(forbidden(where.child("ipMode"), "may not be specified when `ip` is not set"))
+        elif mode and mode not in _IP_MODES:
+            found.append(not_supported(where.child("ipMode"), mode, _IP_MODES))
+        found += subdomain(host, where.child("hostname")) if host else []
+        if host and parse_ip(host) is not None:
+            found.append(invalid(where.child("hostname"), host, "must be a DNS name, not an IP address"))
     return found
