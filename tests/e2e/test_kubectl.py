@@ -254,9 +254,7 @@ def test_edit_patch_replace(k: Kubectl) -> None:
     k("patch", "deploy", "web", "--subresource=scale", "--type=merge", "-p", '{"spec": {"replicas": 1}}')
     assert k.get("deploy", "web")["spec"]["replicas"] == 1
     refused = k.fails("patch", "deploy", "web", "-p", '{"spec": {"replicas": "x"}}')
-    assert (
-        "cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32" in refused
-    )
+    assert "unrecognized type: int32" in refused
     changed = k.get("cm", "conf") | {"data": {"z": "26"}}
     assert k("replace", "-f", "-", stdin=json.dumps(changed)) == "configmap/conf replaced\n"
     assert "the object has been modified" in k.fails("replace", "-f", "-", stdin=json.dumps(changed))
