@@ -51,6 +51,10 @@ class Raw(str):
     """A value printed as it is, without quotes (Go's dump of a struct, a duration, a number)."""
 
 
+OMITTED: Final = Raw("<omitted>")
+"""The value of an error that names no value (``field.OmitValueType``)."""
+
+
 def go_struct(value: Any) -> Any:
     """As the original prints its internal types, whose fields have Go's names; without those that are not set."""
     if isinstance(value, dict):

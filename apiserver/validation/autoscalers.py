@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apiserver.api import names
-from apiserver.api.field_errors import FieldError, Path, invalid, not_supported, required
+from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
 from apiserver.api.quantity import ZERO, canonical, parse_quantity
 from apiserver.validation.common import label_selector
 
@@ -19,6 +19,10 @@ _SOURCES: Final = {
     "ContainerResource": "containerResource",
     "External": "external",
 }
+_LONGEST_WINDOW: Final = 3600
+_LONGEST_PERIOD: Final = 1800
+_SELECT_POLICIES: Final = ("Disabled", "Max", "Min")
+_POLICY_TYPES: Final = ("Percent", "Pods")
 _TARGETS: Final = ("Utilization", "Value", "AverageValue")
 
 
@@ -36,6 +40,40 @@ def validate_autoscaler(obj: Object, options: Mapping[str, Any]) -> list[FieldEr
     found += _reference(spec.get("scaleTargetRef") or {}, _SPEC.child("scaleTargetRef"))
     for at, metric in enumerate(spec.get("metrics") or ()):
         found += _metric(metric, _SPEC.child("metrics").index(at))
+    for field in ("scaleUp", "scaleDown"):
+        rules = (spec.get("behavior") or {}).get(field)
+        found += _scaling(rules, _SPEC.child("behavior", field)) if rules is not None else []
+    return found
+
+
+def _scaling(rules: Object, path: Path) -> list[FieldError]:
+    window, policy, found = rules.get("stabilizationWindowSeconds"), rules.get("selectPolicy"), []
+    where = path.child("stabilizationWindowSeconds")
+    if window is not None and window < 0:
+        found.append(invalid(where, window, "must be greater than or equal to zero"))
+    if window is not None and window > _LONGEST_WINDOW:
+        found.append(invalid(where, window, f"must be less than or equal to {_LONGEST_WINDOW}"))
+    if policy is not None and policy not in _SELECT_POLICIES:
+        found.append(not_supported(path.child("selectPolicy"), policy, _SELECT_POLICIES))
+    policies = rules.get("policies") or ()
+    if not policies:
+        found.append(required(path.child("policies"), "must specify at least one Policy"))
+    for at, entry in enumerate(policies):
+        found += _scaling_policy(entry, path.child("policies").index(at))
+    return found
+
+
+def _scaling_policy(policy: Object, path: Path) -> list[FieldError]:
+    kind, period, found = policy.get("type") or "", policy.get("periodSeconds") or 0, []
+    if kind not in _POLICY_TYPES:
+        found.append(not_supported(path.child("type"), kind, _POLICY_TYPES))
+    for field in ("value", "periodSeconds"):
+        value = policy.get(field) or 0
+        if value <= 0:
+            found.append(invalid(path.child(field), value, "must be greater than zero"))
+    if period > _LONGEST_PERIOD:
+        text = f"must be less than or equal to {_LONGEST_PERIOD}"
+        found.append(invalid(path.child("periodSeconds"), period, text))
     return found
 
 
@@ -63,9 +101,13 @@ def _metric(metric: Object, path: Path) -> list[FieldError]:
     if kind not in _SOURCES:
         return [not_supported(path.child("type"), kind, _SOURCES)] * 2  # as the original tells it
     field = _SOURCES[kind]
+    others = [other for other in _SOURCES.values() if other != field and metric.get(other) is not None]
+    text = "must populate the given metric source only"
+    found = [forbidden(path.child(other), text) for other in sorted(others)]
     if metric.get(field) is None:
-        return [required(path.child(field), "must populate information for the given metric source")]
-    return _source(kind, metric[field], path.child(field))
+        text = "must populate information for the given metric source"
+        return [required(path.child(field), text), *found]
+    return _source(kind, metric[field], path.child(field)) + found
 
 
 def _source(kind: str, source: Object, path: Path) -> list[FieldError]:
@@ -75,7 +117,7 @@ def _source(kind: str, source: Object, path: Path) -> list[FieldError]:
         if not source.get("name"):
             found.append(required(path.child("name"), "must specify a resource name"))
         if kind == "ContainerResource" and not source.get("container"):
-            found.append(required(path.child("container"), "must specify a container name"))
+            found.append(required(path.child("container"), "must specify a container"))
     else:
         found += _identifier(source.get("metric") or {}, path.child("metric"))
     if kind == "Object":
@@ -87,7 +129,7 @@ def _source(kind: str, source: Object, path: Path) -> list[FieldError]:
 def _identifier(metric: Object, path: Path) -> list[FieldError]:
     name, found = metric.get("name") or "", []
     if not name:
-        found.append(required(path.child("name")))
+        found.append(required(path.child("name"), "must specify a metric name"))
     found += [invalid(path.child("name"), name, text) for text in names.check_path_segment(name)]
     return found + label_selector(metric.get("selector"), path.child("selector"))
 
@@ -117,10 +159,13 @@ def _needed(kind: str, target: Object, path: Path) -> list[FieldError]:
             return [required(path.child("averageUtilization"), text)]
         if share is not None and average is not None:
             text = "may not set both a target raw value and a target utilization"
-            return [invalid(path.child("averageValue"), canonical(average), text)]
+            return [forbidden(path.child("averageValue"), text)]
     elif kind == "Pods" and average is None:
         return [required(path.child("averageValue"), "must specify a positive target averageValue")]
     elif kind in ("Object", "External") and average is None and value is None:
-        text = "must set either a target value for metric or a per-pod target"
-        return [required(path.child("averageValue"), text)]
+        wanted = "value or averageValue" if kind == "Object" else "value for metric or a per-pod target"
+        return [required(path.child("averageValue"), f"must set either a target {wanted}")]
+    elif kind == "External" and average is not None and value is not None:
+        text = "may not set both a target value for metric and a per-pod target"
+        return [forbidden(path.child("value"), text)]
     return []

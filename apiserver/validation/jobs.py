@@ -9,9 +9,10 @@ from zoneinfo import available_timezones as _available_timezones
 
 from croniter import CroniterError, croniter
 
-from apiserver.api import labels, meta
+from apiserver.api import labels, meta, names
 from apiserver.api.field_errors import FieldError, Path, go_struct, invalid, not_supported, required
 from apiserver.validation.common import immutable, label_selector, non_negative, one_of
+from apiserver.validation.job_policies import validate_policies
 from apiserver.validation.objectmeta import IMMUTABLE
 from apiserver.validation.pods import validate_template
 
@@ -19,6 +20,7 @@ Object = dict[str, Any]
 Options = Mapping[str, Any]
 _SPEC: Final = Path("spec")
 _MISMATCH: Final = "`selector` does not match template `labels`"
+_LONGEST_NAME: Final = 52
 _CONTROLLER: Final = "batch.kubernetes.io/controller-uid"
 _DESCRIPTORS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 available_timezones = cache(_available_timezones)
@@ -39,7 +41,19 @@ def validate_job(obj: Object, options: Options) -> list[FieldError]:
                 _SPEC.child("template", "metadata", "labels"), dict(sorted(own.items())) or None, _MISMATCH
             )
         )
-    return found
+    return found + _host_names(obj)
+
+
+def _host_names(job: Object) -> list[FieldError]:
+    """The pods of an indexed job are called after it, with their index."""
+    spec, name = job["spec"], meta.name(job)
+    if spec.get("completionMode") != "Indexed" or (spec.get("completions") or 0) <= 0:
+        return []
+    longest = f"{name}-{spec['completions'] - 1}"
+    if not names.check_dns1123_label(longest):
+        return []
+    text = f"will not able to create pod with invalid DNS label: {longest}"
+    return [invalid(Path("metadata").child("name"), name, text)]
 
 
 def validate_new_job(obj: Object, options: Options) -> list[FieldError]:
@@ -62,9 +76,7 @@ def _job_spec(spec: Object, path: Path) -> list[FieldError]:
         "ttlSecondsAfterFinished",
     ):
         found += non_negative(spec.get(field), path.child(field))
-    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
-        text = "when completion mode is Indexed"
-        found.append(required(path.child("completions"), text))
+    found += validate_policies(spec, path)
     template = spec.get("template") or {}
     found += validate_template(template, path.child("template"))
     policy = (template.get("spec") or {}).get("restartPolicy") or ""
@@ -73,15 +85,24 @@ def _job_spec(spec: Object, path: Path) -> list[FieldError]:
         found.append(required(where, 'valid values: "OnFailure", "Never"'))
     elif policy not in ("OnFailure", "Never"):
         found.append(not_supported(where, policy, ("OnFailure", "Never"), ordered=True))
+    elif spec.get("podFailurePolicy") is not None and policy != "Never":
+        text = 'only "Never" is supported when podFailurePolicy is specified'
+        found.append(invalid(where, policy, text))
     return found
 
 
 def validate_job_update(new: Object, old: Object, options: Options) -> list[FieldError]:
     spec, before = new["spec"], old["spec"]
     found: list[FieldError] = []
+    count, known, where = spec.get("completions"), before.get("completions"), _SPEC.child("completions")
     if spec.get("completionMode") != "Indexed":
-        found += immutable(spec.get("completions"), before.get("completions"), _SPEC.child("completions"))
-    if spec.get("template") != before.get("template"):
+        found += immutable(count, known, where)
+    elif count is not None and count != known and count != spec.get("parallelism"):
+        found.append(invalid(where, count, "can only be modified in tandem with spec.parallelism"))
+    movable = bool(before.get("suspend")) and (old.get("status") or {}).get("startTime") is None
+    templates = [side.get("template") or {} for side in (spec, before)]
+    mine, theirs = map(_without_placement, templates) if movable else templates
+    if mine != theirs:
         found.append(invalid(_SPEC.child("template"), go_struct(spec.get("template")), IMMUTABLE))
     for field in (
         "selector",
@@ -89,9 +110,22 @@ def validate_job_update(new: Object, old: Object, options: Options) -> list[Fiel
         "podFailurePolicy",
         "backoffLimitPerIndex",
         "managedBy",
+        "successPolicy",
     ):
         found += immutable(spec.get(field), before.get(field), _SPEC.child(field))
     return found
+
+
+def _without_placement(template: Object) -> Object:
+    """What of a template stays fixed while its job waits to be started: all but where its pods may run."""
+    metadata = {
+        k: v for k, v in (template.get("metadata") or {}).items() if k not in ("labels", "annotations")
+    }
+    placement = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
+    pod = {k: v for k, v in (template.get("spec") or {}).items() if k not in placement}
+    affinity = (template.get("spec") or {}).get("affinity") or {}
+    pod["affinity"] = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
+    return {**template, "metadata": metadata, "spec": pod}
 
 
 def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
@@ -106,10 +140,21 @@ def validate_cron_job(obj: Object, options: Options) -> list[FieldError]:
     )
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     found += _job_spec(job, _SPEC.child("jobTemplate", "spec"))
-    if len(meta.name(obj)) > 52:
-        text = "must be no more than 52 characters"
-        found.append(invalid(Path("metadata").child("name"), meta.name(obj), text))
+    if job.get("selector") is not None:
+        path = _SPEC.child("jobTemplate", "spec", "selector")
+        found.append(invalid(path, job["selector"], "`selector` will be auto-generated"))
+    if job.get("manualSelector"):
+        path = _SPEC.child("jobTemplate", "spec", "manualSelector")
+        found.append(not_supported(path, True, ("nil", "false"), ordered=True))
     return found
+
+
+def validate_new_cron_job(obj: Object, options: Options) -> list[FieldError]:
+    """Jobs are called after it, with a time of 11 characters."""
+    if len(meta.name(obj)) <= _LONGEST_NAME:
+        return []
+    text = f"must be no more than {_LONGEST_NAME} characters"
+    return [invalid(Path("metadata").child("name"), meta.name(obj), text)]
 
 
 def check_schedule(schedule: str, path: Path) -> list[FieldError]:

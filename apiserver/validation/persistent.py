@@ -11,6 +11,7 @@ from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not
 from apiserver.api.quantity import ZERO, canonical, parse_quantity
 from apiserver.validation.common import immutable, label_selector
 from apiserver.validation.diff import diff
+from apiserver.validation.remote_volumes import nfs, volume_csi
 from apiserver.validation.scheduling import node_selector
 from apiserver.validation.volumes import no_backsteps
 
@@ -43,6 +44,7 @@ _SOURCES: Final = (
     ),
     *("azureDisk", "scaleIO", "local", "storageos", "csi"),
 )
+_CHECKS: Final = {"nfs": nfs, "csi": volume_csi}
 _POSITIVE: Final = "must be greater than zero"
 _FIXED: Final = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName"
@@ -166,7 +168,8 @@ def _source(spec: Object, path: Path = _SPEC) -> list[FieldError]:
     if given[0] in ("hostPath", "local"):
         place, where = spec[given[0]].get("path") or "", path.child(given[0], "path")
         found += no_backsteps(place, where) if place else [required(where)]
-    return found
+    check = _CHECKS.get(given[0])
+    return found + (check(spec[given[0]], path.child(given[0])) if check else [])
 
 
 def _node_affinity(spec: Object) -> list[FieldError]:

@@ -119,6 +119,7 @@ CREATE_RULES: Final[dict[tuple[str, str], Rule]] = {
 NEW_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("", "Pod"): pods.validate_new_pod,
     ("", "Endpoints"): endpoints.validate_new_endpoints,
+    ("batch", "CronJob"): jobs.validate_new_cron_job,
     ("batch", "Job"): jobs.validate_new_job,
     ("discovery.k8s.io", "EndpointSlice"): endpoints.validate_new_slice,
     ("events.k8s.io", "Event"): events.validate_new_event_v1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,7 +15,9 @@ from apiserver.api.field_errors import (
     not_supported,
     required,
 )
+from apiserver.validation.addresses import endpoint_ip, legacy_ip, parse_ip
 from apiserver.validation.common import one_of
+from apiserver.validation.domains import qualified, subdomain
 from apiserver.validation.nodes import check_cidr
 from apiserver.validation.objectmeta import validate_labels
 
@@ -26,7 +27,11 @@ Options = Mapping[str, Any]
 _SPEC: Final = Path("spec")
 _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS: Final = ("TCP", "UDP", "SCTP")
-_MULTICAST: Final = ipaddress.ip_network("224.0.0.0/24")
+_FAMILIES: Final = {"IPv4": 4, "IPv6": 6}
+_FAMILY_POLICIES: Final = ("PreferDualStack", "RequireDualStack", "SingleStack")
+_IP_MODES: Final = ("Proxy", "VIP")
+_LONGEST_AFFINITY: Final = 86400
+_DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
 
 
 def validate_service(obj: Object, options: Options) -> list[FieldError]:
@@ -44,7 +49,75 @@ def validate_service(obj: Object, options: Options) -> list[FieldError]:
     found += validate_labels(spec.get("selector") or {}, _SPEC.child("selector"))
     found += one_of(spec.get("sessionAffinity"), ("ClientIP", "None"), _SPEC.child("sessionAffinity"))
     found += one_of(kind, _TYPES, _SPEC.child("type"))
-    return found + _addresses(spec, kind or "") + _traffic(spec, kind or "")
+    found += _addresses(spec, kind or "") + _traffic(spec, kind or "") + _families(spec, kind or "")
+    return found + _affinity(spec) + _balancer(spec, kind or "")
+
+
+def _families(spec: Object, kind: str) -> list[FieldError]:
+    """``ValidateServiceClusterIPsRelatedFields``, but for the addresses themselves."""
+    if kind == "ExternalName":
+        return []
+    found: list[FieldError] = []
+    families, policy, where = (
+        spec.get("ipFamilies") or [],
+        spec.get("ipFamilyPolicy"),
+        _SPEC.child("ipFamilies"),
+    )
+    addresses, place = spec.get("clusterIPs") or [], _SPEC.child("clusterIPs")
+    for at, family in enumerate(families):
+        if family not in _FAMILIES:
+            found.append(not_supported(where.index(at), family, tuple(_FAMILIES)))
+        if family in families[:at]:
+            found.append(duplicate(where.index(at), family))
+    if policy is not None and policy not in _FAMILY_POLICIES:
+        found.append(not_supported(_SPEC.child("ipFamilyPolicy"), policy, _FAMILY_POLICIES))
+    if addresses[:1] == ["None"] and len(addresses) > 1:
+        found.append(invalid(place, addresses, "'None' must be the first and only value"))
+    if len(addresses) > 2:
+        found.append(invalid(place, addresses, "may only hold up to 2 values"))
+    for at, (address, family) in enumerate(zip(addresses, families, strict=False)):
+        parsed = parse_ip(address)
+        if parsed is not None and family in _FAMILIES and parsed.version != _FAMILIES[family]:
+            text = f"expected an {family} value as indicated by `ipFamilies[{at}]`"
+            found.append(invalid(place.index(at), address, text))
+    return found
+
+
+def _affinity(spec: Object) -> list[FieldError]:
+    kind, config, path = (
+        spec.get("sessionAffinity"),
+        spec.get("sessionAffinityConfig"),
+        _SPEC.child("sessionAffinityConfig"),
+    )
+    if kind == "None":
+        text = f"must not be set when session affinity is {kind}"
+        return [forbidden(path, text)] if config is not None else []
+    if kind != "ClientIP":
+        return []
+    where = path.child("clientIP", "timeoutSeconds")
+    seconds = ((config or {}).get("clientIP") or {}).get("timeoutSeconds")
+    if seconds is None:
+        return [required(path, f"when session affinity type is {kind}")]
+    if 0 < seconds <= _LONGEST_AFFINITY:
+        return []
+    return [invalid(where, seconds, f"must be greater than 0 and less than {_LONGEST_AFFINITY}")]
+
+
+def _balancer(spec: Object, kind: str) -> list[FieldError]:
+    text, found = "may only be used when `type` is 'LoadBalancer'", []
+    if kind != "LoadBalancer":
+        found += [
+            forbidden(_SPEC.child(field), text)
+            for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass")
+            if spec.get(field) is not None
+        ]
+    elif spec.get("loadBalancerClass") is not None:
+        found += qualified(spec["loadBalancerClass"], _SPEC.child("loadBalancerClass"))
+    distribution = spec.get("trafficDistribution")
+    if distribution is not None and distribution not in _DISTRIBUTIONS:
+        path = _SPEC.child("trafficDistribution")
+        found.append(not_supported(path, distribution, _DISTRIBUTIONS, ordered=True))
+    return found
 
 
 def _addresses(spec: Object, kind: str) -> list[FieldError]:
@@ -54,7 +127,8 @@ def _addresses(spec: Object, kind: str) -> list[FieldError]:
             where = _SPEC.child("clusterIPs").index(at)
             found += [invalid(where, address, text) for text in names.check_ip(address)]
     for at, address in enumerate(spec.get("externalIPs") or ()):
-        found += _external_ip(address, _SPEC.child("externalIPs").index(at))
+        where = _SPEC.child("externalIPs").index(at)
+        found += legacy_ip(address, where) or endpoint_ip(address, where)
     path = _SPEC.child("LoadBalancerSourceRanges")  # spelled so by the original
     for at, value in enumerate(spec.get("loadBalancerSourceRanges") or ()):
         found += [invalid(path.index(at), value, text) for text in check_cidr(value.strip())]
@@ -62,23 +136,6 @@ def _addresses(spec: Object, kind: str) -> list[FieldError]:
         text = "may only be used when `type` is 'LoadBalancer'"
         found.append(forbidden(path, text))
     return found
-
-
-def _external_ip(address: str, path: Path) -> list[FieldError]:
-    wrong = names.check_ip(address)
-    if wrong:
-        return [invalid(path, address, text) for text in wrong]
-    parsed = ipaddress.ip_address(address)
-    refusals = (
-        (parsed.is_unspecified, f"may not be unspecified ({address})"),
-        (parsed.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-        (parsed.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        (
-            parsed.version == 4 and parsed in _MULTICAST,
-            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
-        ),
-    )
-    return [invalid(path, address, text) for applies, text in refusals if applies]
 
 
 def _traffic(spec: Object, kind: str) -> list[FieldError]:
@@ -154,6 +211,35 @@ def validate_service_update(new: Object, old: Object, options: Options) -> list[
     if "ExternalName" in (spec.get("type"), before.get("type")):
         return []
     mine, theirs = spec.get("clusterIPs") or [""], before.get("clusterIPs") or [""]
+    found: list[FieldError] = []
     if theirs[0] and mine[0] != theirs[0]:
-        return [invalid(_SPEC.child("clusterIPs").index(0), mine, "may not change once set")]
-    return []
+        found.append(invalid(_SPEC.child("clusterIPs").index(0), mine, "may not change once set"))
+    named, known = spec.get("loadBalancerClass"), before.get("loadBalancerClass")
+    if spec.get("type") == before.get("type") == "LoadBalancer" and named != known:
+        found.append(invalid(_SPEC.child("loadBalancerClass"), named, "may not change once set"))
+    return found
+
+
+def validate_service_status(new: Object, old: Object) -> list[FieldError]:
+    """Called with whole objects: only a balancer's service has addresses of a balancer."""
+    path, found = Path("status").child("loadBalancer", "ingress"), []
+    entries, before = (
+        ((o.get("status") or {}).get("loadBalancer") or {}).get("ingress") or () for o in (new, old)
+    )
+    if entries and (new.get("spec") or {}).get("type") != "LoadBalancer":
+        return [forbidden(path, "may only be used when `spec.type` is 'LoadBalancer'")]
+    known = [entry.get("ip") or "" for entry in before]
+    for at, entry in enumerate(entries):
+        address, host, mode = (entry.get(field) or "" for field in ("ip", "hostname", "ipMode"))
+        where = path.index(at)
+        found += legacy_ip(address, where.child("ip"), known) if address else []
+        if address and not mode:
+            found.append(required(where.child("ipMode"), "must be specified when `ip` is set"))
+        elif mode and not address:
+            found.append(forbidden(where.child("ipMode"), "may not be specified when `ip` is not set"))
+        elif mode and mode not in _IP_MODES:
+            found.append(not_supported(where.child("ipMode"), mode, _IP_MODES))
+        found += subdomain(host, where.child("hostname")) if host else []
+        if host and parse_ip(host) is not None:
+            found.append(invalid(where.child("hostname"), host, "must be a DNS name, not an IP address"))
+    return found

@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path, invalid
-from apiserver.validation import admission_policies, api_services, csi, device_claims, flow_schemas, ingresses
+from apiserver.validation import (
+    admission_policies,
+    api_services,
+    csi,
+    device_claims,
+    flow_schemas,
+    ingresses,
+    job_status,
+    services,
+)
 from apiserver.validation.common import non_negative
 
 Object = dict[str, Any]
@@ -148,6 +157,8 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
 }
 _WHOLE: Final[dict[tuple[str, str], Rule]] = {
     ("", "Namespace"): _namespace,
+    ("", "Service"): services.validate_service_status,
+    ("batch", "Job"): job_status.validate_job_status,
     ("resource.k8s.io", "ResourceClaim"): device_claims.validate_claim_status,
 }
 """Rules that look beyond the status, at the whole object."""

@@ -18,6 +18,7 @@ from apiserver.api.field_errors import (
 )
 from apiserver.api.quantity import ZERO, parse_quantity
 from apiserver.validation.field_refs import VOLUMES, field_ref, resource_ref
+from apiserver.validation.remote_volumes import nfs, pod_csi
 
 Object = dict[str, Any]
 _HOST_PATHS: Final = (
@@ -161,21 +162,6 @@ def _token(source: Object, path: Path) -> list[FieldError]:
     return found + local_path(place, path.child("path"))
 
 
-def _nfs(source: Object, path: Path) -> list[FieldError]:
-    found = [required(path.child(field)) for field in ("server", "path") if not source.get(field)]
-    if source.get("path") and not source["path"].startswith("/"):
-        found.append(invalid(path.child("path"), source["path"], "must be an absolute path"))
-    return found
-
-
-def _csi(source: Object, path: Path) -> list[FieldError]:
-    driver = source.get("driver") or ""
-    if not driver:
-        return [required(path.child("driver"))]
-    texts = names.check_dns1123_subdomain(driver.lower())
-    return [invalid(path.child("driver"), driver, text) for text in texts]
-
-
 def _ephemeral(source: Object, path: Path) -> list[FieldError]:
     return [] if source.get("volumeClaimTemplate") else [required(path.child("volumeClaimTemplate"))]
 
@@ -184,12 +170,12 @@ _SOURCES: Final[Mapping[str, Callable[[Object, Path], list[FieldError]]]] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
     "secret": _named("secretName"),
-    "nfs": _nfs,
+    "nfs": nfs,
     "persistentVolumeClaim": _claim,
     "downwardAPI": _downward,
     "configMap": _named("name"),
     "projected": _projected,
-    "csi": _csi,
+    "csi": pod_csi,
     "ephemeral": _ephemeral,
 }
 _ORDER: Final = tuple(_SOURCES)

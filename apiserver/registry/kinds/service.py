@@ -44,6 +44,9 @@ class ServiceStrategy(Strategy):
             fill(spec, internalTrafficPolicy="Cluster")
         if spec["type"] == "LoadBalancer":
             fill(spec, allocateLoadBalancerNodePorts=True)
+            for entry in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
+                if entry.get("ip"):
+                    fill(entry, ipMode="VIP")
 
     def prepare_for_update(self, new: Object, old: Object) -> None:
         super().prepare_for_update(new, old)

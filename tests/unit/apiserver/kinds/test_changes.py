@@ -187,3 +187,102 @@ def test_an_allocation_is_made_of_the_claims_requests_and_stays() -> None:
     )
     (moved,) = _status(key, other, allocated)
     assert moved.endswith("field is immutable")
+
+
+_STARTED = {"startTime": "2026-01-02T03:04:05Z"}
+_DONE = {
+    **_STARTED,
+    "completionTime": "2026-01-02T03:04:06Z",
+    "conditions": [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "messages"),
+    [
+        (_STARTED, {}, []),
+        (_DONE, _STARTED, []),
+        (
+            {**_DONE, "active": 1, "conditions": _DONE["conditions"][1:]},
+            _STARTED,
+            [
+                "status.conditions: Invalid value: cannot set Complete=True condition without the "
+                "SuccessCriteriaMet=true condition",
+                "status.active: Invalid value: 1: active>0 is invalid for finished job",
+            ],
+        ),
+        (
+            {"conditions": [{"type": "Failed", "status": "True"}]},
+            {},
+            [
+                "status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true "
+                "condition",
+                "status.startTime: Required value: startTime is required for finished job",
+            ],
+        ),
+        (
+            _STARTED,
+            _DONE,
+            [
+                "status.conditions: Invalid value: cannot disable the terminal Complete=True condition",
+                "status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition",
+            ],
+        ),
+        (
+            {"failed": 1, "uncountedTerminatedPods": {"failed": ["a", "a"]}},
+            {**_STARTED, "failed": 2},
+            [
+                'status.uncountedTerminatedPods.failed[1]: Duplicate value: "a"',
+                "status.failed: Invalid value: 1: cannot decrease the failed counter",
+                "status.startTime: Required value: startTime cannot be removed for unsuspended job",
+            ],
+        ),
+        (
+            {"ready": 2, "active": 1, "completedIndexes": "0"},
+            {},
+            [
+                'status.completedIndexes: Invalid value: "0": cannot set non-empty completedIndexes when non-indexed '
+                "completion mode",
+                "status.ready: Invalid value: 2: cannot set more ready pods than active",
+            ],
+        ),
+    ],
+)
+def test_the_status_of_a_job(status: dict[str, Any], before: dict[str, Any], messages: list[str]) -> None:
+    assert _status("batch/v1/Job", status, before) == messages
+
+
+def test_a_job_that_waits_may_be_moved() -> None:
+    change = {"spec.template.spec.nodeSelector": {"a": "b"}}
+    assert _complaints("batch/v1/Job", change, before={"spec.suspend": True}) == []
+    (found,) = _complaints("batch/v1/Job", change)
+    assert found.startswith("spec.template: Invalid value: ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"ip": "10.0.0.1", "ipMode": "VIP"}, None),
+        ({"ip": "10.0.0.1"}, None),
+        (
+            {"hostname": "h", "ipMode": "VIP"},
+            "status.loadBalancer.ingress[0].ipMode: Forbidden: may not be specified when `ip` is not set",
+        ),
+        (
+            {"hostname": "10.0.0.1"},
+            'status.loadBalancer.ingress[0].hostname: Invalid value: "10.0.0.1": must be a DNS name, not an IP address',
+        ),
+    ],
+)
+def test_the_status_of_a_service(entry: dict[str, Any], message: str | None) -> None:
+    """What a balancer says of an address without a mode is that it is its own."""
+    strategy, old = resource_of("v1/Service").strategy, fresh("v1/Service")
+    new = {**deepcopy(old), "status": {"loadBalancer": {"ingress": [entry]}}}
+    assert strategy.status is not None
+    (refused,) = strategy.status.validate_update(new, old)
+    assert refused.detail == "may only be used when `spec.type` is 'LoadBalancer'"
+    for service in (new, old):
+        service["spec"]["type"] = "LoadBalancer"
+    strategy.default(new)
+    found = [error.message() for error in strategy.status.validate_update(new, old)]
+    assert found == ([message] if message else [])

@@ -77,3 +77,13 @@ def test_the_status_strategy_takes_its_own_status(key: str) -> None:
     new = deepcopy(old)
     strategy.status.prepare_for_update(new, old)
     assert [error.message() for error in strategy.status.validate_update(new, old)] == []
+
+
+@pytest.mark.parametrize(
+    "key", ["v1/Event", "policy/v1/PodDisruptionBudget", "rbac.authorization.k8s.io/v1/Role"]
+)
+def test_names_that_are_only_path_segments(key: str) -> None:
+    obj = fresh(key)
+    for name, fine in (("Upper_Case", True), ("a/b", False)):
+        obj["metadata"]["name"] = name
+        assert (resource_of(key).strategy.validate(obj) == []) == fine
