@@ -69,7 +69,9 @@ class RbacAuthorizer:
                 self._builtin = builtin_policy.policy()
         return self._builtin or self._stored
 
-    def default_policy_is_stored(self) -> None:
+    async def default_policy_is_stored(self) -> None:
+        for feed in self._feeds:
+            await feed.cache.wait_current()  # nobody loses a right while the cache has not seen it yet
         self._filled = True
         self._builtin = None
 
@@ -119,6 +121,6 @@ class Authorizer:
         """The rules that a roleRef means; None if there is no such role."""
         return (await self._rbac.policy()).role(kind, namespace, name)
 
-    def default_policy_is_stored(self) -> None:
-        """From now on only what is stored holds."""
-        self._rbac.default_policy_is_stored()
+    async def default_policy_is_stored(self) -> None:
+        """From now on only what is stored holds. Raises StorageError, NotYet."""
+        await self._rbac.default_policy_is_stored()

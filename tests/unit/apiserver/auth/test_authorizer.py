@@ -127,7 +127,7 @@ def test_decisions_follow_every_change_of_roles_and_bindings() -> None:
         assert await authorizer.decide(LISTS) == (False, "")
         await seen(caches, await storage.create("/registry/rolebindings/ns/b", codec.encode(BINDING)))
         missing = 'RBAC: role.rbac.authorization.k8s.io "r" not found'
-        authorizer.default_policy_is_stored()
+        await authorizer.default_policy_is_stored()
         assert await authorizer.decide(LISTS) == (False, missing)
         made = await storage.create("/registry/roles/ns/r", codec.encode(ROLE))
         await seen(caches, made)
@@ -149,7 +149,7 @@ def test_the_default_policy_holds_until_it_is_stored_and_no_longer() -> None:
         authorizer = Authorizer(["RBAC"], caches)
         asked = Attributes(SCHEDULER, "create", "", "pods", "binding", "ns")
         assert (await authorizer.decide(asked))[0] is True
-        authorizer.default_policy_is_stored()
+        await authorizer.default_policy_is_stored()
         assert (await authorizer.decide(asked))[0] is False
 
     run(body)
