@@ -200,3 +200,15 @@ def test_a_node_reads_what_its_pods_name_as_soon_as_that_is_stored() -> None:
         assert (await authorizer.decide(asked))[0] is False
 
     run(body)
+
+
+def test_a_role_is_found_as_soon_as_it_is_stored() -> None:
+    async def body(storage: MemoryStorage, caches: Caches) -> None:
+        authorizer = Authorizer(["RBAC"], caches)
+        assert await authorizer.role("Role", "ns", "r") is None
+        await storage.create("/registry/roles/ns/r", codec.encode(ROLE))
+        found = await authorizer.role("Role", "ns", "r")
+        assert found is not None
+        assert [rule.raw for rule in found] == ROLE["rules"]
+
+    run(body)
