@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from components.cluster import kubeconfigs
 from tests.e2e.podkit import Bench, Object, echo, pod
 from tests.support.local_cluster import LocalCluster, eventually
 
@@ -158,6 +159,15 @@ def test_a_certificate_from_request_to_use(stage: LocalCluster, tmp_path: Path) 
     assert who["username"] == "jane"
 
 
+def as_identity(cluster: LocalCluster, identity: str, *args: str) -> bool:
+    """Whether kubectl succeeds with a certificate for which there is no kubeconfig."""
+    stolen = LocalCluster(cluster.dir)
+    stolen.kubeconfig = cluster.dir / "pki" / f"{identity}.kubeconfig"
+    url = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    stolen.kubeconfig.write_bytes(kubeconfigs.render(cluster.dir / "pki", f"cluster/{identity}", url))
+    return stolen.run_kubectl(*args).returncode == 0
+
+
 def ask_kubelet(cluster: LocalCluster, identity: str, path: str, method: str = "GET") -> int:
     """The status of the running node's kubelet for the holder of that certificate."""
     pki = cluster.dir / "pki" / "cluster"
@@ -180,3 +190,4 @@ def test_a_certificate_of_the_cluster_opens_no_kubelet_by_itself(stage: LocalClu
         assert ask_kubelet(stage, identity, "/containerLogs/default/here/main") == 403, identity
         assert ask_kubelet(stage, identity, command, "POST") == 403, identity
     assert ask_kubelet(stage, "apiserver-kubelet-client", "/pods") == 200
+    assert not as_identity(stage, "apiserver-kubelet-client", "get", "secrets", "-A")
