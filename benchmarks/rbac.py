@@ -21,7 +21,7 @@ _PERSON = User("user7", ("dev", AUTHENTICATED))
 _QUESTIONS = {
     "allowed by a RoleBinding": Attributes(_PERSON, "get", "", "pods", namespace="ns7", name="x"),
     "refused": Attributes(_PERSON, "delete", "", "pods", namespace="ns7", name="x"),
-    "the controller manager, who has 37 roles": Attributes(
+    "the controller manager, with all roles of controllers": Attributes(
         _MANAGER, "update", "apps", "replicasets", namespace="ns7"
     ),
 }

@@ -70,7 +70,24 @@ class RbacAuthorizer:
                 self._builtin = builtin_policy.policy()
         return self._builtin or self._stored
 
-    def default_policy_is_stored(self) -> None:
+    async def role(self, kind: str, namespace: str, name: str) -> Sequence[CompiledRule] | None:
+        """A role that was stored just now, through another server too, is found."""
+        found = await self._known_role(kind, namespace, name)
+        if found is not None:
+            return found
+        await self._catch_up()
+        return await self._known_role(kind, namespace, name)
+
+    async def _known_role(self, kind: str, namespace: str, name: str) -> Sequence[CompiledRule] | None:
+        found = (await self.policy()).role(kind, namespace, name)
+        return self._stored.role(kind, namespace, name) if found is None else found
+
+    async def _catch_up(self) -> None:
+        for feed in self._feeds:
+            await feed.cache.wait_current()
+
+    async def default_policy_is_stored(self) -> None:
+        await self._catch_up()  # nobody loses a right while the cache has not seen it yet
         self._filled = True
         self._builtin = None
 
@@ -118,8 +135,8 @@ class Authorizer:
 
     async def role(self, kind: str, namespace: str, name: str) -> Sequence[CompiledRule] | None:
         """The rules that a roleRef means; None if there is no such role."""
-        return (await self._rbac.policy()).role(kind, namespace, name)
+        return await self._rbac.role(kind, namespace, name)
 
-    def default_policy_is_stored(self) -> None:
-        """From now on only what is stored holds."""
-        self._rbac.default_policy_is_stored()
+    async def default_policy_is_stored(self) -> None:
+        """From now on only what is stored holds. Raises StorageError, NotYet."""
+        await self._rbac.default_policy_is_stored()

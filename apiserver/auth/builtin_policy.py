@@ -1,8 +1,9 @@
 """The roles and bindings every cluster starts with, and what holds besides those that are stored.
 
 ``data/bootstrap_rbac.json`` is the default policy of Kubernetes: `apiserver.http.bootstrap` stores it and keeps it
-up to date, and until that is done it holds as it is. One identity always has more than is stored: the controller
-manager, whose controllers act with its own certificate here and not each with its service account.
+up to date, and until that is done it holds as it is. Two identities always have more than is stored: the controller
+manager, whose controllers act with its own certificate here and not each with its service account, and the API server
+where it is the client of kubelets.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from apiserver.auth.rbac import GROUP, Object
 _DATA: Final = Path(__file__).parent / "data" / "bootstrap_rbac.json"
 _CONTROLLER: Final = "system:controller:"
 _MANAGER: Final = "system:kube-controller-manager"
+_AT_KUBELETS: Final = "kube-apiserver-kubelet-client"
 
 
 @lru_cache(maxsize=1)
@@ -30,18 +32,18 @@ def objects() -> dict[str, list[Object]]:
 
 @lru_cache(maxsize=1)
 def standing_bindings() -> list[Object]:
-    """Bindings that hold though they are not stored: the controller manager has its controllers' roles."""
+    """Bindings that hold though they are not stored: of a cluster's own components, which could not work without."""
     names = [role["metadata"]["name"] for role in objects()["clusterroles"]]
-    subject = {"kind": "User", "apiGroup": GROUP, "name": _MANAGER}
-    return [
-        {
-            "metadata": {"name": f"{_MANAGER}:{name}"},
-            "subjects": [subject],
-            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
-        }
-        for name in names
-        if name.startswith(_CONTROLLER)
-    ]
+    of_manager = [_standing(_MANAGER, name) for name in names if name.startswith(_CONTROLLER)]
+    return [*of_manager, _standing(_AT_KUBELETS, "system:kubelet-api-admin")]
+
+
+def _standing(user: str, role: str) -> Object:
+    return {
+        "metadata": {"name": f"{user}:{role}"},
+        "subjects": [{"kind": "User", "apiGroup": GROUP, "name": user}],
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role},
+    }
 
 
 def policy() -> Policy:

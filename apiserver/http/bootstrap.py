@@ -25,6 +25,7 @@ from apiserver.http.rest.call import Call
 from apiserver.http.rest.create import create
 from apiserver.http.rest.ownership import Ownership
 from apiserver.http.scope import Object, Services
+from apiserver.storage.cacher import NotYet
 from apiserver.storage.interface import KeyExists, RevisionMismatch, StorageError
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Bootstrap:
             try:
                 await bootstrap_policy.reconcile(self._services, self._ensure)
                 return
-            except StorageError as exc:
+            except (StorageError, NotYet) as exc:
                 log.info("the default policy waits for the store: %s", exc)
                 await asyncio.sleep(1.0)
 

@@ -26,7 +26,7 @@ Ensure = Callable[[Call, Object], Awaitable[None]]
 
 
 async def reconcile(services: Services, ensure: Ensure) -> None:
-    """``ensure`` creates an object if it is absent. Raises StorageError."""
+    """``ensure`` creates an object if it is absent. Raises StorageError, NotYet."""
     for plural, objects in builtin_policy.objects().items():
         resource = services.registry.lookup("rbac.authorization.k8s.io", "v1", plural)
         assert resource is not None
@@ -37,7 +37,7 @@ async def reconcile(services: Services, ensure: Ensure) -> None:
         await asyncio.gather(*(ensure(call, obj) for key, obj in keyed.items() if key not in stored))
         for key in keyed.keys() & stored.keys():
             await _update(call, _completed(call, keyed[key]), stored[key], ensure)
-    services.authorizer.default_policy_is_stored()
+    await services.authorizer.default_policy_is_stored()
 
 
 def _completed(call: Call, expected: Object) -> Object:

@@ -36,7 +36,8 @@ class CacheReader:
             stored, _ = await self._storage.get(key)
             return codec.decode_stored(stored.value, stored.revision) if stored else None
         cache = self._caches.of(resource.storage_prefix + "/")
-        await cache.ready()
+        if not cache.revision:
+            await cache.ready()
         entry = cache.get(key)
         return entry.object() if entry else None
 
@@ -45,6 +46,7 @@ class CacheReader:
         if resource is None:
             return []
         cache = self._caches.of(resource.storage_prefix + "/")
-        await cache.ready()
+        if not cache.revision:
+            await cache.ready()
         prefix = cache.prefix + (f"{namespace}/" if namespace else "")
         return [entry.object() for entry in cache.select(prefix)]

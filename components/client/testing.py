@@ -369,6 +369,7 @@ def _fields(obj: Object) -> dict[str, str]:
         "spec.nodeName": spec.get("nodeName", ""),
         "spec.schedulerName": spec.get("schedulerName", ""),
         "status.phase": status.get("phase", ""),
+        "type": obj.get("type") or "",
     }
 
 

@@ -41,7 +41,7 @@ def identities(topology: Topology, addresses: Addresses) -> list[Identity]:
     """Every leaf certificate the cluster needs."""
     found = [
         Identity("cluster/admin", "kuberaft-admin", "system:masters"),
-        Identity("cluster/apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
+        Identity("cluster/apiserver-kubelet-client", "kube-apiserver-kubelet-client"),
         Identity("cluster/kube-scheduler", "system:kube-scheduler"),
         Identity("cluster/kube-controller-manager", "system:kube-controller-manager"),
         Identity("cluster/kube-proxy", "system:kube-proxy", "system:node-proxier"),

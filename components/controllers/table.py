@@ -24,6 +24,7 @@ from components.controllers.replicaset.controller import (
 from components.controllers.resourcequota.controller import ResourceQuotaController
 from components.controllers.rootca.controller import root_ca_publisher
 from components.controllers.serviceaccount.controller import service_account_controller
+from components.controllers.tokencleaner.controller import TokenCleaner
 
 CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "serviceaccount-controller": service_account_controller,
@@ -44,6 +45,7 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "disruption-controller": DisruptionController,
     "resourcequota-controller": ResourceQuotaController,
     "clusterrole-aggregation-controller": ClusterRoleAggregation,
+    "token-cleaner-controller": TokenCleaner,
     "certificatesigningrequest-approving-controller": CertificateApprover,
     "certificatesigningrequest-signing-controller": CertificateSigner,
 }

@@ -32,7 +32,7 @@ async def run_kubelet(config: KubeletConfig) -> None:
         await runtime.start()
         kubelet = Kubelet(config, client, runtime)
         server = KubeletServer(config, kubelet, runtime)
-        await server.start()
+        await server.start(client)
         try:
             await kubelet.run()
         finally:

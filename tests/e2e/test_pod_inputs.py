@@ -253,6 +253,26 @@ def test_a_low_port_is_served_or_the_event_names_the_remedy(bench: Bench) -> Non
         assert "sysctl -w net.ipv4.ip_unprivileged_port_start=82" in event["message"]
 
 
+def test_a_quota_holds_and_gives_back(bench: Bench) -> None:
+    """Admission and controller together: what is deleted makes room again."""
+    cluster = bench.cluster
+    cluster.kubectl("create", "namespace", "counted")
+    cluster.kubectl("create", "quota", "few", "--hard=count/configmaps=3,pods=0", "-n", "counted")
+
+    def used() -> str:
+        found = cluster.get("quota", "few", "-n", "counted")["status"]
+        return str((found.get("used") or {}).get("count/configmaps", ""))
+
+    eventually(lambda: used() == "1", "the CA's config map is counted")
+    for name in ("a", "b"):
+        cluster.kubectl("create", "configmap", name, "-n", "counted")
+    refused = cluster.run_kubectl("create", "configmap", "c", "-n", "counted")
+    assert "exceeded quota: few, requested: count/configmaps=1, used: count/configmaps=3" in refused.stderr
+    cluster.kubectl("delete", "configmap", "a", "-n", "counted")
+    eventually(lambda: used() == "2", "what was deleted is given back")
+    cluster.kubectl("create", "configmap", "c", "-n", "counted")
+
+
 def test_nothing_went_wrong_unseen(bench: Bench) -> None:
     for file in (bench.cluster.dir / "logs").glob("*.log"):
         assert "Traceback" not in file.read_text(), file

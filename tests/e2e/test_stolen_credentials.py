@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from components.cluster import kubeconfigs
 from tests.e2e.podkit import Bench, Object, echo, pod
 from tests.support.local_cluster import LocalCluster, eventually
 
@@ -153,3 +157,37 @@ def test_a_certificate_from_request_to_use(stage: LocalCluster, tmp_path: Path) 
     flags = f"--client-certificate={files[0]}", f"--client-key={files[1]}"
     who = json.loads(jane.kubectl(*flags, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
     assert who["username"] == "jane"
+
+
+def as_identity(cluster: LocalCluster, identity: str, *args: str) -> bool:
+    """Whether kubectl succeeds with a certificate for which there is no kubeconfig."""
+    stolen = LocalCluster(cluster.dir)
+    stolen.kubeconfig = cluster.dir / "pki" / f"{identity}.kubeconfig"
+    url = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    stolen.kubeconfig.write_bytes(kubeconfigs.render(cluster.dir / "pki", f"cluster/{identity}", url))
+    return stolen.run_kubectl(*args).returncode == 0
+
+
+def ask_kubelet(cluster: LocalCluster, identity: str, path: str, method: str = "GET") -> int:
+    """The status of the running node's kubelet for the holder of that certificate."""
+    pki = cluster.dir / "pki" / "cluster"
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.check_hostname = False
+    context.load_cert_chain(pki / f"{identity}.crt", pki / f"{identity}.key")
+    address = cluster.get("node", KUBELET)["status"]["addresses"][0]["address"]
+    request = urllib.request.Request(f"https://{address}:10250{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code
+
+
+def test_a_certificate_of_the_cluster_opens_no_kubelet_by_itself(stage: LocalCluster) -> None:
+    command = "/run/default/here/main?cmd=id"
+    for identity in (f"kubelet-{KUBELET}", "kube-scheduler", "kube-proxy"):
+        assert ask_kubelet(stage, identity, "/containerLogs/default/here/main") == 403, identity
+        assert ask_kubelet(stage, identity, command, "POST") == 403, identity
+    assert ask_kubelet(stage, "apiserver-kubelet-client", "/pods") == 200
+    assert not as_identity(stage, "apiserver-kubelet-client", "get", "secrets", "-A")

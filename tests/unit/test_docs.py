@@ -16,6 +16,7 @@ DOCUMENTS = (
     "docs/bugs.md",
     "docs/topology.md",
     "docs/backup.md",
+    "docs/security.md",
 )
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")
 NAMED = re.compile(r"`([\w/]+\.py)`\s+`(\w+)`")

@@ -50,6 +50,8 @@ class Policy:
 
 def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list[FieldError]]:
     """Always a policy: what cannot be read is ``restricted`` and ``latest`` to enforce, and nothing to warn of."""
+    if not any(label.startswith(PREFIX) for label in labels):
+        return defaults, []
     found: list[FieldError] = []
     parts = {
         mode: _standard(labels, mode, getattr(defaults, mode), found) for mode in ("enforce", "audit", "warn")

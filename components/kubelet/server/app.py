@@ -2,7 +2,8 @@
 health.
 
 TLS with a client certificate of the cluster's CA; without certificate files the server does not start
-(its answers hold logs and environment). Routes as the original's pkg/kubelet/server/server.go.
+(its answers hold logs and environment). `authorization` asks whether that client may. Routes as the original's
+pkg/kubelet/server/server.go.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aiohttp import web
 from components.kubelet.config import KubeletConfig
 from components.kubelet.runtime.interface import Runtime
 from components.kubelet.server import stats
+from components.kubelet.server.authorization import Authorization, Reviewer
 from components.kubelet.server.logs import LogHandler
 from components.kubelet.server.lookup import Lookup
 from components.kubelet.server.portforward.handler import PortForward
@@ -35,13 +37,17 @@ class KubeletServer:
         self._runner: web.AppRunner | None = None
         self.port = config.port
 
-    async def start(self) -> None:
-        """Listen on the node's address; nothing is served without TLS."""
+    async def start(self, reviewer: Reviewer) -> None:
+        """Listen on the node's address; nothing is served without TLS, or to whom `reviewer` does not allow it."""
         context = self._tls()
         if context is None:
             log.warning("no --tls-cert-file and --client-ca-file: logs and statistics are not served")
             return
-        self._runner = web.AppRunner(self.application(), access_log=None, handle_signals=False)
+        clock = asyncio.get_running_loop().time
+        guard = Authorization(reviewer, self._config.node_name, clock)
+        application = self.application()
+        application.middlewares.append(guard.middleware)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await self._runner.setup()
         site = web.TCPSite(
             self._runner, self._config.node_ip, self._config.port, ssl_context=context, shutdown_timeout=1.0

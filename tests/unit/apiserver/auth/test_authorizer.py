@@ -127,7 +127,7 @@ def test_decisions_follow_every_change_of_roles_and_bindings() -> None:
         assert await authorizer.decide(LISTS) == (False, "")
         await seen(caches, await storage.create("/registry/rolebindings/ns/b", codec.encode(BINDING)))
         missing = 'RBAC: role.rbac.authorization.k8s.io "r" not found'
-        authorizer.default_policy_is_stored()
+        await authorizer.default_policy_is_stored()
         assert await authorizer.decide(LISTS) == (False, missing)
         made = await storage.create("/registry/roles/ns/r", codec.encode(ROLE))
         await seen(caches, made)
@@ -149,7 +149,7 @@ def test_the_default_policy_holds_until_it_is_stored_and_no_longer() -> None:
         authorizer = Authorizer(["RBAC"], caches)
         asked = Attributes(SCHEDULER, "create", "", "pods", "binding", "ns")
         assert (await authorizer.decide(asked))[0] is True
-        authorizer.default_policy_is_stored()
+        await authorizer.default_policy_is_stored()
         assert (await authorizer.decide(asked))[0] is False
 
     run(body)
@@ -198,5 +198,17 @@ def test_a_node_reads_what_its_pods_name_as_soon_as_that_is_stored() -> None:
         await storage.delete("/registry/pods/ns/p", made)
         await caches.of("/registry/pods/").wait_current()
         assert (await authorizer.decide(asked))[0] is False
+
+    run(body)
+
+
+def test_a_role_is_found_as_soon_as_it_is_stored() -> None:
+    async def body(storage: MemoryStorage, caches: Caches) -> None:
+        authorizer = Authorizer(["RBAC"], caches)
+        assert await authorizer.role("Role", "ns", "r") is None
+        await storage.create("/registry/roles/ns/r", codec.encode(ROLE))
+        found = await authorizer.role("Role", "ns", "r")
+        assert found is not None
+        assert [rule.raw for rule in found] == ROLE["rules"]
 
     run(body)

@@ -1,0 +1,1 @@
+"""Deletes bootstrap tokens whose time has passed."""
