@@ -71,6 +71,8 @@ class DefinitionController:
                 await self._follow()
             except (TimeoutError, StorageError, CacheReset, WatcherTooSlow) as exc:
                 log.info("definitions are read anew: %s", exc)
+            except Exception:
+                log.exception("definitions are read anew")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def stop(self) -> None:
@@ -107,10 +109,13 @@ class DefinitionController:
                 groups.add(definition.group)
         if changed or gone or not self._published:
             self._swap()
+        new = {entry.key for entry in changed}
         return [
             (definition, entries[key])
             for key, (_, definition) in self._known.items()
-            if definition.group in groups or not definition.established
+            if key in new
+            or not definition.established
+            or not (definition.settled or definition.group not in groups)
         ]
 
     def _revision(self, key: str) -> int:
@@ -165,7 +170,9 @@ def _rivals(other: Definition, definition: Definition) -> bool:
 def _read(entry: Entry) -> Definition | None:
     """None for what no server of this kind has stored."""
     try:
-        return Definition(entry.data, entry.revision)
-    except (KeyError, TypeError, StopIteration, SchemaTooDeep, codec.DecodeError) as exc:
+        definition = Definition(entry.data, entry.revision)
+        _ = not definition.established or (definition.accepted["plural"], definition.accepted["kind"])
+        return definition
+    except (AttributeError, KeyError, TypeError, StopIteration, SchemaTooDeep, codec.DecodeError) as exc:
         log.warning("a stored definition cannot be read: %r", exc)
         return None

@@ -35,7 +35,7 @@ class Version:
 
 
 class Definition:
-    """``data``: the stored object as JSON, at ``revision``."""
+    """``data``: the stored object as JSON, at ``revision``. ``settled``: it has all the names it asks for."""
 
     def __init__(self, data: bytes, revision: int) -> None:
         self.revision = revision
@@ -51,6 +51,8 @@ class Definition:
         self.keeps_unknown = bool(spec.get("preserveUnknownFields"))
         self.accepted: Mapping[str, Any] = (obj.get("status") or {}).get("acceptedNames") or {}
         self.established = has_condition(obj, "Established")
+        wanted = {key: value for key, value in spec["names"].items() if value}
+        self.settled = self.established and wanted == self.accepted
         self.terminating = meta.is_deleting(obj)
         self.cleaned = FINALIZER not in meta.finalizers(obj)
         self.plural: str = spec["names"]["plural"]

@@ -140,7 +140,7 @@ def _string(value: str, schema: Schema, path: Path) -> list[FieldError]:
     """The first limit that is broken, and the format."""
     found = _text_limits(value, schema, path)[:1]
     wanted = schema.get("format")
-    if wanted and schema.get("type") == "string" and not formats.fits(wanted, value):
+    if wanted and not formats.fits(wanted, value):
         found.append(type_invalid(path, value, f"{path} in body must be of type {wanted}: {quote(value)}"))
     return found
 

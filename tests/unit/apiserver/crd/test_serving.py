@@ -371,3 +371,23 @@ def test_a_webhook_that_cannot_be_reached_fails_lists_at_once() -> None:
         await it.end()
 
     run_virtual(main())
+
+
+def test_an_established_definition_without_accepted_names_is_left_alone() -> None:
+    async def main() -> None:
+        async with world() as it:
+            odd = established(definition(plural="odds", kind="Odd"))
+            odd["status"]["acceptedNames"] = {}
+            await it.write(odd)
+            await it.write(created(definition()))
+            await it.until(lambda: list(it.served) == ["widgets.example.com"])
+
+    run_virtual(main())
+
+
+def test_a_definition_that_has_its_names_is_not_looked_at_for_others() -> None:
+    """Else a thousand definitions of one group would cost a million looks."""
+    settled = Definition(codec.encode(established(definition())), 1)
+    waiting = Definition(codec.encode(created(definition())), 1)
+    renamed_since = Definition(codec.encode(established(definition(), singular="other")), 1)
+    assert (settled.settled, waiting.settled, renamed_since.settled) == (True, False, False)
