@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 
 _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DRAIN_SECONDS: Final = 2.0
+_FLUSH_SECONDS: Final = 2.0
 _BACKLOG: Final = 1024
 _ALWAYS_READ: Final = ("namespaces", "flowschemas", "prioritylevelconfigurations")
 
@@ -152,10 +153,12 @@ class ApiServer:
         """The orderly end: time for others to look elsewhere, then :meth:`stop`, with time to finish."""
         self.begin_shutdown()
         await asyncio.sleep(self.config.shutdown_delay_duration)
-        await self.stop(self.config.request_timeout)
+        await self.stop(self.config.request_timeout, _FLUSH_SECONDS)
 
-    async def stop(self, grace: float = _DRAIN_SECONDS) -> None:
-        """No delay. What is under way has ``grace`` seconds to end."""
+    async def stop(self, grace: float = _DRAIN_SECONDS, flush: float = 0.1) -> None:
+        """No delay. What is under way has ``grace`` seconds to end, then clients ``flush`` seconds to read what is
+        left and to say good-bye.
+        """
         if self._stopped:
             return
         self.begin_shutdown()
@@ -167,7 +170,7 @@ class ApiServer:
         if not await self.services.lifecycle.drained(grace):
             log.warning("%d requests are cut off", self.services.lifecycle.under_way)
         if self._connections is not None:
-            await self._connections.closed(_DRAIN_SECONDS)
+            await self._connections.closed(flush)
         if self._runner is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2 * _DRAIN_SECONDS):

@@ -44,15 +44,11 @@ _WITHOUT_VALUE: Final = frozenset(
 
 
 OMITTED: Final = object()
-"""In place of the value of an error that does not show it."""
+"""In place of the value of an error that does not show it (``field.OmitValueType``)."""
 
 
 class Raw(str):
     """A value printed as it is, without quotes (Go's dump of a struct, a duration, a number)."""
-
-
-OMITTED: Final = Raw("<omitted>")
-"""The value of an error that names no value (``field.OmitValueType``)."""
 
 
 def go_struct(value: Any) -> Any:

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from apiserver.auth.user import User
 from apiserver.flowcontrol import objects, shuffle
@@ -21,7 +21,9 @@ from apiserver.storage.cacher import CacheReset, Caches, Cursor, ResourceCache, 
 
 SCHEMAS: Final = "/registry/flowschemas/"
 LEVELS: Final = "/registry/prioritylevelconfigurations/"
-_HASHES: Final = 4096
+_REMEMBERED: Final = 4096
+K = TypeVar("K")
+V = TypeVar("V")
 Clock = Callable[[], float]
 
 
@@ -75,6 +77,7 @@ class FlowController:
         self._stale = False
         self._woken: dict[Ticket, asyncio.Future[None]] = {}
         self._hashes: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[object, ...], FlowSchema] = {}
         self.levels: dict[str, LiveLevel] = {}
         self._take(objects.table(*bundled, bundled, seats))
 
@@ -104,6 +107,7 @@ class FlowController:
 
     def _take(self, table: objects.Table) -> None:
         self.table = table
+        self._known.clear()
         for name in self.levels.keys() - table.levels.keys():
             del self.levels[name]  # those under way and in its queues keep it until they are done
         for name, config in table.levels.items():
@@ -120,10 +124,26 @@ class FlowController:
     def classify(self, request: Request, user: User) -> Classified:
         if self._stale:
             self._refresh()
-        schema = first_match(self.table.schemas, request, user)
-        if schema is None:  # catch-all takes every request but those of users without a group
-            schema = next(s for s in self.table.schemas if s.name == objects.CATCH_ALL)
+        key = (
+            user.name,
+            user.groups,
+            request.verb,
+            request.group,
+            request.resource,
+            request.subresource,
+            request.namespace,
+            "" if request.is_resource else request.path,
+        )
+        schema = self._known.get(key)
+        if schema is None:
+            schema = self._match(request, user)
+            _remember(self._known, key, schema)
         return Classified(schema, self.levels[schema.level], schema.flow_of(request, user))
+
+    def _match(self, request: Request, user: User) -> FlowSchema:
+        """catch-all takes every request, but for those of users without any group."""
+        found = first_match(self.table.schemas, request, user)
+        return found or next(s for s in self.table.schemas if s.name == objects.CATCH_ALL)
 
     async def enter(self, found: Classified) -> Ticket:
         """Returns when the request may run; give the ticket back by :meth:`leave`. Raises Rejected."""
@@ -180,10 +200,16 @@ class FlowController:
     def _hash(self, schema: str, flow: str) -> int:
         found = self._hashes.get((schema, flow))
         if found is None:
-            if len(self._hashes) >= _HASHES:
-                self._hashes.clear()
-            found = self._hashes[schema, flow] = shuffle.flow_hash(schema, flow)
+            found = shuffle.flow_hash(schema, flow)
+            _remember(self._hashes, (schema, flow), found)
         return found
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    """Bounded: what is asked for again is soon known again."""
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[key] = value
 
 
 class _Feed:

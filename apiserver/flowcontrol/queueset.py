@@ -29,6 +29,9 @@ ESTIMATE = 0.003
 """Seconds that a request is thought to take until it has ended; the original's estimatedServiceDuration."""
 
 
+_HANDS = 1024
+
+
 class Outcome(enum.Enum):
     EXECUTE = "execute"
     QUEUED = "queued"
@@ -79,6 +82,7 @@ class QueueSet:
     def __init__(self, queuing: Queuing, seats: int) -> None:
         self._queuing = queuing
         self._queues: list[_Queue] = []
+        self._hands: dict[int, list[_Queue]] = {}  # by flow, as dealt before
         self._backlogged: dict[int, _Queue] = {}  # those with somebody waiting
         self._active = 0  # queues with somebody waiting or executing
         self._progress = 0.0  # R
@@ -92,6 +96,7 @@ class QueueSet:
     def configure(self, queuing: Queuing, seats: int) -> None:
         """Who waits in a queue that is no longer dealt goes on waiting there."""
         self._queuing, self.seats = queuing, seats
+        self._hands.clear()
         self._queues.extend(_Queue(index) for index in range(len(self._queues), queuing.queues))
 
     def offer(self, ticket: Ticket, now: float) -> Outcome:
@@ -150,8 +155,15 @@ class QueueSet:
 
     def _choose(self, flow: int) -> _Queue:
         """Of the flow's hand the queue with the fewest requests; the first of equals."""
-        hand = shuffle.deal(flow, self._queuing.queues, self._queuing.hand_size)
-        return min((self._queues[card] for card in hand), key=lambda queue: queue.load)
+        hand = self._hands.get(flow)
+        if hand is None:
+            if len(self._hands) >= _HANDS:
+                self._hands.clear()
+            cards = shuffle.deal(flow, self._queuing.queues, self._queuing.hand_size)
+            hand = self._hands[flow] = [self._queues[card] for card in cards]
+        if not self._active:
+            return hand[0]
+        return min(hand, key=lambda queue: queue.load)
 
     def _enqueue(self, queue: _Queue, ticket: Ticket) -> None:
         if not queue.load:

@@ -57,8 +57,10 @@ class Connections(web.Server):
             self._gone.set()
 
     async def closed(self, limit: float) -> bool:
-        """Closes every connection once its request is answered; False if some are left after ``limit`` seconds."""
-        self.pre_shutdown()
+        """Ends every connection once its request is answered; False if some are left after ``limit`` seconds."""
+        for connection in self.connections:
+            assert isinstance(connection, Connection)
+            connection.end()
         if self.connections:
             self._gone = asyncio.Event()
             with suppress(TimeoutError):
@@ -100,6 +102,13 @@ class Connection(RequestHandler):
             self._head_is_complete()
         elif waiting and data:
             self._head_grows(data)
+
+    def end(self) -> None:
+        """At once if it is idle, else with the answer that is under way."""
+        if self._request_in_progress or self._messages:
+            self.close()
+        else:
+            self.force_close()
 
     def _head_grows(self, data: bytes) -> None:
         self._head += len(data)
