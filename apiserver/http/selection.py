@@ -24,12 +24,13 @@ _FILTERED_AT_ONCE: Final = 500
 @dataclass(slots=True)
 class Selection:
     """``prefix``: keys concerned. ``key``: the one key, if named. ``matches``: None when these say it all.
-    ``selectors``: what was asked for, labels and fields."""
+    ``selectors``: what was asked for, labels and fields; ``by_labels``: the labels' if it decides alone."""
 
     prefix: str
     key: str
     matches: Callable[[Entry], bool] | None
     selectors: tuple[Selector, FieldSelector]
+    by_labels: Selector | None = None
 
     def page(self, cache: ResourceCache, start: str, limit: int) -> tuple[list[Entry], int]:
         """Entries from ``start`` on, and how many follow them; at most ``limit`` (0: all) if nothing is filtered."""
@@ -42,11 +43,12 @@ class Selection:
         """Those that match; the loop is not held for long."""
         if self.matches is None:
             return entries
+        matches = _remembering(self.by_labels) if self.by_labels is not None else self.matches
         found: list[Entry] = []
         for first in range(0, len(entries), _FILTERED_AT_ONCE):
             if first:
                 await asyncio.sleep(0)
-            found += filter(self.matches, entries[first : first + _FILTERED_AT_ONCE])
+            found += filter(matches, entries[first : first + _FILTERED_AT_ONCE])
         return found
 
     @property
@@ -66,7 +68,22 @@ def select(resource: Resource, namespace: str, options: ListOptions, name: str =
     scope = namespace or fields.exact("metadata.namespace") or ""
     key = resource.key(scope, wanted) if wanted and (scope or not resource.namespaced) else ""
     rest = EVERYTHING if key and _is_the_key(fields, wanted, scope) else fields
-    return Selection(prefix, key, _matcher(resource, labels, rest), (labels, fields))
+    alone = labels if rest.empty() and not labels.empty() else None
+    return Selection(prefix, key, _matcher(resource, labels, rest), (labels, fields), alone)
+
+
+def _remembering(labels: Selector) -> Callable[[Entry], bool]:
+    """For entries that live as long as the answer is used: the same labels, which they share, are looked at once."""
+    known: dict[int, bool] = {}
+
+    def matches(entry: Entry) -> bool:
+        own = entry.labels()
+        verdict = known.get(id(own))
+        if verdict is None:
+            verdict = known[id(own)] = labels.matches(own)
+        return verdict
+
+    return matches
 
 
 def _is_the_key(fields: FieldSelector, name: str, namespace: str) -> bool:
