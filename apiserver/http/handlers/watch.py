@@ -132,6 +132,7 @@ class _Watcher:
         if self._backlog:
             self._write(self._backlog)
             self._backlog = []
+            self._changed()  # what the ring held already: nobody else tells of it
         while not (self._over or stopping):
             await self._catch_up(writer)
             if (now := loop.time()) >= bookmark_at:
