@@ -401,3 +401,20 @@ def test_a_watch_in_protobuf_is_frames_of_known_length(server: Server) -> None:
     assert int.from_bytes(data[:4], "big") == len(data) - 4
     assert b"ADDED" in data
     assert b"k8s\x00" in data
+
+
+def test_a_watch_from_before_the_cache_began_gets_what_the_cache_holds_too(server: Server) -> None:
+    """The first event comes from the store, the second from the ring; none waits for a third."""
+    path = "/api/v1/namespaces/default/limitranges"
+    made = server.json("POST", path, {"metadata": {"name": "l"}, "spec": {"limits": []}})
+    server.json(
+        "PATCH",
+        f"{path}/l",
+        {"metadata": {"labels": {"a": "b"}}},
+        Content_Type="application/merge-patch+json",
+    )
+    server.json("GET", path)
+    server.json("DELETE", f"{path}/l")
+    since = made["metadata"]["resourceVersion"]
+    _, _, data = server.ask("GET", f"{path}?watch=1&resourceVersion={since}&timeoutSeconds=1")
+    assert [json.loads(line)["type"] for line in data.splitlines()] == ["MODIFIED", "DELETED"]
