@@ -12,8 +12,12 @@ default, a tag is never given twice. `gc=False` is safe because no struct can be
 from __future__ import annotations
 
 import enum
+from typing import Annotated
 
 import msgspec
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""As in etcd's messages. Checked where a command is decoded: a log entry may come from anybody who is a peer."""
 
 
 class EventType(enum.IntEnum):
@@ -105,17 +109,17 @@ class RangeRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
 
     key: bytes
     range_end: bytes = b""
-    limit: int = 0
-    revision: int = 0
+    limit: Int64 = 0
+    revision: Int64 = 0
     sort_order: SortOrder = SortOrder.NONE
     sort_target: SortTarget = SortTarget.KEY
     serializable: bool = False
     keys_only: bool = False
     count_only: bool = False
-    min_mod_revision: int = 0
-    max_mod_revision: int = 0
-    min_create_revision: int = 0
-    max_create_revision: int = 0
+    min_mod_revision: Int64 = 0
+    max_mod_revision: Int64 = 0
+    min_create_revision: Int64 = 0
+    max_create_revision: Int64 = 0
 
 
 class RangeResponse(Value, frozen=True, gc=False):
@@ -130,7 +134,7 @@ class RangeResponse(Value, frozen=True, gc=False):
 class PutRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     key: bytes
     value: bytes = b""
-    lease: int = 0
+    lease: Int64 = 0
     prev_kv: bool = False
     ignore_value: bool = False
     ignore_lease: bool = False
@@ -159,11 +163,11 @@ class Compare(msgspec.Struct, frozen=True, gc=False, array_like=True):
     key: bytes
     target: CompareTarget = CompareTarget.VERSION
     result: CompareResult = CompareResult.EQUAL
-    version: int = 0
-    create_revision: int = 0
-    mod_revision: int = 0
+    version: Int64 = 0
+    create_revision: Int64 = 0
+    mod_revision: Int64 = 0
     value: bytes | None = None
-    lease: int = 0
+    lease: Int64 = 0
     range_end: bytes = b""
 
 
@@ -186,7 +190,7 @@ ResponseOp = RangeResponse | PutResponse | DeleteRangeResponse | TxnResponse
 
 
 class CompactionRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
-    revision: int
+    revision: Int64
     physical: bool = False
 
 
@@ -197,8 +201,8 @@ class CompactionResponse(Value, frozen=True, gc=False):
 class LeaseGrantRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
     """`ttl` in seconds. In a command `id` is never 0: the member that proposes it picks a free one."""
 
-    ttl: int
-    id: int = 0
+    ttl: Int64
+    id: Int64 = 0
 
 
 class LeaseGrantResponse(Value, frozen=True, gc=False):
@@ -208,7 +212,7 @@ class LeaseGrantResponse(Value, frozen=True, gc=False):
 
 
 class LeaseRevokeRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
-    id: int
+    id: Int64
 
 
 class LeaseRevokeResponse(Value, frozen=True, gc=False):
@@ -218,7 +222,7 @@ class LeaseRevokeResponse(Value, frozen=True, gc=False):
 class LeaseKeepAliveRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
     """Replicated, so that every member knows when the lease was last renewed."""
 
-    id: int
+    id: Int64
 
 
 class LeaseKeepAliveResponse(Value, frozen=True, gc=False):
@@ -232,8 +236,8 @@ class LeaseKeepAliveResponse(Value, frozen=True, gc=False):
 class LeaseExpireRequest(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """The leader's verdict that a lease's time is up; void if renewed after Raft index `renewed_at`."""
 
-    id: int
-    renewed_at: int
+    id: Int64
+    renewed_at: Int64
 
 
 class LeaseTimeToLiveRequest(Value, frozen=True, gc=False):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import cbor2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kvstore.auth.types import AuthRoleAddRequest, Credentials
 from kvstore.command import Command, decode, encode
 from kvstore.errors import InvalidCommand
-from kvstore.types import Compare, CompareTarget, PutRequest, RangeRequest, TxnRequest
+from kvstore.types import Compare, CompareTarget, LeaseGrantRequest, PutRequest, RangeRequest, TxnRequest
 
 NESTED = TxnRequest(
     (Compare(b"a", CompareTarget.MOD, mod_revision=7),),
@@ -39,6 +40,11 @@ def test_a_log_from_before_there_were_users_is_read() -> None:
 def test_the_caller_travels_with_the_request() -> None:
     command = Command(AuthRoleAddRequest("r"), who=Credentials("root", 7))
     assert decode(encode(command)) == command
+
+
+@pytest.mark.parametrize("request_", [LeaseGrantRequest(1 << 63), LeaseGrantRequest(1, -(1 << 63) - 1)])
+def test_numbers_beyond_int64_are_refused(request_: LeaseGrantRequest) -> None:
+    assert isinstance(decode(encode(Command(request_))), InvalidCommand)
 
 
 @given(st.binary(max_size=60))
