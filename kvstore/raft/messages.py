@@ -87,6 +87,11 @@ SHAPES: dict[str, dict[str, type]] = {
 }
 
 
+_LIMIT = 1 << 63
+"""Of terms, indices and sizes: what the log stores has 64 bits, and one more must fit."""
+_ID_LIMIT = 1 << 64
+
+
 def fault(message: object) -> str | None:
     """What is wrong with a message from the network; None if nothing is."""
     if not isinstance(message, dict):
@@ -97,8 +102,10 @@ def fault(message: object) -> str | None:
         return f"unknown type {kind!r:.60}"
     for name, expected in shape.items():
         value = message.get(name)
-        if type(value) is not expected or (isinstance(value, int) and value < 0):
+        if type(value) is not expected:
             return f"{kind}: field {name} is {type(value).__name__}"
+        if isinstance(value, int) and not 0 <= value < (_ID_LIMIT if name == "member" else _LIMIT):
+            return f"{kind}: field {name} is out of range"
     if kind == APPEND:
         return _append_fault(message)
     if kind == FORWARD_REFUSED and not all(type(item) is int for item in message["ids"]):
@@ -114,7 +121,7 @@ def _append_fault(message: Message) -> str | None:
     if set(message) != {"type", "term", "commit_index", "entries", "prevLogIdx", "prevLogTerm"}:
         return "append_entries: unexpected fields"
     previous, entries = message["prevLogIdx"], message["entries"]
-    if type(previous) is not int or previous < 0 or type(message["prevLogTerm"]) is not int:
+    if not _is_number(previous) or not _is_number(message["prevLogTerm"]):
         return "append_entries: bad previous entry"
     if type(entries) is not list:
         return "append_entries: bad entries"
@@ -131,8 +138,13 @@ def _is_entry(entry: object) -> bool:
         and type(entry[0]) is bytes
         and entry[0][:1] in (ENTRY, NO_OP, CHANGE)
         and type(entry[1]) is int
-        and type(entry[2]) is int
+        and _is_number(entry[2])
     )
+
+
+def _is_number(value: object) -> bool:
+    """A term or an index."""
+    return type(value) is int and 0 <= value < _LIMIT
 
 
 def commands_of(payload: bytes) -> list[tuple[int, int, bytes]] | None:

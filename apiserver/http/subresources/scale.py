@@ -150,6 +150,8 @@ def _scaled(old: Object, wanted: Object, paths: Mapping[str, str] | None) -> Obj
     for key in ("uid", "resourceVersion"):
         if wanted["metadata"].get(key):
             new["metadata"][key] = wanted["metadata"][key]
-        elif key == "resourceVersion":
+        elif (
+            key == "resourceVersion" and paths is None
+        ):  # a custom resource keeps its own, as in the original
             new["metadata"].pop(key, None)
     return new

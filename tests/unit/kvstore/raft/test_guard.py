@@ -197,6 +197,23 @@ def test_s3_a_missing_snapshot_becomes_one_heartbeat(bench: Bench) -> None:
             "prevLogTerm": 1,
             "entries": [[b"\x03pickled", 2, 1]],
         },
+        {"type": "request_vote", "term": 1 << 63, "last_log_index": 0, "last_log_term": 0},
+        {
+            "type": "append_entries",
+            "term": 1,
+            "commit_index": 0,
+            "prevLogIdx": 1,
+            "prevLogTerm": 1,
+            "entries": [[b"\x00", 2, 1 << 64]],
+        },
+        {
+            "type": "append_entries",
+            "term": 1,
+            "commit_index": 0,
+            "prevLogIdx": 1,
+            "prevLogTerm": 1,
+            "entries": [[b"\x00", 2, -1]],
+        },
     ],
 )
 def test_malformed_and_pickling_messages_are_named(message: object) -> None:
