@@ -335,7 +335,9 @@ def test_a_full_disk_stops_the_member_and_loses_nothing(small_disk: Path) -> Non
         assert cluster.status()["processes"][0]["exit"] == "exited with code 1"
         log = (cluster.dir / "logs" / "m1.log").read_text()
         assert "Traceback" not in log
-        [error] = [line for line in log.splitlines() if "the store failed" in line]
+        told = [line for line in log.splitlines() if "the store failed" in line]
+        assert len(told) == 1, log
+        error = told[0]
         assert "no space left on" in error.lower()  # found by the log or by the database
         assert str(cluster.dir / "masters" / "m1") in error
         assert "start this master again" in log

@@ -436,11 +436,6 @@ def test_discovery_and_explain(k: Kubectl, one_of_each: LocalCluster) -> None:
     assert k("auth", "can-i", "create", "pods") == "yes\n"
 
 
-def test_what_comes_later_says_so(k: Kubectl) -> None:
-    said = k.fails("apply", "--server-side", "-f", "-", stdin=deployment("web", replicas=1))
-    assert "server-side apply is not supported by this server" in said
-
-
 def test_cordon_drain_taint(k: Kubectl) -> None:
     k.apply(deployment("web", replicas=2))
     k.roll_out("web")
