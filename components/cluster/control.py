@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -25,7 +26,9 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         return await supervisor.start(request["name"])
 
     async def down(request: dict[str, Any]) -> Any:
+        """Begins the end; the answer is whose end to wait for."""
         supervisor.request_stop()
+        return os.getpid()
 
     async def progress(request: dict[str, Any]) -> Any:
         return supervisor.progress()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -24,19 +25,39 @@ def stop(layout: Layout) -> bool:
     """
     if not layout.exists():
         raise ClusterError(f"{layout.root}: there is no cluster", "name its directory: --dir DIR")
-    running = True
-    try:
-        asyncio.run(ipc.call(layout.socket, "down"))
-    except ipc.NotRunning:
-        running = False
+    ending = _begin(layout)
     lock = _wait_for_lock(layout)
     try:
-        if not running:
+        if ending is None:
             end_pods(layout)
+        else:
+            _wait_for_end(ending)
         shutil.rmtree(layout.run, ignore_errors=True)
     finally:
         os.close(lock)
-    return running
+    return ending is not None
+
+
+def _begin(layout: Layout) -> int | None:
+    """The supervisor, told to end, as a pidfd; None when there is none."""
+    try:
+        return os.pidfd_open(asyncio.run(ipc.call(layout.socket, "down")))
+    except (ipc.NotRunning, ProcessLookupError):
+        return None
+
+
+def _wait_for_end(process: int) -> None:
+    """It lets go of its lock a moment before it is gone."""
+    try:
+        waiting = select.poll()
+        waiting.register(process, select.POLLIN)
+        if not waiting.poll(STOP_TIMEOUT * 1000):
+            raise ClusterError(
+                f"the cluster's supervisor did not end within {STOP_TIMEOUT:.0f} s",
+                "look at it with: kuberaft logs supervisor",
+            )
+    finally:
+        os.close(process)
 
 
 def end_pods(layout: Layout, module: str = "components.worker") -> None:

@@ -187,5 +187,5 @@ def test_10_down_leaves_nothing(cluster: LocalCluster) -> None:
     pids = [status["supervisor"]["pid"], *cluster.process_ids().values()]
     containers = [container_process(p["metadata"]["name"]) for p in web_pods(cluster)]
     cluster.kuberaft("down", "--purge")
-    assert not any(map(is_running, [*pids, *containers]))
+    assert [pid for pid in (*pids, *containers) if is_running(pid)] == []
     assert not cluster.dir.exists() or not any(cluster.dir.iterdir())
