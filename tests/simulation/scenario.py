@@ -12,7 +12,9 @@ from contextlib import contextmanager
 
 import pysyncobj.syncobj as library
 
+from tests.simulation.clients import PATIENCE
 from tests.simulation.conditions import of
+from tests.simulation.member import SWEEP_TICKS, TICK
 from tests.simulation.watches import small_slices
 from tests.simulation.world import World
 
@@ -105,7 +107,9 @@ def _play(world: World, steps: Sequence[Step]) -> None:
         world.heal()  # some members may have been added since
         world.run(seconds)
     world.clients.write(world.pick(0.0))
-    world.run(2.0)
+    world.run(
+        PATIENCE + SWEEP_TICKS * 2 * TICK
+    )  # by then it has ended, also on a removed member that nobody told
     world.check_end()
 
 
