@@ -239,10 +239,11 @@ class WatchClient:
                 raise Violation(f"a watch misses {due}")
 
     def finish(self) -> None:
-        """All that is still to come, from a member that has everything."""
+        """All that is still to come, from a member that has everything; one that was removed need not have it."""
+        newest = self._world.newest()
         for _ in range(ENOUGH):
-            if not self._is_connected():
-                self._watch_on(self._world.newest())
+            if not self._is_connected() or self._member.number in newest.machine.state.removed:
+                self._watch_on(newest)
             if not self._take() and self._watcher is not None:
                 return self._misses_none_before(self._world.ledger.revision + 1)
         raise Violation(f"a watch never gets {self.next_revision}")
