@@ -27,6 +27,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
+from apiserver.admission.setup import configured_plugins
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
@@ -44,6 +45,7 @@ from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
 from apiserver.http.scope import Services
+from apiserver.http.versions import ResourceVersions
 from apiserver.http.writer import StorageWriter
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.registry.table import Registry
@@ -237,7 +239,13 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         caches=caches,
         registry=registry,
         schemas=schemas,
-        admission=default_chain(reader, StorageWriter(registry, storage), authorizer, options),
+        admission=default_chain(
+            reader,
+            StorageWriter(registry, storage),
+            authorizer,
+            options,
+            configured_plugins(caches, ResourceVersions(registry)),
+        ),
         authenticator=authentication.build(config, accounts, lookup, _utc_now),
         authorizer=authorizer,
         accounts=accounts,

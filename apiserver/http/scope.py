@@ -139,3 +139,7 @@ class Exchange:
 
     def warn(self, text: str) -> None:
         self.warnings[text] = None
+
+    def annotate(self, key: str, value: str) -> None:
+        """For the audit log. The first value of a key stays."""
+        self.annotations.setdefault(key, value)

@@ -30,7 +30,9 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
     chosen, dry_run = await read_options(exchange)
     warn_about_jobs(exchange, chosen)
-    call = Call(exchange.services, resource, exchange.user, dry_run, warn=exchange.warn)
+    call = Call(
+        exchange.services, resource, exchange.user, dry_run, warn=exchange.warn, annotate=exchange.annotate
+    )
     done = await delete(call, namespace_of(resource, info.namespace), info.name, chosen)
     code = 202 if not done.gone and chosen.orphan_dependents is False else 200
     return await answer.one(exchange, resource.gvk, _result(exchange, done), code)

@@ -24,7 +24,14 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     chosen, dry_run = await read_options(exchange)
     warn_about_jobs(exchange, chosen)
     page = await listing.find(exchange, list_options(exchange.query))
-    call = Call(exchange.services, exchange.resource, exchange.user, dry_run, warn=exchange.warn)
+    call = Call(
+        exchange.services,
+        exchange.resource,
+        exchange.user,
+        dry_run,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+    )
     slots = asyncio.Semaphore(_WORKERS)
 
     async def remove(entry: Entry) -> None:

@@ -1,7 +1,8 @@
 """Requests to webhooks: to a URL, or to a service of the cluster, over TLS with the CA bundle of the configuration.
 
-Services are reached at their cluster IP; the certificate must be for ``<name>.<namespace>.svc``, as
-everywhere in Kubernetes. Leaves out what is asked and how the answer is judged.
+Used for the conversion of custom resources and for admission. Services are reached at their cluster IP; the
+certificate must be for ``<name>.<namespace>.svc``, as everywhere in Kubernetes. Leaves out what is asked and
+how the answer is judged.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from typing import Any, Final
 
 import aiohttp
 
-from apiserver.api import codec
-from apiserver.crd.webhook import WebhookUnreachable
+from apiserver.api import codec, errors
+from apiserver.api.field_errors import quote
 
 Object = dict[str, Any]
 FindService = Callable[[str, str], Awaitable[Object | None]]
 """(namespace, name) → the Service."""
-_SECONDS: Final = 30.0
+SECONDS: Final = 30
+"""How long a webhook may take, unless its configuration says otherwise."""
 _LIMIT: Final = 32 * 1024 * 1024
+
+
+class WebhookUnreachable(Exception):
+    """The text is the reason."""
+
+
+class _Refused(Exception):
+    """An answer with a code of failure."""
 
 
 class WebhookClient:
@@ -31,16 +41,19 @@ class WebhookClient:
         self._find_service = find_service
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, config: Mapping[str, Any], review: Object) -> Object:
+    async def send(self, config: Mapping[str, Any], review: Object, seconds: int = SECONDS) -> Object:
         """Raises WebhookUnreachable."""
         url, host = await self._address(config)
         shown = f"https://{host}{_path(url)}" if host else url
+        failed = f'Post "{shown}?timeout={seconds}s"'
         try:
-            return await self._post(url, host, _context(config.get("caBundle") or ""), review)
+            return await self._post(url, host, _context(config.get("caBundle") or ""), review, seconds)
         except TimeoutError:
-            raise WebhookUnreachable(f'Post "{shown}?timeout=30s": context deadline exceeded') from None
+            raise WebhookUnreachable(f"{failed}: context deadline exceeded") from None
+        except _Refused as exc:
+            raise WebhookUnreachable(str(exc)) from exc
         except (aiohttp.ClientError, OSError, ValueError, codec.DecodeError) as exc:
-            raise WebhookUnreachable(f'Post "{shown}?timeout=30s": {exc}') from exc
+            raise WebhookUnreachable(f"{failed}: {exc}") from exc
 
     async def close(self) -> None:
         if self._session is not None:
@@ -62,16 +75,18 @@ class WebhookClient:
         host = f"[{address}]" if ":" in address else address
         return f"https://{host}:{port}{wanted.get('path') or '/'}", f"{name}.{namespace}.svc:{port}"
 
-    async def _post(self, url: str, host: str, context: ssl.SSLContext, review: Object) -> Object:
+    async def _post(
+        self, url: str, host: str, context: ssl.SSLContext, review: Object, seconds: int
+    ) -> Object:
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=False)
         headers = {"Content-Type": "application/json", **({"Host": host} if host else {})}
         name = host.rpartition(":")[0] or None
         async with (
-            asyncio.timeout(_SECONDS),
+            asyncio.timeout(seconds),
             self._session.post(
                 url,
-                params={"timeout": "30s"},
+                params={"timeout": f"{seconds}s"},
                 data=codec.dumps(review),
                 headers=headers,
                 ssl=context,
@@ -79,15 +94,30 @@ class WebhookClient:
                 allow_redirects=False,
             ) as response,
         ):
-            data = await response.content.read(_LIMIT)
+            data = await _body(response)
             if response.status != 200:
-                raise ValueError(
-                    f"the server answered {response.status}: {data[:200].decode('utf-8', 'replace')}"
-                )
+                raise _Refused(_refusal(response.status, data[:2048].decode("utf-8", "replace")))
             answer = codec.decode(data)
             if not isinstance(answer, dict):
                 raise ValueError("the answer is not an object")
             return answer
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of it; ``read(n)`` of the stream would give what has come so far. Raises ValueError."""
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > _LIMIT:
+            raise ValueError(f"the answer is longer than {_LIMIT} bytes")
+    return bytes(data)
+
+
+def _refusal(status: int, text: str) -> str:
+    """As client-go words it."""
+    if status >= 500:
+        return f"an error on the server ({quote(text.strip())}) has prevented the request from succeeding"
+    return errors.generic(status).message
 
 
 def _path(url: str) -> str:
