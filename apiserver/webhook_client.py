@@ -43,10 +43,9 @@ class WebhookClient:
 
     async def send(self, config: Mapping[str, Any], review: Object, seconds: int = SECONDS) -> Object:
         """Raises WebhookUnreachable."""
-        url, host = await self._address(config)
-        shown = f"https://{host}{_path(url)}" if host else url
-        failed = f'Post "{shown}?timeout={seconds}s"'
+        failed = f'Post "{_shown(config)}?timeout={seconds}s"'
         try:
+            url, host = await self._address(config)
             return await self._post(url, host, _context(config.get("caBundle") or ""), review, seconds)
         except TimeoutError:
             raise WebhookUnreachable(f"{failed}: context deadline exceeded") from None
@@ -60,17 +59,17 @@ class WebhookClient:
             await self._session.close()
 
     async def _address(self, config: Mapping[str, Any]) -> tuple[str, str]:
-        """(URL to connect to, name to expect there if it is another)."""
+        """(URL to connect to, name to expect there if it is another). Raises ValueError."""
         if config.get("url"):
             return config["url"], ""
         wanted = config.get("service") or {}
         namespace, name = wanted.get("namespace") or "", wanted.get("name") or ""
         service = await self._find_service(namespace, name)
         if service is None:
-            raise WebhookUnreachable(f'service "{name}" not found')
+            raise ValueError(f'service "{name}" not found')
         address = (service.get("spec") or {}).get("clusterIP") or ""
         if not address or address == "None":
-            raise WebhookUnreachable(f'no cluster IP of service "{name}" in namespace "{namespace}"')
+            raise ValueError(f'no cluster IP of service "{name}" in namespace "{namespace}"')
         port = wanted.get("port") or 443
         host = f"[{address}]" if ":" in address else address
         return f"https://{host}:{port}{wanted.get('path') or '/'}", f"{name}.{namespace}.svc:{port}"
@@ -120,9 +119,13 @@ def _refusal(status: int, text: str) -> str:
     return errors.generic(status).message
 
 
-def _path(url: str) -> str:
-    rest = url.partition("://")[2]
-    return rest[rest.index("/") :] if "/" in rest else "/"
+def _shown(config: Mapping[str, Any]) -> str:
+    """The address as people know it."""
+    if config.get("url"):
+        return str(config["url"])
+    wanted = config.get("service") or {}
+    host = f"{wanted.get('name')}.{wanted.get('namespace')}.svc:{wanted.get('port') or 443}"
+    return f"https://{host}{wanted.get('path') or '/'}"
 
 
 @lru_cache(maxsize=256)

@@ -9,12 +9,14 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from apiserver.admission.matching import Match
-from apiserver.api import codec
+from apiserver.api import codec, errors
+from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.http.rest.call import served, to_stored
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Registry, Resource
+    from apiserver.schema.schemas import Schemas
 
 Object = dict[str, Any]
 
@@ -22,8 +24,9 @@ Object = dict[str, Any]
 class ResourceVersions:
     """See :class:`apiserver.admission.policies.plugin.Versions`."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, schemas: Schemas) -> None:
         self._registry = registry
+        self._schemas = schemas
         self._served: list[Resource] | None = None
         self._together: dict[str, list[Resource]] = {}
 
@@ -67,3 +70,14 @@ class ResourceVersions:
         stored = await source.custom.view.written(codec.encode(obj))
         converted: Object = codec.decode(await target.custom.view.read(stored))
         return converted
+
+    def completed(self, gvk: GroupVersionKind, obj: Object) -> Object:
+        """A patched object without the fields that its kind does not have, and with its defaults. Raises 500."""
+        try:
+            checked, _ = self._schemas.check(gvk, obj)
+        except StatusError as exc:
+            raise errors.internal(exc.message) from exc
+        resource = self._registry.kind(gvk)
+        if resource is not None:
+            resource.strategy.default(checked)
+        return checked
