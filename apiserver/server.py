@@ -254,7 +254,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
             StorageWriter(registry, storage),
             authorizer,
             options,
-            configured_plugins(caches, versions, webhooks.send, versions.completed, _new_uid),
+            configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
         ),
         authenticator=authentication.build(config, accounts, lookup, _utc_now),
         authorizer=authorizer,

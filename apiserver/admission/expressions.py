@@ -2,8 +2,8 @@
 
 Used by policies and by the match conditions of webhooks. ``object``, ``oldObject`` and ``params`` have no
 type; ``request`` and ``namespaceObject`` have theirs, so that a field that does not exist is found when the
-expression is compiled. ``authorizer`` is not offered: an expression that uses it does not compile. Source:
-apiserver ``pkg/admission/plugin/cel`` and ``plugin/webhook/matchconditions``.
+expression is compiled; ``authorizer`` is that of ``authorizing``. Source: apiserver
+``pkg/admission/plugin/cel`` and ``plugin/webhook/matchconditions``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from apiserver.admission.authorizing import AUTHORIZER, FUNCTIONS
 from apiserver.cel.environment import CALL_LIMIT, Environment, Program
 from apiserver.cel.evaluator import Check
 from apiserver.cel.library.times import parse_timestamp
@@ -143,7 +144,9 @@ def namespace_value(namespace: Object | None) -> Object | None:
     return {"metadata": metadata, "spec": namespace.get("spec") or {}, "status": status}
 
 
-def declared(*, params: bool, variables: Mapping[str, Type] | None = None) -> dict[str, Type]:
+def declared(
+    *, params: bool, variables: Mapping[str, Type] | None = None, authorizer: bool = True
+) -> dict[str, Type]:
     """``params``: whether there is a paramKind. ``variables``: those of a policy, by name."""
     known: dict[str, Type] = {
         "object": DYN,
@@ -153,6 +156,8 @@ def declared(*, params: bool, variables: Mapping[str, Type] | None = None) -> di
     }
     if params:
         known["params"] = DYN
+    if authorizer:
+        known["authorizer"] = AUTHORIZER
     if variables is not None:
         fields = {name: (name, kind) for name, kind in variables.items()}
         known["variables"] = object_of("kubernetes.variables", fields)
@@ -167,7 +172,7 @@ class Expression:
         self._program: Program | None = None
         self.failure = ""
         try:
-            program = Environment(known).compile(text)
+            program = Environment(known, FUNCTIONS).compile(text)
         except CompileError as exc:
             self.failure = f"compilation failed: {exc}"
             return

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from apiserver.admission.configured import Configured
 from apiserver.admission.expressions import namespace_value
-from apiserver.admission.interface import Attributes, Plugin, Reader
+from apiserver.admission.interface import Access, Attributes, Plugin, Reader
 from apiserver.admission.matching import (
     Match,
     is_exempt_from_policies,
@@ -20,7 +20,7 @@ from apiserver.admission.policies.params import ConfigurationError, Kinds, colle
 from apiserver.admission.policies.policy import Binding, Policy
 from apiserver.admission.policies.verdict import Verdict
 from apiserver.admission.request import admission_request
-from apiserver.admission.running import in_time
+from apiserver.admission.running import authorizer_of, in_time
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.api.meta import Object
 
@@ -50,11 +50,12 @@ class ValidatingAdmissionPolicy(Plugin):
     name = "ValidatingAdmissionPolicy"
 
     def __init__(
-        self, policies: Configured[Policy], bindings: Configured[Binding], versions: Versions
+        self, policies: Configured[Policy], bindings: Configured[Binding], versions: Versions, access: Access
     ) -> None:
         self._policies = policies
         self._bindings = bindings
         self._versions = versions
+        self._access = access
 
     async def validate(self, attributes: Attributes, reader: Reader) -> None:
         bindings = await self._bindings.all()
@@ -106,5 +107,6 @@ class ValidatingAdmissionPolicy(Plugin):
             "object": await converted(attributes.obj, match.gvr, attributes.gvr),
             "oldObject": await converted(attributes.old, match.gvr, attributes.gvr),
             "request": admission_request(attributes, match),
+            "authorizer": authorizer_of(attributes, self._access),
             "namespaceObject": namespace_value(namespace),
         }

@@ -87,8 +87,10 @@ class Policy:
         self.fail = spec.get("failurePolicy") != "Ignore"
         self.criteria = Criteria.of_policy(spec.get("matchConstraints") or {})
         self.param_kind = _param_kind(spec.get("paramKind"))
-        self._variables, known = _variables(spec.get("variables") or (), params=self.param_kind is not None)
-        self._conditions = Conditions(spec.get("matchConditions") or (), known, fail=self.fail)
+        params = self.param_kind is not None
+        self._variables, known = _variables(spec.get("variables") or (), params=params)
+        conditions = spec.get("matchConditions") or ()
+        self._conditions = Conditions(conditions, declared(params=params), fail=self.fail)
         self._validations = [_validation(item, known) for item in spec.get("validations") or ()]
         self._notes = [
             (note.get("key") or "", Expression(note.get("valueExpression") or "", known, VALUE_TYPES))
@@ -99,8 +101,7 @@ class Policy:
         """``values``: those of all variables but ``variables``. ``check``: see :meth:`Program.evaluate`."""
         outcome = Outcome()
         try:
-            known = self._with_variables(values, Budget(budget, check)) | {"namespaceObject": None}
-            if not self._conditions.hold(known, check):
+            if not self._conditions.hold({**values, "namespaceObject": None}, check):
                 return outcome
         except ExpressionFailed as exc:
             self._fails(outcome.denials, str(exc), 0)
@@ -173,11 +174,12 @@ def _variables(
 
 def _validation(item: Object, known: Mapping[str, Type]) -> _Validation:
     words = item.get("messageExpression")
+    without = {name: kind for name, kind in known.items() if name != "authorizer"}
     return _Validation(
         Expression(item.get("expression") or "", known, (BOOL,)),
         item.get("message") or "",
         item.get("reason") or INVALID,
-        Expression(words, known, (STRING,)) if words else None,
+        Expression(words, without, (STRING,)) if words else None,
     )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from apiserver.admission.configured import Configured
 from apiserver.admission.expressions import ExpressionFailed
-from apiserver.admission.interface import Attributes, Reader
+from apiserver.admission.interface import Access, Attributes, Reader
 from apiserver.admission.matching import Match, is_configuration, namespace_of
 from apiserver.admission.policies.plugin import NAMESPACES, Versions
 from apiserver.admission.request import admission_request
-from apiserver.admission.running import in_time
+from apiserver.admission.running import authorizer_of, in_time
 from apiserver.admission.webhooks.hooks import Hook
 from apiserver.admission.webhooks.review import Answer, BadResponse, denial, read, review
 from apiserver.api import errors
@@ -53,6 +53,7 @@ class Caller:
         configured: Configured[Sequence[Hook]],
         versions: Versions,
         send: Send,
+        access: Access,
         new_uid: Callable[[], str],
         *,
         mutating: bool,
@@ -60,6 +61,7 @@ class Caller:
         self._configured = configured
         self._versions = versions
         self._send = send
+        self._access = access
         self._new_uid = new_uid
         self._mutating = mutating
 
@@ -82,7 +84,7 @@ class Caller:
         converted = self._versions.converted
         obj = await converted(write.obj, match.gvr, write.gvr)
         target = Target(hook, match, obj, await converted(write.old, match.gvr, write.gvr))
-        return target if await _is_meant(target, write) else None
+        return target if await _is_meant(target, write, self._access) else None
 
     async def ask(self, target: Target, write: Attributes) -> Answer:
         """The answer of a webhook that allows the write. Raises CallFailed, StatusError."""
@@ -116,7 +118,7 @@ class Caller:
         return None
 
 
-async def _is_meant(target: Target, write: Attributes) -> bool:
+async def _is_meant(target: Target, write: Attributes, access: Access) -> bool:
     """What the match conditions say. Raises 403 where they fail."""
     conditions = target.hook.conditions
     if not conditions:
@@ -125,6 +127,7 @@ async def _is_meant(target: Target, write: Attributes) -> bool:
         "object": target.obj,
         "oldObject": target.old,
         "request": admission_request(write, target.match),
+        "authorizer": authorizer_of(write, access),
     }
     try:
         return await in_time(lambda check: conditions.hold(values, check))

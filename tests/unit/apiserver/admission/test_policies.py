@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from apiserver.admission.interface import Attributes
 from apiserver.admission.policies.policy import Outcome, Policy
-from apiserver.admission.running import in_time
+from apiserver.admission.running import authorizer_of, in_time
+from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
+from apiserver.auth import rbac
+from apiserver.auth.user import User
 from apiserver.cel.evaluator import Check
 from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, Server, config_map, running
 
@@ -213,12 +217,78 @@ def _policy(**spec: Any) -> Policy:
     return Policy({"metadata": {"name": "p"}, "spec": spec})
 
 
+class Source:
+    """Knows that `admin` may do everything; ``slow``: only after another round of the event loop."""
+
+    def __init__(self, *, slow: bool) -> None:
+        self.slow = slow
+        self.asked: list[rbac.Attributes] = []
+
+    async def decide(self, asked: rbac.Attributes) -> tuple[bool, str]:
+        if self.slow:
+            await asyncio.sleep(0)
+        self.asked.append(asked)
+        return asked.user.name == "admin", "because"
+
+    async def role_based(self, user: User, namespace: str) -> list[rbac.Rule]:
+        raise NotImplementedError
+
+    async def role(self, kind: str, namespace: str, name: str) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize(
+    ("expression", "asked"),
+    [
+        (
+            "authorizer.group('apps').resource('deployments').subresource('scale').namespace('n').name('d')"
+            ".check('create').allowed()",
+            ("admin", "create", "apps", "deployments", "scale", "n", "d", ""),
+        ),
+        (
+            "authorizer.path('/healthz').check('get').reason() == 'because'",
+            ("admin", "get", *[""] * 5, "/healthz"),
+        ),
+        (
+            "!authorizer.serviceAccount('n', 'robot').group('').resource('pods').check('get').allowed()",
+            ("system:serviceaccount:n:robot", "get", "", "pods", "", "", "", ""),
+        ),
+        (
+            "authorizer.requestResource.check('approve').allowed()",
+            ("admin", "approve", "", "configmaps", "", "default", "a", ""),
+        ),
+    ],
+)
+def test_the_authorizer_is_asked(slow: bool, expression: str, asked: tuple[str, ...]) -> None:
+    policy, source = _policy(validations=[{"expression": expression}]), Source(slow=slow)
+    gvr, gvk = GroupVersionResource("", "v1", "configmaps"), GroupVersionKind("", "v1", "ConfigMap")
+    write = Attributes("CREATE", gvr, gvk, "default", "a", {}, None, User("admin"))
+
+    async def run() -> Outcome:
+        values = {"authorizer": authorizer_of(write, source)}
+        return await in_time(lambda check: policy.decide(values, check))
+
+    assert asyncio.run(run()) == Outcome()
+    (found,) = source.asked
+    fields = (
+        found.verb,
+        found.group,
+        found.resource,
+        found.subresource,
+        found.namespace,
+        found.name,
+        found.path,
+    )
+    assert (found.user.name, *fields) == asked
+
+
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
         ("1 + 1", "compilation error: must evaluate to bool"),
         ("params.a", "undeclared reference to 'params'"),
-        ("authorizer.path('/a').check('get').allowed()", "undeclared reference to 'authorizer'"),
+        ("authorizer.nobody() == ''", "undeclared reference to 'nobody'"),
         ("request.nothing == ''", "undefined field 'nothing'"),
         ("variables.later", "undefined field 'later'"),
     ],
