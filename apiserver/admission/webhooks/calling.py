@@ -127,6 +127,7 @@ async def _is_meant(target: Target, write: Attributes, access: Access) -> bool:
         "object": target.obj,
         "oldObject": target.old,
         "request": admission_request(write, target.match),
+        "namespaceObject": None,
         "authorizer": authorizer_of(write, access),
     }
     try:

@@ -15,7 +15,7 @@ from apiserver.admission.matching import Criteria
 Object = Mapping[str, Any]
 _SECONDS: Final = 10
 _HARMLESS: Final = frozenset({"None", "NoneOnDryRun"})
-_KNOWN: Final = {name: kind for name, kind in declared(params=False).items() if name != "namespaceObject"}
+_KNOWN: Final = declared(params=False)
 
 
 @dataclass(frozen=True, slots=True)

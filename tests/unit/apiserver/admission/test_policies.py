@@ -338,3 +338,52 @@ def test_a_condition_that_is_false_decides(expressions: list[str], fail: bool, e
         validations=[{"expression": "false"}],
     )
     assert [denial.message for denial in policy.decide({"object": {}}).denials] == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "words"),
+    [
+        ({"validations": [{"expression": "1"}]}, "spec.validations[0].expression", "must evaluate to bool"),
+        (
+            {"validations": [{"expression": "nothing == 1"}]},
+            "spec.validations[0].expression",
+            "compilation failed: ERROR: <input>:1:1: undeclared reference to 'nothing' (in container '')",
+        ),
+        (
+            {"validations": [{"expression": "true", "messageExpression": "authorizer"}]},
+            "spec.validations[0].messageExpression",
+            "undeclared reference to 'authorizer'",
+        ),
+        (
+            {
+                "matchConditions": [{"name": "a", "expression": "variables.a"}],
+                "validations": [{"expression": "true"}],
+            },
+            "spec.matchConditions[0].expression",
+            "undeclared reference to 'variables'",
+        ),
+        (
+            {
+                "variables": [{"name": "a", "expression": "variables.b"}],
+                "validations": [{"expression": "true"}],
+            },
+            "spec.variables[0].expression",
+            "undefined field 'b'",
+        ),
+        (
+            {"auditAnnotations": [{"key": "k", "valueExpression": "1"}]},
+            "spec.auditAnnotations[0].valueExpression",
+            "must evaluate to one of [string null]",
+        ),
+    ],
+)
+def test_what_does_not_compile_is_not_stored(
+    server: Server, spec: dict[str, Any], field: str, words: str
+) -> None:
+    match = {"resourceRules": [RULE]}
+    body = {"metadata": {"name": "broken"}, "spec": {"matchConstraints": match, **spec}}
+    kind = {"kind": "ValidatingAdmissionPolicy", "apiVersion": _V1}
+    status, _, data = server.ask("POST", POLICIES, {**kind, **body}, Content_Type="application/json")
+    (cause,) = json.loads(data)["details"]["causes"]
+    assert (status, cause["field"]) == (422, field)
+    assert words in cause["message"]

@@ -204,6 +204,17 @@ def test_match_conditions(world: World) -> None:
     assert (code, body["message"]) == (400, text)
 
 
+def test_conditions_that_do_not_compile_are_not_stored(world: World) -> None:
+    condition = {"name": "broken", "expression": "object.nothing +"}
+    hook = world.hook("broken", allow, matchConditions=[condition])
+    body = {"kind": "ValidatingWebhookConfiguration", "apiVersion": "admissionregistration.k8s.io/v1"}
+    body |= {"metadata": {"name": "broken"}, "webhooks": [hook]}  # type: ignore[dict-item]
+    path = f"{GROUP}/validatingwebhookconfigurations"
+    status, _, data = world.server.ask("POST", path, body, Content_Type="application/json")
+    assert status == 422
+    assert b"webhooks[0].matchConditions[0].expression: Invalid value: " in data
+
+
 def test_a_long_answer_is_read_to_its_end(world: World) -> None:
     long = "x" * 400_000
     answer = patch({"op": "add", "path": "/data/long", "value": long})
