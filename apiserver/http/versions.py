@@ -12,7 +12,7 @@ from apiserver.admission.matching import Match
 from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
-from apiserver.http.rest.call import served, to_stored
+from apiserver.http.rest.call import converts, served, to_stored
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Registry, Resource
@@ -52,6 +52,16 @@ class ResourceVersions:
     def resource_of(self, gvk: GroupVersionKind) -> tuple[GroupVersionResource, bool] | None:
         resource = self._registry.kind(gvk)
         return None if resource is None else (resource.gvr, resource.namespaced)
+
+    async def as_served(self, obj: Object, gvr: GroupVersionResource) -> Object:
+        """A stored object, which stays as it is, in the version of a resource. Raises ConversionFailed."""
+        resource = self._registry.lookup(*gvr)
+        if resource is None:
+            return obj
+        if resource.custom is None:
+            return served(resource, deepcopy(obj)) if converts(resource) else obj
+        converted: Object = codec.decode(await resource.custom.view.read(codec.encode(deepcopy(obj))))
+        return converted
 
     async def converted(
         self, obj: Object | None, wanted: GroupVersionResource, own: GroupVersionResource

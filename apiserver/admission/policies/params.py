@@ -33,6 +33,10 @@ class Kinds(Protocol):
         """(resource, whether it is namespaced) of a kind, None if there is no such kind."""
         ...
 
+    async def as_served(self, obj: dict[str, Any], gvr: GroupVersionResource) -> Object:
+        """A stored object in the resource's version. Raises ConversionFailed."""
+        ...
+
 
 async def collect(
     policy: Policy, binding: Binding, namespace: str, reader: Reader, kinds: Kinds
@@ -52,7 +56,7 @@ async def collect(
     found = await _found(gvr, where, reference, reader)
     if not found and reference.get("parameterNotFoundAction") == "Deny":
         raise ConfigurationError(_NONE_FOUND)
-    return [*found]
+    return [await kinds.as_served(obj, gvr) for obj in found]
 
 
 def _namespace(reference: Object, namespace: str, *, namespaced: bool) -> str:
@@ -68,7 +72,7 @@ def _namespace(reference: Object, namespace: str, *, namespaced: bool) -> str:
 
 async def _found(
     gvr: GroupVersionResource, namespace: str, reference: Object, reader: Reader
-) -> list[Object]:
+) -> list[dict[str, Any]]:
     name = reference.get("name")
     if name:
         found = await reader.get(gvr, namespace, name)

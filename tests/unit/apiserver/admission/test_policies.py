@@ -145,6 +145,46 @@ def test_params_by_selector_each_judge(server: Server) -> None:
     assert case.create("p4")[0] == 201
 
 
+SCALERS = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
+
+
+def autoscaler(name: str, percent: int) -> dict[str, Any]:
+    """In autoscaling/v1; stored as autoscaling/v2."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": percent}
+    kind = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"}
+    return {**kind, "metadata": {"name": name, "labels": {"case": "versions"}}, "spec": spec}
+
+
+def test_params_come_in_the_version_of_their_kind(server: Server) -> None:
+    case = Configured(server, "old-params")
+    case.policy(
+        paramKind={"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"},
+        validations=[{"expression": "params.spec.targetCPUUtilizationPercentage == 1"}],
+    )
+    case.binding(paramRef={"name": "param", "parameterNotFoundAction": "Deny"})
+    server.json("POST", SCALERS, autoscaler("param", 1))
+    assert case.create("a")[0] == 201
+
+
+def test_an_equivalent_resource_is_judged_in_the_version_that_the_policy_names(server: Server) -> None:
+    case = Configured(server, "versions")
+    rule = {"apiGroups": ["autoscaling"], "apiVersions": ["v2"], "operations": ["*"]}
+    case.policy(
+        rule={**rule, "resources": ["horizontalpodautoscalers"]},
+        validations=[
+            {
+                "expression": "object.spec.metrics[0].resource.target.averageUtilization < 50",
+                "messageExpression": "request.kind.version + ' of ' + request.requestKind.version",
+            }
+        ],
+    )
+    case.binding()
+    assert server.ask("POST", SCALERS, autoscaler("low", 49), Content_Type="application/json")[0] == 201
+    status, _, data = server.ask("POST", SCALERS, autoscaler("high", 50), Content_Type="application/json")
+    assert (status, json.loads(data)["message"].rpartition(": ")[2]) == (422, "v2 of v1")
+
+
 def test_a_kind_of_params_that_is_not_there(server: Server) -> None:
     case = Configured(server, "unknown-kind")
     case.policy(

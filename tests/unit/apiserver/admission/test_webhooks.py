@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from apiserver.admission.webhooks.review import BadResponse, denial, read
+from tests.unit.apiserver.admission.test_policies import SCALERS, autoscaler
 from tests.unit.apiserver.admission.webhook_server import Answer, WebhookServer, patch
 from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, Server, config_map, running
 
@@ -126,6 +127,42 @@ def test_a_webhook_that_wants_to_sees_what_later_ones_change(world: World) -> No
     world.configure("Mutating", "again-2", world.hook("again", lambda _: later, path="/again/second"))
     assert world.create("again")[1]["data"] == {"a": "1", "late": "1", "seen-early": "1", "seen-late": "1"}
     assert [len(world.hooks.asked_of(f"/again/{name}")) for name in ("first", "second")] == [2, 1]
+
+
+def test_a_patch_is_made_in_the_version_that_the_webhook_names(world: World) -> None:
+    rule = {"apiGroups": ["autoscaling"], "apiVersions": ["v2"], "operations": ["CREATE"]}
+    path = "/spec/metrics/0/resource/target/averageUtilization"
+    answer = patch({"op": "replace", "path": path, "value": 7})
+    rules = [{**rule, "resources": ["horizontalpodautoscalers"]}]
+    world.configure("Mutating", "versions", world.hook("versions", lambda _: answer, rules=rules))
+    created = world.server.json("POST", SCALERS, autoscaler("patched", 50))
+    assert created["apiVersion"] == "autoscaling/v1"
+    assert created["spec"]["targetCPUUtilizationPercentage"] == 7
+
+
+def test_evictions_are_asked_about_as_what_they_are(world: World) -> None:
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods/eviction"],
+    }
+    refuse = world.hook("evicted", lambda _: {"allowed": False}, rules=[rule], objectSelector={})
+    world.configure("Validating", "evicted", refuse)
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": "a", "namespace": "default"},
+    }
+    path = "/api/v1/namespaces/default/pods/a/eviction"
+    status, _, data = world.server.ask("POST", path, eviction, Content_Type="application/json")
+    assert status == 400
+    assert b"evicted.example.com" in data
+    (asked,) = world.hooks.asked_of("/evicted")
+    assert (asked["subResource"], asked["object"]["kind"], asked["kind"]["kind"]) == (
+        "eviction",
+        *["Eviction"] * 2,
+    )
 
 
 @pytest.mark.parametrize(
