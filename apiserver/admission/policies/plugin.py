@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from apiserver.admission.configured import Configured
 from apiserver.admission.expressions import namespace_value
@@ -16,6 +16,7 @@ from apiserver.admission.matching import (
     is_namespace,
     namespace_of,
 )
+from apiserver.admission.namespaces import find_namespace
 from apiserver.admission.policies.params import ConfigurationError, Kinds, collect
 from apiserver.admission.policies.policy import Binding, Policy
 from apiserver.admission.policies.verdict import Verdict
@@ -23,8 +24,6 @@ from apiserver.admission.request import admission_request
 from apiserver.admission.running import authorizer_of, in_time
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.api.meta import Object
-
-NAMESPACES: Final = GroupVersionResource("", "v1", "namespaces")
 
 
 class Versions(Kinds, Protocol):
@@ -58,14 +57,13 @@ class ValidatingAdmissionPolicy(Plugin):
         self._access = access
 
     async def validate(self, attributes: Attributes, reader: Reader) -> None:
-        bindings = await self._bindings.all()
-        if not bindings or is_exempt_from_policies(attributes.group_resource):
+        if is_exempt_from_policies(attributes.group_resource):
             return
-        policies = await self._policies.all()
+        bindings = await self._bindings.all()
+        policies = await self._policies.all() if bindings else ()
         if not policies:
             return
-        name = namespace_of(attributes)
-        found = await reader.get(NAMESPACES, "", name) if name else None
+        found = await find_namespace(attributes, reader)
         write, verdict = _Write(attributes, reader, found), Verdict(attributes)
         for policy in policies:
             await self._judge(

@@ -11,8 +11,9 @@ from typing import Any
 from apiserver.admission.configured import Configured
 from apiserver.admission.expressions import ExpressionFailed
 from apiserver.admission.interface import Access, Attributes, Reader
-from apiserver.admission.matching import Match, is_configuration, namespace_of
-from apiserver.admission.policies.plugin import NAMESPACES, Versions
+from apiserver.admission.matching import Match, is_configuration
+from apiserver.admission.namespaces import find_namespace
+from apiserver.admission.policies.plugin import Versions
 from apiserver.admission.request import admission_request
 from apiserver.admission.running import authorizer_of, in_time
 from apiserver.admission.webhooks.hooks import Hook
@@ -67,17 +68,14 @@ class Caller:
 
     async def hooks(self, write: Attributes) -> Sequence[Hook]:
         """All there are, in their order; none for what configures admission."""
-        configured = await self._configured.all()
-        if not configured or is_configuration(write.group_resource):
+        if is_configuration(write.group_resource):
             return ()
-        return list(itertools.chain.from_iterable(configured))
+        configured = await self._configured.all()
+        return list(itertools.chain.from_iterable(configured)) if configured else ()
 
     async def target(self, hook: Hook, write: Attributes, reader: Reader) -> Target | None:
         """None if the webhook is not concerned. Raises StatusError."""
-        name = namespace_of(write)
-        namespace = (
-            await reader.get(NAMESPACES, "", name) if name and not hook.criteria.namespaces.empty() else None
-        )
+        namespace = None if hook.criteria.namespaces.empty() else await find_namespace(write, reader)
         match = hook.criteria.match(write, namespace, self._versions.equivalents)
         if match is None:
             return None

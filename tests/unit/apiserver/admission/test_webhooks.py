@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
+from apiserver.admission.interface import Attributes
+from apiserver.admission.webhooks.hooks import hooks_of
 from apiserver.admission.webhooks.review import BadResponse, denial, read
+from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
+from apiserver.auth.user import User
+from apiserver.webhook_client import WebhookClient, WebhookUnreachable
 from tests.unit.apiserver.admission.test_policies import SCALERS, autoscaler
 from tests.unit.apiserver.admission.webhook_server import Answer, WebhookServer, patch
 from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, Server, config_map, running
@@ -221,6 +226,29 @@ def test_an_authority_that_is_not_known(world: World) -> None:
     assert not world.hooks.asked_of("/untrusted")
 
 
+def test_a_webhook_has_its_time_and_a_service_its_name(world: World) -> None:
+    """The certificate is for 127.0.0.1, not for the service."""
+    config = world.hooks.client_config("/time")
+    service = {"namespace": "n", "name": "hooks", "port": world.hooks.port}
+
+    async def find(namespace: str, name: str) -> dict[str, Any]:
+        assert (namespace, name) == ("n", "hooks")
+        return {"spec": {"clusterIP": "127.0.0.1"}}
+
+    async def ask() -> None:
+        client = WebhookClient(find)
+        with pytest.raises(WebhookUnreachable, match=r"/time.timeout=0s.: context deadline exceeded"):
+            await client.send(config, {}, 0)
+        with pytest.raises(
+            WebhookUnreachable, match=rf"Post .https://hooks.n.svc:{world.hooks.port}/.*certificate"
+        ):
+            await client.send({"service": service, "caBundle": config["caBundle"]}, {}, 5)
+        await client.close()
+
+    world.server.run(ask())
+    assert not world.hooks.asked_of("/")
+
+
 def test_no_side_effects_in_a_dry_run(world: World) -> None:
     path = f"{GROUP}/validatingwebhookconfigurations"
     world.configure("Validating", "harmless", world.hook("harmless", allow, sideEffects="NoneOnDryRun"))
@@ -229,6 +257,43 @@ def test_no_side_effects_in_a_dry_run(world: World) -> None:
     assert world.server.ask("DELETE", f"{path}/harmless")[0] == 200
     assert world.create("harmless", query="?dryRun=All")[0] == 201
     assert len(world.hooks.asked_of("/harmless")) == 1
+
+
+def test_a_mutation_is_told_to_the_audit_log_and_so_is_a_failure_that_is_ignored(world: World) -> None:
+    caller, told = world.server.server.services.admission, dict[str, str]()
+    world.configure(
+        "Mutating",
+        "told",
+        world.hook("told", lambda _: {**patch({"op": "add", "path": "/data/b", "value": "1"}), **NOTE}),
+        world.hook(
+            "told", path="/told/none", failurePolicy="Ignore", clientConfig={"url": "https://127.0.0.1:9"}
+        ),
+    )
+    obj = config_map("told-a", labels={"case": "told"}, namespace="default")
+    gvr, gvk = GroupVersionResource("", "v1", "configmaps"), GroupVersionKind("", "v1", "ConfigMap")
+    write = Attributes(
+        "CREATE", gvr, gvk, "default", "told-a", obj, None, User("a"), annotate=told.__setitem__
+    )
+    world.server.run(caller.admit(write))
+    mutated = [json.loads(told[key]) for key in sorted(told) if key.startswith("mutation.")]
+    first = {"configuration": "told", "webhook": "told.example.com", "mutated": True}
+    assert first in mutated
+    assert {**first, "webhook": "told-none.example.com", "mutated": False} in mutated
+    assert told["told.example.com/why"] == "because"
+    assert [value for key, value in told.items() if key.startswith("failed-open.mutation.")] == [
+        "told-none.example.com"
+    ]
+
+
+NOTE = {"auditAnnotations": {"why": "because"}}
+
+
+@pytest.mark.parametrize("effects", ["Some", "Unknown"])
+def test_a_dry_run_is_refused_where_a_webhook_has_side_effects(effects: str) -> None:
+    """Such webhooks can only be left from older servers."""
+    configuration = {"metadata": {"name": "c"}, "webhooks": [{"name": "old", "sideEffects": effects}]}
+    (hook,) = hooks_of(configuration)
+    assert not hook.dry
 
 
 def test_match_conditions(world: World) -> None:
