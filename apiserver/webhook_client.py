@@ -12,6 +12,7 @@ import base64
 import binascii
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ FindService = Callable[[str, str], Awaitable[Object | None]]
 """(namespace, name) → the Service."""
 SECONDS: Final = 30
 """How long a webhook may take, unless its configuration says otherwise."""
+_CLOSING_SECONDS: Final = 1.0
 _LIMIT: Final = 32 * 1024 * 1024
 
 
@@ -56,7 +58,9 @@ class WebhookClient:
 
     async def close(self) -> None:
         if self._session is not None:
-            await self._session.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await self._session.close()
 
     async def _address(self, config: Mapping[str, Any]) -> tuple[str, str]:
         """(URL to connect to, name to expect there if it is another). Raises ValueError."""
