@@ -27,6 +27,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         chosen.dry_run,
         warn=exchange.warn,
         annotate=exchange.annotate,
+        options=options.shown(exchange.query),
     )
     if resource.gvk.kind == "Namespace":
         namespace = ""

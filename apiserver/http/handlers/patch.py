@@ -42,6 +42,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         info.subresource,
         exchange.warn,
         exchange.annotate,
+        options=options.shown(exchange.query),
     )
     owner = owner_of(exchange, call, chosen.field_manager)
 

@@ -86,12 +86,16 @@ def test_a_refusal_is_told_in_the_webhooks_words(world: World) -> None:
     assert warnings == ['299 - "careful"']
 
 
+META = {"apiVersion": "meta.k8s.io/v1"}
+
+
 def test_what_a_webhook_is_asked(world: World) -> None:
     world.configure("Validating", "asked", world.hook("asked", allow))
     assert world.create("asked")[0] == 201
     path = f"{CONFIG_MAPS}/asked-a"
-    world.server.json("PATCH", path, {"data": {"b": "2"}}, Content_Type="application/merge-patch+json")
-    world.server.json("DELETE", path)
+    patch_path = f"{path}?fieldManager=me"
+    world.server.json("PATCH", patch_path, {"data": {"b": "2"}}, Content_Type="application/merge-patch+json")
+    world.server.json("DELETE", f"{path}?gracePeriodSeconds=0")
     created, updated, deleted = world.hooks.asked_of("/asked")
     kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
     resource = {"group": "", "version": "v1", "resource": "configmaps"}
@@ -102,6 +106,8 @@ def test_what_a_webhook_is_asked(world: World) -> None:
     assert created["oldObject"] is None
     assert created["options"] == {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"}
     assert created["userInfo"]["username"]
+    assert updated["options"] == {**META, "kind": "UpdateOptions", "fieldManager": "me"}
+    assert deleted["options"] == {**META, "kind": "DeleteOptions", "gracePeriodSeconds": 0}
     assert (updated["oldObject"]["data"], updated["object"]["data"]) == ({"a": "1"}, {"a": "1", "b": "2"})
     assert (deleted["operation"], deleted["object"]) == ("DELETE", None)
     assert deleted["oldObject"]["metadata"]["name"] == "asked-a"
