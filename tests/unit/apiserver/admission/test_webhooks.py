@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from apiserver.admission.interface import Attributes
-from apiserver.admission.webhooks.hooks import hooks_of
 from apiserver.admission.webhooks.review import BadResponse, denial, read
+from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.auth.user import User
 from apiserver.webhook_client import WebhookClient, WebhookUnreachable
@@ -294,12 +294,23 @@ def test_a_mutation_is_told_to_the_audit_log_and_so_is_a_failure_that_is_ignored
 NOTE = {"auditAnnotations": {"why": "because"}}
 
 
-@pytest.mark.parametrize("effects", ["Some", "Unknown"])
-def test_a_dry_run_is_refused_where_a_webhook_has_side_effects(effects: str) -> None:
-    """Such webhooks can only be left from older servers."""
-    configuration = {"metadata": {"name": "c"}, "webhooks": [{"name": "old", "sideEffects": effects}]}
-    (hook,) = hooks_of(configuration)
-    assert not hook.dry
+def test_a_dry_run_is_refused_where_a_webhook_has_side_effects(world: World) -> None:
+    """Such webhooks can only be left from older servers: the rules of today do not let them in."""
+    hook = world.hook("effects", allow, sideEffects="Some")
+    kind = {"kind": "ValidatingWebhookConfiguration", "apiVersion": "admissionregistration.k8s.io/v1"}
+    value = codec.encode({**kind, "metadata": {"name": "effects"}, "webhooks": [hook]})
+    prefix, services = "/registry/validatingwebhookconfigurations/", world.server.server.services
+
+    async def store() -> None:
+        revision = await services.storage.create(f"{prefix}effects", value)
+        await services.caches.of(prefix).wait_until(revision)
+
+    world.server.run(store())
+    code, body, _ = world.create("effects", query="?dryRun=All")
+    text = 'admission webhook "effects.example.com" does not support dry run'
+    assert (code, body["reason"], body["message"]) == (400, "BadRequest", text)
+    assert world.create("effects")[0] == 201
+    assert len(world.hooks.asked_of("/effects")) == 1
 
 
 def test_match_conditions(world: World) -> None:
