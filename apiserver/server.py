@@ -27,6 +27,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
+from apiserver.admission.setup import configured_plugins
+from apiserver.api.gvk import GroupVersionResource
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
@@ -44,6 +46,7 @@ from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
 from apiserver.http.scope import Services
+from apiserver.http.versions import ResourceVersions
 from apiserver.http.writer import StorageWriter
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.registry.table import Registry
@@ -52,6 +55,7 @@ from apiserver.schema.schemas import Schemas
 from apiserver.storage.cacher import Caches
 from apiserver.storage.interface import Storage
 from apiserver.storage.measured import MeasuredStorage
+from apiserver.webhook_client import WebhookClient
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ _SUFFIX_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"
 _DRAIN_SECONDS: Final = 2.0
 _FLUSH_SECONDS: Final = 2.0
 _BACKLOG: Final = 1024
+_SERVICES: Final = GroupVersionResource("", "v1", "services")
 _ALWAYS_READ: Final = ("namespaces", "flowschemas", "prioritylevelconfigurations")
 
 
@@ -183,6 +188,8 @@ class ApiServer:
             await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
         await self.services.kubelet.close()
+        if self.services.webhooks is not None:
+            await self.services.webhooks.close()
         self._stopped = True
 
     async def _withdraw(self) -> None:
@@ -230,6 +237,11 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         lookup,
         _utc_now,
     )
+
+    async def service(namespace: str, name: str) -> dict[str, Any] | None:
+        return await reader.get(_SERVICES, namespace, name)
+
+    webhooks, versions = WebhookClient(service), ResourceVersions(registry, schemas)
     authorizer = Authorizer(config.authorization_mode, caches)
     return Services(
         config=config,
@@ -237,12 +249,18 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         caches=caches,
         registry=registry,
         schemas=schemas,
-        admission=default_chain(reader, StorageWriter(registry, storage), authorizer, options),
+        admission=default_chain(
+            reader,
+            StorageWriter(registry, storage),
+            authorizer,
+            options,
+            configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
+        ),
         authenticator=authentication.build(config, accounts, lookup, _utc_now),
         authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,
-        new_uid=lambda: str(uuid.uuid4()),
+        new_uid=_new_uid,
         random_suffix=partial(_suffix, rng),
         kubelet=KubeletClient(config),
         metrics=metrics,
@@ -250,7 +268,12 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         audit_policy=_audit_policy(config),
         flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
+        webhooks=webhooks,
     )
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())
 
 
 def _needed(config: ApiServerConfig) -> list[str]:

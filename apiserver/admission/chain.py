@@ -41,8 +41,13 @@ class Chain:
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
+        """Twice, where a webhook has changed the object: once more for those that have not seen the change."""
         for plugin in self._plugins:
             await plugin.admit(attributes, self._reader)
+        if attributes.reinvocation is not None and attributes.reinvocation.wanted:
+            attributes.reinvocation.again = True
+            for plugin in self._plugins:
+                await plugin.admit(attributes, self._reader)
 
     async def validate(self, attributes: Attributes) -> None:
         for plugin in self._plugins:
@@ -50,9 +55,15 @@ class Chain:
 
 
 def default_chain(
-    reader: Reader, writer: Writer, access: Access, options: AdmissionOptions | None = None
+    reader: Reader,
+    writer: Writer,
+    access: Access,
+    options: AdmissionOptions | None = None,
+    configured: Sequence[Plugin] = (),
 ) -> Chain:
-    """The plugins that kube-apiserver 1.36 turns on by default and that are built so far, in its order."""
+    """The plugins that kube-apiserver 1.36 turns on by default and that are built so far, in its order.
+
+    ``configured``: those that do what stored configurations say, see ``apiserver.admission.setup``."""
     options = options or AdmissionOptions()
     plugins: list[Plugin] = [
         NamespaceLifecycle(),
@@ -73,6 +84,7 @@ def default_chain(
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         RbacEscalation(access),
+        *configured,
         ResourceQuota(writer, options.now),
     ]
     return Chain(plugins, reader)

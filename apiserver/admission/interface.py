@@ -21,6 +21,23 @@ def _ignore(_: str) -> None:
     """Nobody is there to be warned."""
 
 
+def _forget(key: str, value: str) -> None:
+    """Nobody keeps an audit log of this write."""
+
+
+@dataclass(slots=True)
+class Reinvocation:
+    """``wanted``: the plugins have to see once more what a webhook made of the object. ``again``: this is that round.
+    ``due``: webhooks to be called in it; ``called``: those that would be, should a later one change the object.
+    ``output``: the object as the webhooks left it."""
+
+    wanted: bool = False
+    again: bool = False
+    due: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    output: Object | None = None
+
+
 @dataclass
 class Attributes:
     """One write on its way. `obj` is the new object (None on delete), `old` the stored one (None on create).
@@ -40,6 +57,10 @@ class Attributes:
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     warn: Callable[[str], None] = _ignore
+    annotate: Callable[[str, str], None] = _forget
+    """(key, value) for the audit log; the first value of a key stays."""
+    reinvocation: Reinvocation | None = None
+    """Where webhooks may change the object."""
 
     @property
     def group_resource(self) -> GroupResource:

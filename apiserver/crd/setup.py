@@ -10,7 +10,6 @@ from apiserver.crd.cleanup import Cleanup
 from apiserver.crd.controller import DefinitionController
 from apiserver.crd.definition import Definition
 from apiserver.crd.resources import Parts, Served, by_kind, in_order
-from apiserver.crd.webhook_client import WebhookClient
 from apiserver.http.reader import CacheReader
 from apiserver.http.rest.call import Call
 from apiserver.http.rest.delete import DeleteOptions, delete
@@ -18,6 +17,7 @@ from apiserver.http.scope import Services
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.schema.schemas import OBJECT_META
 from apiserver.storage.interface import RevisionMismatch
+from apiserver.webhook_client import WebhookClient
 
 DEFINITION: Final = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 _SERVICES: Final = GroupVersionResource("", "v1", "services")

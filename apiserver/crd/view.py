@@ -46,6 +46,7 @@ class View:
         """``beginning``: the revision since which the resource is served."""
         self.storage = storage if conversion is None else VersionedStorage(storage, conversion)
         self.caches = Caches(self.storage, beginning)
+        self._conversion = conversion
         self._services: Services | None = None
 
     def services(self, services: Services) -> Services:
@@ -53,6 +54,12 @@ class View:
         if self._services is None:
             self._services = replace(services, storage=self.storage, caches=self.caches, fanout=Fanout())
         return self._services
+
+    async def read(self, value: bytes) -> bytes:
+        return value if self._conversion is None else (await self._conversion.read([value]))[0]
+
+    async def written(self, value: bytes) -> bytes:
+        return value if self._conversion is None else await self._conversion.written(value)
 
     async def end(self) -> None:
         await self.caches.retire()

@@ -17,16 +17,13 @@ from apiserver.api.errors import StatusError, internal
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.crd.conversion import Normalised
 from apiserver.storage.interface import Undecodable
+from apiserver.webhook_client import WebhookUnreachable
 
 Object = dict[str, Any]
 Send = Callable[[Mapping[str, Any], Object], Awaitable[Object]]
 """(clientConfig, ConversionReview) → the answer as it came. Raises WebhookUnreachable."""
 _REVIEW: Final = "apiextensions.k8s.io/v1"
 _CHANGEABLE: Final = ("labels", "annotations")
-
-
-class WebhookUnreachable(Exception):
-    """The text is the reason."""
 
 
 class ConversionFailed(Undecodable, StatusError):

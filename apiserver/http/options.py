@@ -159,6 +159,16 @@ def write_options(query: Query, kind: str, *, applying: bool = False) -> WriteOp
     return WriteOptions(dry_run, manager, validation, force)
 
 
+def shown(query: Query) -> dict[str, Any]:
+    """The fields of Create- or UpdateOptions as admission sees them: what the request gives."""
+    fields = {
+        "dryRun": query.getall("dryRun", []),
+        "fieldManager": query.get("fieldManager"),
+        "fieldValidation": query.get("fieldValidation"),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
 def check_field_manager(name: str, path: Path) -> list[FieldError]:
     found = [too_long(path, _MOST_MANAGER_BYTES)] if len(name.encode()) > _MOST_MANAGER_BYTES else []
     at = 0

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from apiserver.registry.table import Registry, Resource
     from apiserver.schema.openapi import OpenApi
     from apiserver.schema.schemas import Schemas
+    from apiserver.webhook_client import WebhookClient
 
 Object = dict[str, Any]
 
@@ -81,6 +82,7 @@ class Services:
     flow: FlowController | None = None
     audit_log: AuditLog | None = None
     audit_policy: Policy | None = None
+    webhooks: WebhookClient | None = None
     fanout: Fanout = field(default_factory=Fanout)
 
     @property
@@ -139,3 +141,7 @@ class Exchange:
 
     def warn(self, text: str) -> None:
         self.warnings[text] = None
+
+    def annotate(self, key: str, value: str) -> None:
+        """For the audit log. The first value of a key stays."""
+        self.annotations.setdefault(key, value)

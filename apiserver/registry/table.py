@@ -70,6 +70,14 @@ class ResourceView(Protocol):
         """The server's parts, with storage and caches that speak the resource's version."""
         ...
 
+    async def read(self, value: bytes) -> bytes:
+        """A stored value in the resource's version."""
+        ...
+
+    async def written(self, value: bytes) -> bytes:
+        """A value in the storage version."""
+        ...
+
     async def end(self) -> None: ...
 
 

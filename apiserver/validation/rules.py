@@ -8,6 +8,7 @@ from typing import Any, Final
 from apiserver.api import names
 from apiserver.api.field_errors import FieldError, Path
 from apiserver.validation import (
+    admission_expressions,
     admission_policies,
     api_services,
     autoscalers,
@@ -33,7 +34,6 @@ from apiserver.validation import (
     services,
     signing_requests,
     storage_classes,
-    webhooks,
     workloads,
 )
 
@@ -98,7 +98,7 @@ CREATE_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("coordination.k8s.io", "Lease"): classes.validate_lease,
     ("events.k8s.io", "Event"): events.validate_event,
     ("node.k8s.io", "RuntimeClass"): classes.validate_runtime_class,
-    (_ADMISSION, "ValidatingAdmissionPolicy"): admission_policies.validate_policy,
+    (_ADMISSION, "ValidatingAdmissionPolicy"): admission_expressions.validate_policy,
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): admission_policies.validate_binding,
     (_ADMISSION, "MutatingAdmissionPolicy"): admission_policies.validate_mutating_policy,
     (_ADMISSION, "MutatingAdmissionPolicyBinding"): admission_policies.validate_mutating_binding,
@@ -124,8 +124,8 @@ NEW_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("discovery.k8s.io", "EndpointSlice"): endpoints.validate_new_slice,
     ("events.k8s.io", "Event"): events.validate_new_event_v1,
     ("scheduling.k8s.io", "PriorityClass"): classes.validate_new_priority_class,
-    (_ADMISSION, "ValidatingWebhookConfiguration"): webhooks.validate_new_webhooks,
-    (_ADMISSION, "MutatingWebhookConfiguration"): webhooks.validate_new_webhooks,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): admission_expressions.validate_new_webhooks,
+    (_ADMISSION, "MutatingWebhookConfiguration"): admission_expressions.validate_new_webhooks,
     (_CERTIFICATES, "CertificateSigningRequest"): signing_requests.validate_new_request,
     (_NETWORKING, "Ingress"): ingresses.validate_new_ingress,
     (_NETWORKING, "IPAddress"): service_addresses.validate_address,
@@ -158,8 +158,8 @@ UPDATE_RULES: Final[dict[tuple[str, str], UpdateRule]] = {
     ("events.k8s.io", "Event"): events.validate_event_update_v1,
     ("node.k8s.io", "RuntimeClass"): classes.validate_runtime_class_update,
     ("scheduling.k8s.io", "PriorityClass"): classes.validate_priority_class_update,
-    (_ADMISSION, "ValidatingWebhookConfiguration"): webhooks.validate_webhooks_update,
-    (_ADMISSION, "MutatingWebhookConfiguration"): webhooks.validate_webhooks_update,
+    (_ADMISSION, "ValidatingWebhookConfiguration"): admission_expressions.validate_webhooks_update,
+    (_ADMISSION, "MutatingWebhookConfiguration"): admission_expressions.validate_webhooks_update,
     (_NETWORKING, "Ingress"): ingresses.validate_ingress_update,
     (_NETWORKING, "IngressClass"): ingresses.validate_ingress_class_update,
     (_NETWORKING, "IPAddress"): service_addresses.validate_address_update,

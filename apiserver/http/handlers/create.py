@@ -20,7 +20,15 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     chosen = options.write_options(exchange.query, "CreateOptions")
     obj = await body.read_object(exchange, resource.gvk, chosen.field_validation)
     resource.strategy.default(obj)
-    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, warn=exchange.warn)
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        chosen.dry_run,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+        options=options.shown(exchange.query),
+    )
     if resource.gvk.kind == "Namespace":
         namespace = ""
     check_namespace(obj, namespace)

@@ -30,7 +30,15 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
     chosen, dry_run = await read_options(exchange)
     warn_about_jobs(exchange, chosen)
-    call = Call(exchange.services, resource, exchange.user, dry_run, warn=exchange.warn)
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        dry_run,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+        options=shown(chosen, dry_run=dry_run),
+    )
     done = await delete(call, namespace_of(resource, info.namespace), info.name, chosen)
     code = 202 if not done.gone and chosen.orphan_dependents is False else 200
     return await answer.one(exchange, resource.gvk, _result(exchange, done), code)
@@ -74,6 +82,19 @@ async def read_options(exchange: Exchange) -> tuple[DeleteOptions, bool]:
     if found:
         raise errors.invalid(GroupKind("meta.k8s.io", "DeleteOptions"), "", found)
     return chosen, dry_run
+
+
+def shown(chosen: DeleteOptions, *, dry_run: bool) -> Object:
+    """The fields of the DeleteOptions as admission sees them."""
+    wanted = {"uid": chosen.uid, "resourceVersion": chosen.resource_version}
+    fields = {
+        "gracePeriodSeconds": chosen.grace_period_seconds,
+        "preconditions": {name: value for name, value in wanted.items() if value is not None} or None,
+        "orphanDependents": chosen.orphan_dependents,
+        "propagationPolicy": chosen.propagation_policy,
+        "dryRun": ["All"] if dry_run else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _check(chosen: DeleteOptions, found: list[FieldError]) -> None:

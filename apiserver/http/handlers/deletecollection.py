@@ -9,7 +9,7 @@ from aiohttp import web
 
 from apiserver.api.errors import StatusError
 from apiserver.http.handlers import list as listing
-from apiserver.http.handlers.delete import read_options, warn_about_jobs
+from apiserver.http.handlers.delete import read_options, shown, warn_about_jobs
 from apiserver.http.handlers.update import namespace_of
 from apiserver.http.options import list_options
 from apiserver.http.rest.call import Call
@@ -24,7 +24,15 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     chosen, dry_run = await read_options(exchange)
     warn_about_jobs(exchange, chosen)
     page = await listing.find(exchange, list_options(exchange.query))
-    call = Call(exchange.services, exchange.resource, exchange.user, dry_run, warn=exchange.warn)
+    call = Call(
+        exchange.services,
+        exchange.resource,
+        exchange.user,
+        dry_run,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+        options=shown(chosen, dry_run=dry_run),
+    )
     slots = asyncio.Semaphore(_WORKERS)
 
     async def remove(entry: Entry) -> None:

@@ -34,7 +34,16 @@ _FORMATS: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.YAML)
 async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
     patcher, chosen = await read(exchange, resource.gvk)
-    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        chosen.dry_run,
+        info.subresource,
+        exchange.warn,
+        exchange.annotate,
+        options=options.shown(exchange.query),
+    )
     owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:

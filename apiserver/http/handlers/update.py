@@ -26,7 +26,16 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     check_name(obj, info.name)
     resource.strategy.default(obj)
 
-    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, info.subresource, exchange.warn)
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        chosen.dry_run,
+        info.subresource,
+        exchange.warn,
+        exchange.annotate,
+        options=options.shown(exchange.query),
+    )
     owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:

@@ -30,6 +30,10 @@ def _ignore(_: str) -> None:
     """The server's own calls have nobody to warn."""
 
 
+def _forget(key: str, value: str) -> None:
+    """The server's own calls are in no audit log."""
+
+
 @dataclass(slots=True)
 class Call:
     """``options`` is the Create, Update, Patch or DeleteOptions object that admission sees."""
@@ -40,6 +44,7 @@ class Call:
     dry_run: bool = False
     subresource: str = ""
     warn: Callable[[str], None] = _ignore
+    annotate: Callable[[str, str], None] = _forget
     options: Object | None = None
     create_to_ask: bool = False
     """An update that turns out to create: whether the user may do that is asked then."""
@@ -85,6 +90,7 @@ class Call:
             dry_run=self.dry_run,
             options=self.options or {},
             warn=self.warn,
+            annotate=self.annotate,
         )
 
     async def admit(self, attributes: Attributes) -> Object:

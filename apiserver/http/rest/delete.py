@@ -45,7 +45,8 @@ class Deleted:
 
 async def delete(call: Call, namespace: str, name: str, options: DeleteOptions) -> Deleted:
     stored: Stored | None = await call.read(namespace, name)
-    await call.services.admission.admit(call.attributes("DELETE", namespace, name, None, None))
+    old = call.decode(stored) if stored is not None else None
+    await call.services.admission.admit(call.attributes("DELETE", namespace, name, None, old))
     for _ in range(_ATTEMPTS):
         if stored is None:
             raise errors.not_found(call.resource.gvr.group_resource, name)

@@ -46,11 +46,15 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     dry_run = _dry_run(exchange, wanted.get("deleteOptions") or {})
     how = _delete_options(wanted.get("deleteOptions") or {})
-    call = Call(exchange.services, resource, exchange.user, dry_run)
+    call = Call(
+        exchange.services, resource, exchange.user, dry_run, warn=exchange.warn, annotate=exchange.annotate
+    )
     asked = replace(call, subresource="eviction").attributes(
         "CREATE", info.namespace, info.name, wanted, None
     )
+    asked.gvk = _GVK
     await exchange.services.admission.admit(asked)
+    await exchange.services.admission.validate(asked)
     refusal = await _evict(call, info.namespace, info.name, how)
     return await responders.obj(exchange, refusal or responders.success(code=201), 201)
 

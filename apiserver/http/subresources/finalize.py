@@ -46,7 +46,15 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     check_name(obj, info.name)
     resource.strategy.default(obj)
 
-    call = Call(exchange.services, resource, exchange.user, chosen.dry_run, "finalize", exchange.warn)
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        chosen.dry_run,
+        "finalize",
+        exchange.warn,
+        exchange.annotate,
+    )
     owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:

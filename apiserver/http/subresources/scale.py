@@ -67,7 +67,14 @@ def _paths(resource: Resource) -> Mapping[str, str] | None:
 
 async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
-    call = Call(exchange.services, resource, exchange.user, warn=exchange.warn, subresource="scale")
+    call = Call(
+        exchange.services,
+        resource,
+        exchange.user,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+        subresource="scale",
+    )
     if info.verb == "get":
         obj = call.decode(await call.read(info.namespace, info.name))
         return await answer.one(exchange, SCALE, scale_of(obj, _paths(resource)))

@@ -20,12 +20,13 @@ from apiserver.crd.naming import Taken, reconciled
 from apiserver.crd.resources import Parts, Served, served
 from apiserver.crd.structural import compiled
 from apiserver.crd.view import VersionedStorage
-from apiserver.crd.webhook import ConversionFailed, WebhookConversion, WebhookUnreachable
+from apiserver.crd.webhook import ConversionFailed, WebhookConversion
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.schema.schemas import OBJECT_META, Schemas
 from apiserver.storage.cacher import CacheReset, Cursor, ResourceCache
 from apiserver.storage.interface import RevisionMismatch, Storage
 from apiserver.storage.memory import MemoryStorage
+from apiserver.webhook_client import WebhookUnreachable
 from tests.support.virtual_time import run_virtual
 from tests.unit.apiserver.crd.definitions import Object, created, definition, established, version
 

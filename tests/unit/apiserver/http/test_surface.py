@@ -7,7 +7,7 @@ import gzip
 import json
 import ssl
 import unittest.mock
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class Server:
         self._runner = runner
         self._storage = storage
         self.server = server
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """In the loop of the server."""
+        self._runner.run(work)
 
     def compact(self, revision: int) -> None:
         self._runner.run(self._storage.compact(revision))
