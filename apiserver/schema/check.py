@@ -14,7 +14,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from apiserver.api import errors
+from apiserver.api import errors, go_json
 from apiserver.api.field_errors import quote
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.api.meta import format_micro_time, format_time
@@ -38,16 +38,6 @@ class _Mismatch(Exception):
     def __init__(self, message: str, converted: str = "") -> None:
         super().__init__(message)
         self.converted = converted or message
-
-
-def _json_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
 
 
 class _Walk:
@@ -141,7 +131,7 @@ def _omitted(owner: ApiType, name: str, known: Field, value: Any) -> bool:
 
 def _mismatch(value: Any, place: str, api_type: ApiType) -> _Mismatch:
     target = f"Go struct field {place}" if "." in place else "Go value"
-    text = f"json: cannot unmarshal {_json_kind(value)} into {target} of type {api_type.go_name()}"
+    text = f"json: cannot unmarshal {go_json.kind(value)} into {target} of type {api_type.go_name()}"
     return _Mismatch(text, _unconverted(value, api_type))
 
 

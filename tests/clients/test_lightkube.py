@@ -139,7 +139,6 @@ def test_objects_of_a_file(k: Client) -> None:
     assert k.get(ConfigMap, "c", namespace="filed").data == {"a": "1"}
 
 
-@pytest.mark.xfail(strict=True, reason="server-side apply lands separately")
 def test_apply(k: Client) -> None:
     k.apply(config_map("applied", a="1", b="1"))
     with pytest.raises(ApiError, match="conflict"):

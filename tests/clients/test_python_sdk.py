@@ -295,7 +295,6 @@ def test_the_dynamic_client_changes_objects(dyn: dynamic.DynamicClient) -> None:
         maps.get(name="dyn", namespace="default")
 
 
-@pytest.mark.xfail(strict=True, reason="server-side apply lands separately")
 def test_server_side_apply(dyn: dynamic.DynamicClient) -> None:
     maps = dyn.resources.get(api_version="v1", kind="ConfigMap")
 
