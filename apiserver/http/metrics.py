@@ -85,7 +85,7 @@ class Metrics:
             if found is None:
                 found = Series(labels, Counts(), Distribution(SECONDS), Distribution(SIZES))
                 self._series["", *labels] = found
-            if found.labels[3] or (not info.is_resource and key[-1]):
+            if _faithful(found.labels, info):
                 self._series[key] = found
         return found
 
@@ -135,6 +135,12 @@ class Metrics:
     def waited(self, level: str, schema: str, executed: bool, seconds: float) -> None:
         """A request's time in a queue is over."""
         self.waits.of((level, schema, "true" if executed else "false")).observe(seconds)
+
+
+def _faithful(labels: tuple[str, ...], info: RequestInfo) -> bool:
+    """Whether the labels say all that the request does. Of what they leave out a client may think of ever more."""
+    verb, _, _, resource, part, _ = labels
+    return verb != "other" and part == (info.subresource if resource else info.path)
 
 
 def _scope(info: RequestInfo) -> str:
