@@ -41,7 +41,7 @@ class _Mismatch(Exception):
 
 
 class _Walk:
-    """One check of one object: collects complaints while it copies."""
+    """One check of one object: collects the paths of unknown fields while it copies."""
 
     def __init__(self) -> None:
         self.unknown: list[str] = []
@@ -72,7 +72,7 @@ class _Walk:
             known = api_type.fields.get(name)
             where = f"{path}.{name}" if path else name
             if known is None:
-                self.unknown.append(f"unknown field {quote(where)}")
+                self.unknown.append(where)
                 continue
             if item is None:
                 if roundtrip.keeps_null(api_type.name, name):
@@ -302,7 +302,7 @@ class Checker:
             result = walk.value(api_type, value, "", place)
         except _Mismatch as exc:
             raise _unfit(gvk, str(exc)) from None
-        return result, [json.loads(text.removeprefix("unknown field ")) for text in walk.unknown]
+        return result, walk.unknown
 
     def check(
         self,
@@ -318,5 +318,4 @@ class Checker:
             result = walk.value(api_type, obj, "", api_type.name)
         except _Mismatch as exc:
             raise _unfit(gvk, exc.converted if converting else str(exc)) from None
-        duplicates = duplicate_fields(raw) if raw is not None else []
-        return result, duplicates + walk.unknown
+        return result, complaints(walk.unknown, raw)

@@ -48,10 +48,8 @@ class Api:
     ) -> Answer:
         """Raises aiohttp.ClientError where TLS refuses the certificate."""
         context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = (
-            False,
-            ssl.CERT_NONE,
-        )  # the server's certificate is its own
+        # The server's certificate is its own.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if pair is not None:
             context.load_cert_chain(pair.cert, pair.key)
         sent = dict(headers or {})
