@@ -1,1 +1,1 @@
-"""Request bodies in protobuf, read into the same JSON form as every other body. Answers are never protobuf."""
+"""Request bodies in protobuf, read into the same JSON form as every other body, and answers for clients that take nothing else."""
