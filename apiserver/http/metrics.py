@@ -58,9 +58,8 @@ class Metrics:
         self._series: dict[tuple[str, ...], Series] = {}
         self.under_way = {True: 0, False: 0}  # reads, writes
         self.dropped_requests = {True: 0, False: 0}
-        self.event_sizes = Distributions(
-            EVENT_SIZES
-        )  # by group, version, resource; one for each watcher's event
+        # By group, version, resource; one for each watcher's event.
+        self.event_sizes = Distributions(EVENT_SIZES)
         self.init_events: Counts[tuple[str, ...]] = Counts()
         self.store = Distributions(STORE_SECONDS)
         self.store_errors: Counts[tuple[str, ...]] = Counts()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from apiserver.http import cbor, yaml
+from apiserver.storage.memory import MemoryStorage
 from tests.unit.apiserver.http.test_surface import Server, running
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -156,6 +157,25 @@ def test_cbor_is_taken_with_its_gate(server: Server, tmp_path: Path) -> None:
     with running(tmp_path) as other:
         refused = apply(other, f"{CONFIG_MAPS}/cbor", body, form="application/apply-patch+cbor")
     assert refused["code"] == 415
+
+
+def test_who_loses_the_race_to_create_applies_to_what_the_other_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, creating = f"{CONFIG_MAPS}/raced", MemoryStorage.create
+
+    async def race(storage: MemoryStorage, key: str, value: bytes, *, ttl: int = 0) -> int:
+        if key.endswith("/raced"):
+            monkeypatch.undo()
+            for mine, other in ((b'{"a":"1"}', b'{"b":"2"}'), (b"f:a", b"f:b"), (b'"m"', b'"rival"')):
+                value = value.replace(mine, other)
+            await creating(storage, key, value, ttl=ttl)
+        return await creating(storage, key, value, ttl=ttl)
+
+    monkeypatch.setattr(MemoryStorage, "create", race)
+    found = apply(server, path, config_map("raced", a="1"))
+    assert found["data"] == {"a": "1", "b": "2"}
+    assert owners(found) == {"rival v1": {"f:data": {"f:b": {}}}, "m v1": {"f:data": {"f:a": {}}}}
 
 
 def test_an_apply_that_expects_a_version_gets_a_conflict(server: Server) -> None:
