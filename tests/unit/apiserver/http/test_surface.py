@@ -418,3 +418,22 @@ def test_a_watch_from_before_the_cache_began_gets_what_the_cache_holds_too(serve
     since = made["metadata"]["resourceVersion"]
     _, _, data = server.ask("GET", f"{path}?watch=1&resourceVersion={since}&timeoutSeconds=1")
     assert [json.loads(line)["type"] for line in data.splitlines()] == ["MODIFIED", "DELETED"]
+
+
+def test_who_loses_the_race_to_create_updates_what_the_other_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the object as it was sent: an address that was reserved for the first attempt is not asked for."""
+    path, creating = "/api/v1/namespaces/default/services/raced", MemoryStorage.create
+
+    async def race(storage: MemoryStorage, key: str, value: bytes, *, ttl: int = 0) -> int:
+        if key.endswith("/raced"):
+            monkeypatch.undo()
+            other = json.loads(value)
+            other["spec"] |= {"clusterIP": "10.0.0.77", "clusterIPs": ["10.0.0.77"]}
+            await creating(storage, key, json.dumps(other, separators=(",", ":")).encode())
+        return await creating(storage, key, value, ttl=ttl)
+
+    monkeypatch.setattr(MemoryStorage, "create", race)
+    service = {"metadata": {"name": "raced"}, "spec": {"ports": [{"port": 80}]}}
+    assert server.json("PUT", path, service)["spec"]["clusterIP"] == "10.0.0.77"
