@@ -11,7 +11,7 @@ import cbor2
 import pytest
 
 from apiserver.http.printers import common
-from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, TABLE, Server, config_map, running
+from tests.support.served import CONFIG_MAPS, TABLE, Server, config_map, running
 
 JSON, YAML, CBOR = "application/json", "application/yaml", "application/cbor"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"

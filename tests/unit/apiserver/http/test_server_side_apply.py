@@ -12,7 +12,7 @@ import pytest
 
 from apiserver.http import cbor, yaml
 from apiserver.storage.memory import MemoryStorage
-from tests.unit.apiserver.http.test_surface import Server, running
+from tests.support.served import Server, running
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 HPA = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
