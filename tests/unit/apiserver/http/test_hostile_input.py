@@ -84,6 +84,8 @@ def _shared_values() -> bytes:
         (YAML, b"a: &a [*a]", 413, "more than 100000 values"),
         (CBOR, b"\x81" * 5000, 400, "couldn't get version/kind"),
         (CBOR, _shared_values(), 400, "couldn't get version/kind"),
+        (CBOR, cbor2.dumps({"a": float("nan")}), 400, "couldn't get version/kind"),
+        (CBOR, cbor2.dumps({"a": float("-inf")}), 400, "couldn't get version/kind"),
     ],
 )
 def test_a_body_is_refused(server: Server, media_type: str, body: bytes, code: int, text: str) -> None:
