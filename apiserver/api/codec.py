@@ -64,7 +64,7 @@ def decode(data: bytes | bytearray | memoryview | str) -> Any:
 
 def is_too_deep(value: Any) -> bool:
     """Whether a decoded document has more than `MAX_DEPTH` levels of objects and lists; counts without recursion."""
-    level, depth = [value], 0
+    level, depth = [value] if isinstance(value, dict | list) else [], 0
     while level and depth < MAX_DEPTH:
         level = [
             item

@@ -124,7 +124,7 @@ def require_few_values(value: Any) -> None:
     """Raise 413 for a document that is small in bytes but would hold the event loop for seconds, 400 for a deep one."""
     if codec.count_values(value) > codec.MAX_VALUES:
         raise too_many()
-    if isinstance(value, dict | list) and codec.is_too_deep(value):
+    if codec.is_too_deep(value):
         raise _too_deep()
 
 

@@ -19,6 +19,7 @@ DECLARED: Final = {
     r"lists of lists are not supported": "a strategic patch",
     r"list elements are of different types": "a strategic patch",
     r"The order in patch list:": "a strategic patch that contradicts itself",
+    r"failed to create typed patch object": "a configuration with fields that the kind does not have",
     r"Timeout: Too large resource version": "a version of the future",
     r"\[?target\.(kind|name): ": "a Binding of nothing, recorded",
     r"no endpoints available for service": "nobody serves it",

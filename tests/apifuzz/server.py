@@ -89,10 +89,9 @@ def _config(folder: Path) -> ApiServerConfig:
 async def _serve(folder: Path) -> None:
     errors, watchdog = Errors(), Watchdog()
     logging.getLogger().addHandler(errors)
-    server = ApiServer(_config(folder), MemoryStorage())
+    storage = MemoryStorage()
+    server = ApiServer(_config(folder), storage)
     await server.start()
-    storage = server.services.storage
-    assert isinstance(storage, MemoryStorage)
     tasks = [asyncio.create_task(watchdog.run()), asyncio.create_task(_compact(storage))]
     gc.freeze()  # as `components.processes` does
     print(server.port, flush=True)

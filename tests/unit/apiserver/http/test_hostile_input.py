@@ -79,6 +79,8 @@ def _shared_values() -> bytes:
         (YAML, b"? [1]\n: x", 400, "error converting YAML to JSON"),
         (YAML, b"a: !!set {x}", 400, "unsupported type: set"),
         (YAML, b"a: .nan", 400, "unsupported value: nan"),
+        (YAML, b"5", 400, "cannot unmarshal number into Go value"),
+        (YAML, b"null", 422, "name or generateName is required"),
         (YAML, b"[" * 3000, 400, "error converting YAML to JSON"),
         (YAML, b"a: b\n" * 200_000, 413, "more than 100000 values"),
         (YAML, b"a: &a [*a]", 413, "more than 100000 values"),
