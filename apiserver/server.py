@@ -84,9 +84,8 @@ class ApiServer:
         self._bootstrap = Bootstrap(self.services)
         self._custom = CustomResources(self.services)
         self._tasks: list[asyncio.Task[None]] = []
-        self._background: list[
-            asyncio.Task[None]
-        ] = []  # until the very end; `_tasks` end with the shutdown's begin
+        # Until the very end; `_tasks` end with the shutdown's begin.
+        self._background: list[asyncio.Task[None]] = []
         self._stopped = False
         self._withdrawal: asyncio.Task[None] | None = None
 

@@ -176,14 +176,6 @@ def too_large_resource_version(current: int, asked: int) -> StatusError:
     return timeout(f"Too large resource version: {asked}, current: {current}", 1, causes)
 
 
-def server_timeout(resource: GroupResource, operation: str, retry_after: int) -> StatusError:
-    message = (
-        f"The {operation} operation against {resource} could not be completed at this time, please try again."
-    )
-    details = _details(operation, resource.group, resource.resource, (), retry_after)
-    return StatusError(500, "ServerTimeout", message, details)
-
-
 def too_many_requests(
     message: str, retry_after: int = 0, causes: Sequence[dict[str, str]] = ()
 ) -> StatusError:

@@ -87,3 +87,8 @@ _KINDS: Final = {dict: "object", list: "array", str: "string", bool: "bool", int
 def kind(value: Any) -> str:
     """As Go's decoder names what it found."""
     return _KINDS.get(type(value), "null")
+
+
+def no_map(value: Any) -> str:
+    """What it says of a document that is no object where any object would do."""
+    return f"json: cannot unmarshal {kind(value)} into Go value of type map[string]interface {{}}"

@@ -64,23 +64,12 @@ def object_key(obj: Mapping[str, Any]) -> str:
     return f"{scope}/{name(obj)}" if scope else name(obj)
 
 
-def split_key(key: str) -> tuple[str, str]:
-    """(namespace, name) of an :func:`object_key`."""
-    scope, _, rest = key.rpartition("/")
-    return scope, rest
-
-
 def controller_of(obj: Mapping[str, Any]) -> Object | None:
     """The owner reference with ``controller: true``."""
     for reference in owner_references(obj):
         if reference.get("controller"):
             return reference
     return None
-
-
-def is_controlled_by(obj: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
-    reference = controller_of(obj)
-    return reference is not None and reference.get("uid") == uid(owner)
 
 
 def new_controller_ref(owner: Mapping[str, Any], api_version: str, kind: str) -> Object:

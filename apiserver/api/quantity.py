@@ -52,10 +52,6 @@ class Quantity:
     def of(cls, value: int, format: str = DECIMAL_SI) -> Quantity:
         return cls(value * NANO, format)
 
-    @classmethod
-    def of_milli(cls, value: int) -> Quantity:
-        return cls(value * 10**6)
-
     def value(self) -> int:
         """Whole units, rounded away from zero."""
         return _ceil_away(self.nano, NANO)

@@ -1,11 +1,13 @@
 """One stage of one request as an ``audit.k8s.io/v1`` Event (P).
 
 Fields and their order are the original's. Bodies stay bytes until the log's thread looks at them: ``encode``.
+Nothing that a client sends can keep an event out of the log.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,7 +16,11 @@ import msgspec
 
 from apiserver.auth.user import User
 
+SHOWN: Final = ("Request", "RequestResponse")
+"""Levels at which what was sent is kept."""
 _LONGEST_AGENT: Final = 1024
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_OBJECTS: Final = ("requestObject", "responseObject")
 _STATUS_FIELDS: Final = ("status", "message", "reason", "details")
 
 
@@ -81,8 +87,7 @@ def encode(entry: Entry) -> bytes:
     answered = _object(entry.response, record) if entry.response is not None else None
     if entry.code:
         event["responseStatus"] = _status(entry.code, entry.message, answered)
-    shown = record.level in ("Request", "RequestResponse")
-    if shown and record.request is not None and entry.stage != "RequestReceived":
+    if record.level in SHOWN and record.request is not None and entry.stage != "RequestReceived":
         _put(event, "requestObject", _object(record.request, record))
     if record.level == "RequestResponse":
         _put(event, "responseObject", answered)
@@ -90,7 +95,25 @@ def encode(entry: Entry) -> bytes:
     event["stageTimestamp"] = entry.at
     if record.annotations and entry.stage != "RequestReceived":
         event["annotations"] = dict(record.annotations)
-    return msgspec.json.encode(event) + b"\n"
+    return _line(event)
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    """Objects that are too deep are left out. Headers may be no UTF-8; as Go does it, U+FFFD stands for such bytes."""
+    try:
+        return msgspec.json.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        return _line({name: value if name in _OBJECTS else _readable(value) for name, value in event.items()})
+    except RecursionError:
+        return _line({name: value for name, value in event.items() if name not in _OBJECTS})
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    return [_readable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _head(entry: Entry) -> dict[str, Any]:
@@ -139,7 +162,7 @@ def _object(body: Body, record: Record) -> Any:
     try:
         data = gzip.decompress(body.data) if body.encoding == "gzip" else body.data
         value = msgspec.json.decode(data) if data else None
-    except (msgspec.DecodeError, OSError, EOFError):
+    except (ValueError, OSError, EOFError, RecursionError):
         return None
     if record.omit_managed_fields and isinstance(value, dict):
         _drop_managed_fields(value)
@@ -147,8 +170,12 @@ def _object(body: Body, record: Record) -> Any:
 
 
 def _drop_managed_fields(obj: dict[str, Any]) -> None:
-    rows = obj.get("rows") if obj.get("kind") == "Table" else None
-    inner = [row.get("object") for row in rows or ()]
-    for one in (obj, *(obj.get("items") or ()), *inner):
-        if isinstance(one, dict) and isinstance(one.get("metadata"), dict):
+    rows = _objects(obj.get("rows")) if obj.get("kind") == "Table" else []
+    inner = _objects([row.get("object") for row in rows])
+    for one in (obj, *_objects(obj.get("items")), *inner):
+        if isinstance(one.get("metadata"), dict):
             one["metadata"].pop("managedFields", None)
+
+
+def _objects(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

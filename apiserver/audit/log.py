@@ -88,7 +88,7 @@ class AuditLog:
                 self._append(encode(entry))
             if self._file is not None:
                 self._file.flush()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
             log.error("audit log %s: %s", self._files.path, error)
             self._lost(len(batch))
         else:
@@ -112,14 +112,15 @@ class AuditLog:
         self._size = self._file.tell()
 
     def _rotate(self) -> None:
-        assert self._file is not None
-        self._file.close()
-        now = datetime.now(UTC)
-        path = self._files.path
-        path.rename(self._free_name(now))
-        for old in expired(self._backups(), self._files, now):
-            old.unlink(missing_ok=True)
+        """Raises OSError; then the old file stays open, and the next entry tries again."""
+        old, path, now = self._file, self._files.path, datetime.now(UTC)
+        assert old is not None
+        if path.exists():
+            path.rename(self._free_name(now))
         self._open()
+        old.close()
+        for backup in expired(self._backups(), self._files, now):
+            backup.unlink(missing_ok=True)
 
     def _free_name(self, now: datetime) -> Path:
         """Of the first millisecond from ``now`` on that has no file yet."""

@@ -116,25 +116,27 @@ def has(target: Run, name: str) -> Run:
 def logical(parts: Sequence[Run], decides: bool) -> Run:
     """``||`` (decided by true) and ``&&`` (decided by false), of any number of sides."""
 
-    def run(frame: Frame) -> bool:
-        failure: EvaluationError | None = None
-        for part in parts:
-            try:
-                value = part(frame)
-            except CostExceeded:
-                raise
-            except EvaluationError as exc:
-                failure = failure or exc
-                continue
-            if not isinstance(value, bool):
-                failure = failure or EvaluationError("no such overload")
-            elif value is decides:
-                return decides
-        if failure is not None:
-            raise failure
-        return not decides
+    return lambda frame: _decide(frame, parts, decides)
 
-    return run
+
+def _decide(frame: Frame, parts: Iterable[Run], decides: bool) -> bool:
+    """The first part that decides; a failure counts only if none does."""
+    failure: EvaluationError | None = None
+    for part in parts:
+        try:
+            value = part(frame)
+        except CostExceeded:
+            raise
+        except EvaluationError as exc:
+            failure = failure or exc
+            continue
+        if not isinstance(value, bool):
+            failure = failure or EvaluationError("no such overload")
+        elif value is decides:
+            return decides
+    if failure is not None:
+        raise failure
+    return not decides
 
 
 def choice(condition: Run, chosen: Run, other: Run) -> Run:
@@ -284,22 +286,7 @@ def _rounds(frame: Frame, value: Any, names: tuple[str, str], variables: dict[st
 
 def _quantified(decides: bool) -> Callable[[Frame, Iterable[Any], Run, Run | None], bool]:
     def finish(frame: Frame, rounds: Iterable[Any], body: Run, guard: Run | None) -> bool:
-        failure: EvaluationError | None = None
-        for _ in rounds:
-            try:
-                value = body(frame)
-            except CostExceeded:
-                raise
-            except EvaluationError as exc:
-                failure = failure or exc
-                continue
-            if not isinstance(value, bool):
-                failure = failure or EvaluationError("no such overload")
-            elif value is decides:
-                return decides
-        if failure is not None:
-            raise failure
-        return not decides
+        return _decide(frame, (body for _ in rounds), decides)
 
     return finish
 

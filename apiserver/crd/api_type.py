@@ -23,7 +23,6 @@ def api_type(schema: Structural, metadata: ApiType, kind: str) -> ApiType:
     """Of a whole resource; ``metadata`` is the type of ObjectMeta."""
     result = _struct(schema, metadata, kind)
     _add_meta_fields(result, metadata)
-    result.folded = {name.lower(): name for name in result.fields}
     return result
 
 
@@ -36,7 +35,6 @@ def _struct(schema: Structural, metadata: ApiType, name: str) -> ApiType:
     result = ApiType(Kind.STRUCT, name, required=frozenset(schema.source.get("required") or ()))
     for key, child in schema.properties.items():
         result.fields[key] = _field(child, metadata)
-    result.folded = {key.lower(): key for key in result.fields}
     result.map_type = schema.map_type
     if schema.embedded:
         _add_meta_fields(result, metadata)

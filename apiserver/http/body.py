@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ from apiserver.http.protobuf import envelope
 from apiserver.http.scope import Exchange, Object
 from apiserver.schema.check import TEXT, repeats_fields
 
+T = TypeVar("T")
 LIMIT: Final = 3 * 1024 * 1024
 _LARGE: Final = 1 << 16
 _HEADER_TYPE: Final = (
@@ -64,9 +65,12 @@ async def decode(data: bytes, media_type: str, gvk: GroupVersionKind) -> Object:
     read = partial(envelope.decode, data, gvk)
     if media_type != negotiation.PROTOBUF:
         read = partial(parse, data, media_type, gvk.kind)
-    if media_type == negotiation.JSON or len(data) < _LARGE:
-        return read()
-    return await asyncio.to_thread(read)
+    return read() if media_type == negotiation.JSON else await aside(read, len(data))
+
+
+async def aside(read: Callable[[], T], size: int) -> T:
+    """What ``read`` makes of ``size`` bytes: in a thread if there are many, as all forms but JSON are slow."""
+    return read() if size < _LARGE else await asyncio.to_thread(read)
 
 
 def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,11 +107,12 @@ def _check_header(value: Object, kind: str, data: bytes) -> None:
 def decode_json(data: bytes) -> Any:
     """Raises DecodeError, and 413 for very many values before it takes the time to make them."""
     if data.count(b",") > codec.MAX_VALUES and TEXT.sub(b"", data).count(b",") > codec.MAX_VALUES:
-        raise _too_many()
+        raise too_many()
     return codec.decode(data)
 
 
-def _too_many() -> errors.StatusError:
+def too_many() -> errors.StatusError:
+    """The 413 for a document of more than `codec.MAX_VALUES` values."""
     return errors.request_entity_too_large(f"more than {codec.MAX_VALUES} values in one object")
 
 
@@ -118,16 +123,16 @@ def _too_deep() -> errors.StatusError:
 def require_few_values(value: Any) -> None:
     """Raise 413 for a document that is small in bytes but would hold the event loop for seconds, 400 for a deep one."""
     if codec.count_values(value) > codec.MAX_VALUES:
-        raise _too_many()
+        raise too_many()
     if codec.is_too_deep(value):
         raise _too_deep()
 
 
 def _yaml(data: bytes) -> Any:
     try:
-        return yaml.load(data)
+        return yaml.load(data).value
     except yaml.TooManyValues:
-        raise _too_many() from None
+        raise too_many() from None
     except yaml.YamlError as exc:
         raise errors.bad_request(f"error converting YAML to JSON: {exc}") from exc
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -62,6 +63,8 @@ def _text(value: Any, met: Iterator[int]) -> Any:
         return {_name(key): _text(item, met) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_text(item, met) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"JSON has no value for {value}")
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise ValueError(f"unsupported CBOR value of type {type(value).__name__}")

@@ -17,9 +17,10 @@ class KubeletClient:
         self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether the kubelet's certificate is checked
 
     async def session(self) -> ClientSession:
+        context = await self.context()  # before the look, that of several who ask at once only one makes it
         if self._session is None:
             timeout = ClientTimeout(total=None, connect=5.0)
-            self._session = ClientSession(connector=TCPConnector(ssl=await self.context()), timeout=timeout)
+            self._session = ClientSession(connector=TCPConnector(ssl=context), timeout=timeout)
         return self._session
 
     async def context(self, *, verify: bool = True) -> ssl.SSLContext:

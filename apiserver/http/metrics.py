@@ -58,9 +58,8 @@ class Metrics:
         self._series: dict[tuple[str, ...], Series] = {}
         self.under_way = {True: 0, False: 0}  # reads, writes
         self.dropped_requests = {True: 0, False: 0}
-        self.event_sizes = Distributions(
-            EVENT_SIZES
-        )  # by group, version, resource; one for each watcher's event
+        # By group, version, resource; one for each watcher's event.
+        self.event_sizes = Distributions(EVENT_SIZES)
         self.init_events: Counts[tuple[str, ...]] = Counts()
         self.store = Distributions(STORE_SECONDS)
         self.store_errors: Counts[tuple[str, ...]] = Counts()
@@ -85,7 +84,7 @@ class Metrics:
             if found is None:
                 found = Series(labels, Counts(), Distribution(SECONDS), Distribution(SIZES))
                 self._series["", *labels] = found
-            if found.labels[3] or (not info.is_resource and key[-1]):
+            if _faithful(found.labels, info):
                 self._series[key] = found
         return found
 
@@ -135,6 +134,12 @@ class Metrics:
     def waited(self, level: str, schema: str, executed: bool, seconds: float) -> None:
         """A request's time in a queue is over."""
         self.waits.of((level, schema, "true" if executed else "false")).observe(seconds)
+
+
+def _faithful(labels: tuple[str, ...], info: RequestInfo) -> bool:
+    """Whether the labels say all that the request does. Of what they leave out a client may think of ever more."""
+    verb, _, _, resource, part, _ = labels
+    return verb != "other" and part == (info.subresource if resource else info.path)
 
 
 def _scope(info: RequestInfo) -> str:

@@ -4,7 +4,7 @@ bytes themselves, everything else is parsed once per revision and remembered on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api import codec
@@ -73,9 +73,6 @@ class Pieces:
                 yield b"".join(piece)
                 piece, size = [], 0
         yield b"".join((*piece, self._tail))
-
-
-Make = Callable[[str, Entry], bytes]
 
 
 class Framing:

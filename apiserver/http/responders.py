@@ -23,7 +23,7 @@ GZIP_FROM: Final = 128 * 1024
 _OFF_LOOP_FROM: Final = 1024 * 1024  # larger bodies are worked on in a thread, not to stall the loop
 _SLOW_FORM_FROM: Final = (
     32 * 1024
-)  # the same of forms that are written value by value: 0.1 s takes 100 kB of YAML
+)  # those of forms that are written value by value: 0.1 s takes 100 kB of YAML
 _ALL_WARNINGS: Final = 4 * 1024  # characters; these two are the original's
 _CUT_WARNING: Final = 256
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -98,7 +98,7 @@ class Services:
 class Exchange:
     """One request on its way through the chain. ``warnings`` (ordered, each once) become Warning headers of the answer,
     ``headers`` are headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
-    ``impersonator`` is who really makes the request, if that is not ``user``. For the audit log: ``body`` once it is
+    For the audit log: ``body`` once it is
     read, ``annotations``, ``panic`` says what nobody expected, and streamed answers tell of their beginning.
     """
 
@@ -106,7 +106,6 @@ class Exchange:
     services: Services
     info: RequestInfo
     user: User = ANONYMOUS_USER
-    impersonator: User | None = None
     accepted: Accepted | None = None
     warnings: dict[str, None] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)

@@ -126,12 +126,6 @@ class Strategy:
         if self.tracks_generation:
             obj["metadata"]["generation"] = 1
 
-    def stamp_requester(self, obj: Object, requester: Mapping[str, Any]) -> None:
-        """Record who creates the object: ``{"username", "uid", "groups", "extra"}``, absent where empty.
-
-        Called between prepare_for_create and validate.
-        """
-
     def validate(self, obj: Object) -> list[FieldError]:
         return validate_create(self.gvk, obj, self.namespaced, self.validation_options)
 

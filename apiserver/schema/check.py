@@ -14,7 +14,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from apiserver.api import errors
+from apiserver.api import errors, go_json
 from apiserver.api.field_errors import quote
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.api.meta import format_micro_time, format_time
@@ -40,18 +40,8 @@ class _Mismatch(Exception):
         self.converted = converted or message
 
 
-def _json_kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
-
-
 class _Walk:
-    """One check of one object: collects complaints while it copies."""
+    """One check of one object: collects the paths of unknown fields while it copies."""
 
     def __init__(self) -> None:
         self.unknown: list[str] = []
@@ -82,7 +72,7 @@ class _Walk:
             known = api_type.fields.get(name)
             where = f"{path}.{name}" if path else name
             if known is None:
-                self.unknown.append(f"unknown field {quote(where)}")
+                self.unknown.append(where)
                 continue
             if item is None:
                 if roundtrip.keeps_null(api_type.name, name):
@@ -141,7 +131,7 @@ def _omitted(owner: ApiType, name: str, known: Field, value: Any) -> bool:
 
 def _mismatch(value: Any, place: str, api_type: ApiType) -> _Mismatch:
     target = f"Go struct field {place}" if "." in place else "Go value"
-    text = f"json: cannot unmarshal {_json_kind(value)} into {target} of type {api_type.go_name()}"
+    text = f"json: cannot unmarshal {go_json.kind(value)} into {target} of type {api_type.go_name()}"
     return _Mismatch(text, _unconverted(value, api_type))
 
 
@@ -312,7 +302,7 @@ class Checker:
             result = walk.value(api_type, value, "", place)
         except _Mismatch as exc:
             raise _unfit(gvk, str(exc)) from None
-        return result, [json.loads(text.removeprefix("unknown field ")) for text in walk.unknown]
+        return result, walk.unknown
 
     def check(
         self,
@@ -328,5 +318,4 @@ class Checker:
             result = walk.value(api_type, obj, "", api_type.name)
         except _Mismatch as exc:
             raise _unfit(gvk, exc.converted if converting else str(exc)) from None
-        duplicates = duplicate_fields(raw) if raw is not None else []
-        return result, duplicates + walk.unknown
+        return result, complaints(walk.unknown, raw)

@@ -195,7 +195,6 @@ class Schemas:
         for name, schema in properties.items():
             target.fields[name] = self._field(schema)
             target.fields[name].default = _KEY_DEFAULTS.get((target.name, name))
-        target.folded = {name.lower(): name for name in target.fields}
 
     def _field(self, schema: Definition) -> Field:
         return Field(

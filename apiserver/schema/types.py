@@ -56,7 +56,6 @@ class ApiType:
     fields: dict[str, Field] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     item: ApiType | None = None
-    folded: dict[str, str] = field(default_factory=dict)
     preserves_unknown: bool = False
     list_type: str = ""
     list_map_keys: tuple[str, ...] = ()

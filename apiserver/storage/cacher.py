@@ -116,6 +116,8 @@ class ResourceCache:
                 log.warning("cache of %s starts over: %s", self.prefix, exc)
                 self._failure = exc
                 self._notify()
+            except Exception:  # a value that no view can read, say: else watchers would wait for ever
+                log.exception("cache of %s starts over", self.prefix)
             self._watch = None
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)

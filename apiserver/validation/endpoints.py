@@ -151,9 +151,8 @@ def _of_family(
         return found
     address = parse_ip(text)
     if address is None or address.version != version:
-        found.append(
-            invalid(path, text, f"must be an IPv{version} address")
-        )  # the path of the list, as there
+        # The path of the list, as there.
+        found.append(invalid(path, text, f"must be an IPv{version} address"))
     return found + endpoint_ip(text, path.index(at), allow_loopback=_allows_loopback(options))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from apiserver.api import meta
 from apiserver.api.field_errors import FieldError, Path, invalid, required, too_long
-from apiserver.api.go_json import complaint
+from apiserver.api.go_json import complaint, no_map
 from apiserver.validation.common import config_keys, immutable
 
 Object = dict[str, Any]
@@ -64,8 +64,7 @@ def _fault(text: str) -> str:
         return complaint(text)
     if isinstance(value, dict) or value is None:
         return ""
-    kind = {bool: "bool", str: "string", list: "array"}.get(type(value), "number")
-    return f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+    return no_map(value)
 
 
 _TYPES: Final[Mapping[str, Callable[[Object], list[FieldError]]]] = {

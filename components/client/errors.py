@@ -49,10 +49,6 @@ class ApiError(Exception):
         return self.code == 422
 
     @property
-    def is_forbidden(self) -> bool:
-        return self.code == 403
-
-    @property
     def is_too_many_requests(self) -> bool:
         return self.code == 429
 

@@ -59,9 +59,6 @@ class Indexer:
         """The objects whose `index` function gives `value`; KeyError for an unknown index."""
         return [self._objects[key] for key in self._index[index].get(value, ())]
 
-    def index_keys(self, index: str, value: str) -> Keys:
-        return [*self._index[index].get(value, ())]
-
     def put(self, obj: Object) -> Object | None:
         """Store `obj` under its key; the object it replaces, if any."""
         key = object_key(obj)

@@ -225,8 +225,3 @@ def with_workers(topology: Topology, count: int) -> Topology:
 def with_api_port(topology: Topology, port: int) -> Topology:
     """The topology with its failover endpoint on another port."""
     return msgspec.structs.replace(topology, masters=msgspec.structs.replace(topology.masters, api_port=port))
-
-
-def with_slot(topology: Topology, slot: int) -> Topology:
-    """The topology bound to one slot of addresses."""
-    return msgspec.structs.replace(topology, network=Network(slot=slot))

@@ -57,10 +57,6 @@ class SchedulingQueue:
     def __len__(self) -> int:
         return len(self._active) + len(self._backoff) + len(self._unschedulable)
 
-    @property
-    def active_count(self) -> int:
-        return len(self._active)
-
     def where(self, key: str) -> str | None:
         """The pool that holds the pod: active, backoff, unschedulable, or None."""
         for name in ("active", "backoff", "unschedulable"):

@@ -197,17 +197,6 @@ SEGMENTS: Final = (
     ),
     "*",
 )
-TAILS: Final = (
-    "?",
-    "?a",
-    "?&&",
-    "?%ff=%fe",
-    "?a=%zz",
-    "?a=b;c=d",
-    "?" + "a=b&" * 500,
-    "#x",
-    "?limit=1&limit=x",
-)
 HEADERS: Final = ("If-None-Match", "Upgrade", "Expect", "Impersonate-User", "Range")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "BREW")
 PLACES: Final = (

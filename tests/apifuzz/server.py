@@ -24,7 +24,7 @@ from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
 from apiserver.storage.memory import MemoryStorage
 from tests.apifuzz.watchdog import Errors, Watchdog
-from tests.conformance.server import CORPUS, write_signing_key
+from tests.conformance.server import configuration
 
 STOP_SECONDS = 10
 _COMPACT_EVERY, _REVISIONS = 2.0, 500
@@ -82,19 +82,8 @@ def fuzzed(folder: Path) -> Iterator[Fuzzed]:
 
 
 def _config(folder: Path) -> ApiServerConfig:
-    key = write_signing_key(folder / "sa.key")
-    return ApiServerConfig(
-        bind_address="127.0.0.1",
-        secure_port=0,
-        cert_dir=folder,
-        token_auth_file=CORPUS / "tokens.csv",
-        authorization_mode=("Node", "RBAC"),
-        service_account_key_file=(key,),
-        service_account_signing_key_file=key,
-        feature_gates=frozenset({"CBORServingAndStorage"}),
-        request_timeout=10.0,
-        min_request_timeout=1,
-    )
+    gates = frozenset({"CBORServingAndStorage"})
+    return configuration(folder, feature_gates=gates, request_timeout=10.0, min_request_timeout=1)
 
 
 async def _serve(folder: Path) -> None:

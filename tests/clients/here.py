@@ -14,10 +14,9 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
 from apiserver.storage.memory import MemoryStorage
-from tests.conformance.server import CORPUS, write_signing_key
+from tests.conformance.server import configuration
 
 TOKEN = "admintoken"
 _SECONDS = 30
@@ -29,7 +28,7 @@ class Here:
         self.ca = folder / "apiserver.crt"
         self.kubeconfig = folder / "kubeconfig"
         self._storage = MemoryStorage()
-        self._server = ApiServer(_config(folder), self._storage)
+        self._server = ApiServer(configuration(folder), self._storage)
         self._started, self._loop = threading.Event(), asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="api-server")
@@ -90,20 +89,6 @@ class Here:
             if connection.transport is not None:
                 connection.transport.abort()
         return len(connections)
-
-
-def _config(folder: Path) -> ApiServerConfig:
-    """With the users of the recordings."""
-    key = write_signing_key(folder / "sa.key")
-    return ApiServerConfig(
-        bind_address="127.0.0.1",
-        secure_port=0,
-        cert_dir=folder,
-        token_auth_file=CORPUS / "tokens.csv",
-        authorization_mode=("Node", "RBAC"),
-        service_account_key_file=(key,),
-        service_account_signing_key_file=key,
-    )
 
 
 @contextlib.contextmanager

@@ -186,7 +186,7 @@ def test_status_scale_and_eviction(sdk: client.ApiClient) -> None:
 def test_refusals_are_told(sdk: client.ApiClient) -> None:
     core = client.CoreV1Api(sdk)
     with pytest.raises(ApiException) as refused:
-        core.create_namespaced_pod("default", client.V1Pod(metadata=named("UPPER"), spec=template().spec))
+        core.create_namespaced_config_map("default", config_map("UPPER"))
     assert (refused.value.status, "metadata.name: Invalid value" in refused.value.body) == (422, True)
     with pytest.raises(ApiException) as refused:
         core.create_namespaced_config_map("nowhere", config_map("x"))

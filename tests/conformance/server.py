@@ -13,9 +13,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from apiserver.config import ApiServerConfig
 
 CORPUS = Path(__file__).parent / "corpus"
 START_SECONDS = 30
@@ -34,6 +37,20 @@ def write_signing_key(path: Path) -> Path:
     pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     path.write_bytes(key.private_bytes(*pem))
     return path
+
+
+def configuration(folder: Path, **more: Any) -> ApiServerConfig:
+    """Of a server in a process of its own choice: on a free port, with the users of the corpus."""
+    key = write_signing_key(folder / "sa.key")
+    options: dict[str, Any] = {"token_auth_file": CORPUS / "tokens.csv", "cert_dir": folder, **more}
+    return ApiServerConfig(
+        bind_address="127.0.0.1",
+        secure_port=0,
+        authorization_mode=("Node", "RBAC"),
+        service_account_key_file=(key,),
+        service_account_signing_key_file=key,
+        **options,
+    )
 
 
 @contextlib.contextmanager

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from apiserver.config import ApiServerConfig
 from apiserver.server import ApiServer
 from apiserver.storage.memory import MemoryStorage
-from tests.conformance.server import write_signing_key
+from tests.conformance.server import configuration
 from tests.support.pki import Pair
 
 ADMIN = "admintoken"
@@ -31,7 +30,7 @@ class Answer(NamedTuple):
 
 
 class Api:
-    """`user`: the bearer token of the corpus' users is `<name>Token`."""
+    """A running server, asked over connections of their own."""
 
     def __init__(self, server: ApiServer) -> None:
         self.server = server
@@ -48,10 +47,8 @@ class Api:
     ) -> Answer:
         """Raises aiohttp.ClientError where TLS refuses the certificate."""
         context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = (
-            False,
-            ssl.CERT_NONE,
-        )  # the server's certificate is its own
+        # The server's certificate is its own.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if pair is not None:
             context.load_cert_chain(pair.cert, pair.key)
         sent = dict(headers or {})
@@ -81,21 +78,11 @@ class Api:
 
 @asynccontextmanager
 async def serving(folder: Path, **flags: Any) -> AsyncIterator[Api]:
-    """With the users of the corpus, RBAC, and a key for service account tokens."""
+    """With the users admin and alice, RBAC, and a key for service account tokens."""
     tokens = folder / "tokens.csv"
     users = ('admintoken,admin,admin,"system:masters"', "aliceToken,alice,alice-uid,dev")
     tokens.write_text("\n".join(users) + "\n")
-    key = write_signing_key(folder / "sa.key")
-    config = ApiServerConfig(
-        bind_address="127.0.0.1",
-        secure_port=0,
-        cert_dir=folder / "certs",
-        token_auth_file=tokens,
-        authorization_mode=("Node", "RBAC"),
-        service_account_signing_key_file=key,
-        service_account_key_file=(key,),
-        **flags,
-    )
+    config = configuration(folder, token_auth_file=tokens, cert_dir=folder / "certs", **flags)
     server = ApiServer(config, MemoryStorage())
     await server.start()
     try:

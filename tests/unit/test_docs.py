@@ -16,6 +16,13 @@ DOCUMENTS = (
     "docs/bugs.md",
     "docs/topology.md",
     "docs/backup.md",
+    "docs/connect.md",
+    "docs/design.md",
+    "docs/deviations.md",
+    "docs/kvstore.md",
+    "docs/performance.md",
+    "docs/raft.md",
+    "docs/robustness.md",
     "docs/security.md",
 )
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from apiserver.api.errors import StatusError
-from apiserver.audit.event import Body, Entry, Record, agent, source_ips
+from apiserver.audit.event import SHOWN, Body, Entry, Record, agent, source_ips
 from apiserver.auth.rbac import Attributes
 from apiserver.http.filters.authorization import attributes
 from apiserver.http.filters.headers import AUDIT_ID
@@ -45,7 +45,7 @@ def with_audit(services: Services, handler: Handler) -> Handler:
                 sink.put(Entry(record, stage, at, code, message, response))
 
         def begun(code: int) -> None:
-            record.annotations = exchange.annotations
+            _complete(exchange, record)
             put("ResponseStarted", code)
 
         if long_running(exchange.info):
@@ -120,7 +120,7 @@ def _complete(exchange: Exchange, record: Record) -> None:
     record.annotations = exchange.annotations
     if exchange.user is not record.user:
         record.impersonated = exchange.user
-    if exchange.body:
+    if exchange.body and record.level in SHOWN:
         record.request = Body(exchange.body, exchange.request.headers.get("Content-Type", "application/json"))
 
 

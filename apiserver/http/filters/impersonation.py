@@ -27,9 +27,8 @@ def with_impersonation(services: Services, handler: Handler) -> Handler:
             except impersonation.NoUser as fault:
                 raise errors.bad_request(str(fault)) from None
             if wish is not None:
-                requestor = exchange.user
-                exchange.user = await _act_as(services.authorizer, requestor, wish, _attributes(exchange))
-                exchange.impersonator = requestor
+                asked = _attributes(exchange)
+                exchange.user = await _act_as(services.authorizer, exchange.user, wish, asked)
         return await handler(exchange)
 
     return handle

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from apiserver.api import codec, errors, meta
+from apiserver.api import codec, errors, go_json, meta
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupResource, GroupVersionKind
-from apiserver.http import body, cbor, options, yaml_body
+from apiserver.http import body, cbor, options, yaml
 from apiserver.http.options import WriteOptions
 from apiserver.http.rest.ownership import Ownership
 from apiserver.http.scope import Exchange, Object
 
 YAML: Final = "application/apply-patch+yaml"
 CBOR: Final = "application/apply-patch+cbor"
+_UNREAD: Final = "error converting YAML to JSON: "
 _WIPED: Final = (
     "uid",
     "resourceVersion",
@@ -41,7 +43,8 @@ class Applier:
     ) -> Applier:
         """Raises 400 and 413."""
         data = await body.read(exchange)
-        config, repeated = _cbor(data) if media_type == CBOR else _yaml(data)
+        read = _cbor if media_type == CBOR else _yaml
+        config, repeated = await body.aside(partial(read, data), len(data))
         body.require_few_values(config)
         return cls(exchange, gvk, config, repeated, chosen)
 
@@ -58,7 +61,9 @@ class Applier:
         if not self.repeated or self.chosen.field_validation == options.IGNORE:
             return
         if self.chosen.field_validation == options.STRICT:
-            raise errors.bad_request(f"error strict decoding YAML: {yaml_body.strict_error(self.repeated)}")
+            raise errors.bad_request(
+                f"error strict decoding YAML: {_UNREAD}{yaml.strict_error(self.repeated)}"
+            )
         for line in self.repeated:
             self.exchange.warn(line)
 
@@ -89,9 +94,11 @@ class Applier:
 
 def _yaml(data: bytes) -> tuple[Any, list[str]]:
     try:
-        value, repeated = yaml_body.load(data)
-    except yaml_body.BadYaml as exc:
-        raise errors.bad_request(f"error decoding YAML: {exc}") from None
+        value, repeated = yaml.load(data)
+    except yaml.TooManyValues:
+        raise body.too_many() from None
+    except yaml.YamlError as exc:
+        raise errors.bad_request(f"error decoding YAML: {_UNREAD}{exc}") from None
     return _map(value, "error decoding YAML: error unmarshaling JSON: "), repeated
 
 
@@ -107,8 +114,5 @@ def _map(value: Any, prefix: str) -> Object:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        found = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
-        raise errors.bad_request(
-            f"{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
-        )
+        raise errors.bad_request(prefix + go_json.no_map(value))
     return value

@@ -167,8 +167,5 @@ def _decode(raw: bytes, media_type: str) -> Any:
         raise errors.bad_request(prefix + go_json.complaint(raw.decode("utf-8", "replace"))) from None
     body.require_few_values(patch)
     if media_type != JSON_PATCH and not isinstance(patch, dict):
-        found = {list: "array", str: "string", bool: "bool"}.get(type(patch), "number")
-        raise errors.bad_request(
-            f"{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
-        )
+        raise errors.bad_request(prefix + go_json.no_map(patch))
     return patch

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from apiserver.api import errors, meta
+from apiserver.api import codec, errors, meta
 from apiserver.http import body, options
 from apiserver.http.handlers import answer
 from apiserver.http.rest.call import Call
@@ -37,9 +37,10 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         options=options.shown(exchange.query),
     )
     owner = owner_of(exchange, call, chosen.field_manager)
+    given = codec.dumps(obj)  # strategies and admission change what they are given, and a race may be lost
 
     async def transform(old: Object | None) -> Object:
-        return owner.update(old, obj)
+        return owner.update(old, codec.decode(given))
 
     may_create = resource.strategy.allow_create_on_update and not info.subresource
     change = Update(transform, strategy_of(resource, info.subresource), put=True, may_create=may_create)

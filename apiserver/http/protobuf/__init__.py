@@ -1,1 +1,1 @@
-"""Request bodies in protobuf, read into the same JSON form as every other body. Answers are never protobuf."""
+"""Protobuf: bodies, read into the same JSON form as all others, and answers for clients that take nothing else."""

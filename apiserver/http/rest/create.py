@@ -34,9 +34,7 @@ def check_namespace(obj: Object, namespace: str) -> None:
 
 async def create(call: Call, namespace: str, obj: Object) -> Object:
     """``obj`` is decoded, pruned and defaulted. Returns the stored object with its resourceVersion."""
-    check_namespace(obj, namespace)
-    attributes = call.attributes("CREATE", namespace, meta.name(obj), obj, None)
-    obj = await call.admit(attributes)
+    obj = await _admitted(call, namespace, obj)
     generated = not meta.name(obj) and bool(obj["metadata"].get("generateName"))
     for _ in range(_NAME_ATTEMPTS if generated else 1):
         candidate = deepcopy(obj) if generated else obj
@@ -46,6 +44,16 @@ async def create(call: Call, namespace: str, obj: Object) -> Object:
             name = meta.name(candidate)
     resource = call.resource.gvr.group_resource
     raise (errors.generate_name_conflict if generated else errors.already_exists)(resource, name)
+
+
+async def create_named(call: Call, namespace: str, obj: Object) -> Object:
+    """As :func:`create`, for an object with a name. Raises KeyExists if somebody else was first."""
+    return await _create_once(call, namespace, await _admitted(call, namespace, obj))
+
+
+async def _admitted(call: Call, namespace: str, obj: Object) -> Object:
+    check_namespace(obj, namespace)
+    return await call.admit(call.attributes("CREATE", namespace, meta.name(obj), obj, None))
 
 
 async def _create_once(call: Call, namespace: str, obj: Object) -> Object:

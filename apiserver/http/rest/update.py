@@ -1,7 +1,7 @@
 """Update and patch: a guaranteed update, in the order of ``rest/update.go`` and ``GuaranteedUpdate``.
 
     read → new object from the old → mutating admission → preconditions → prepare → validate → warnings → reserve →
-    validating admission → compare-and-swap; a lost race starts again with what is stored now
+    validating admission → compare-and-swap; a lost race, also one to create, starts again with what is stored now
 
 An update that empties the finalizers of an object being deleted ends in its deletion.
 """
@@ -18,7 +18,7 @@ from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Object
 from apiserver.registry.strategy import Done, nothing_to_release
-from apiserver.storage.interface import RevisionMismatch, Stored
+from apiserver.storage.interface import KeyExists, RevisionMismatch, Stored
 
 _ATTEMPTS: Final = 32
 Transform = Callable[[Object | None], Awaitable[Object]]
@@ -46,10 +46,12 @@ async def update(call: Call, namespace: str, name: str, change: Update) -> tuple
     key = call.key(namespace, name)
     stored, _ = await call.services.storage.get(key)
     for _ in range(_ATTEMPTS):
-        if stored is None:
-            return await _create(call, namespace, name, change), True
         try:
+            if stored is None:
+                return await _create(call, namespace, name, change), True
             return await _update_once(call, namespace, name, stored, change), False
+        except KeyExists:
+            stored, _ = await call.services.storage.get(key)
         except RevisionMismatch as exc:
             stored = exc.current
     raise errors.conflict(call.resource.gvr.group_resource, name, errors.MODIFIED)
@@ -59,7 +61,7 @@ async def _create(call: Call, namespace: str, name: str, change: Update) -> Obje
     if not change.may_create:
         raise errors.not_found(call.resource.gvr.group_resource, name)
     obj = await change.transform(None)
-    return await creation.create(replace(call, create_to_ask=True), namespace, obj)
+    return await creation.create_named(replace(call, create_to_ask=True), namespace, obj)
 
 
 async def _update_once(call: Call, namespace: str, name: str, stored: Stored, change: Update) -> Object:

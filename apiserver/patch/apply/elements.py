@@ -23,10 +23,6 @@ class BadElement(ValueError):
     """Not an element; the message is the original's."""
 
 
-def by_field(name: str) -> str:
-    return "f:" + name
-
-
 def by_keys(keys: dict[str, Any]) -> str:
     """The item of a list of type map. ``keys`` has only what the item says or its type gives as default."""
     return "k:" + compact({name: keys[name] for name in sorted(keys)})

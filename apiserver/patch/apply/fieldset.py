@@ -10,7 +10,7 @@ nothing changed, so that an update costs what it touches and not what everybody 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from apiserver.patch.apply.elements import BadElement, canonical, order
@@ -98,17 +98,7 @@ def _collapsed(node: FieldSet) -> FieldSet | None:
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """The members of ``left`` that are not members of ``right``; what is below a removed one stays."""
-    result: FieldSet | None = None
-    for element, other in right.items():
-        node = left.get(element)
-        if node is None:
-            continue
-        rest = _less(node, other)
-        if rest is node:
-            continue
-        result = dict(left) if result is None else result
-        _put(result, element, rest)
-    return left if result is None else result
+    return _subtract(left, right, _less)
 
 
 def _less(node: FieldSet, other: FieldSet) -> FieldSet | None:
@@ -120,6 +110,23 @@ def _less(node: FieldSet, other: FieldSet) -> FieldSet | None:
     return node if rest is node else _collapsed(rest)
 
 
+def _subtract(
+    left: FieldSet, right: FieldSet, less: Callable[[FieldSet, FieldSet], FieldSet | None]
+) -> FieldSet:
+    """``less`` says what is left of a node of ``left`` beside that of ``right``: None for nothing."""
+    result: FieldSet | None = None
+    for element, other in right.items():
+        node = left.get(element)
+        if node is None:
+            continue
+        rest = less(node, other)
+        if rest is node:
+            continue
+        result = dict(left) if result is None else result
+        _put(result, element, rest)
+    return left if result is None else result
+
+
 def _put(fields: FieldSet, element: str, node: FieldSet | None) -> None:
     if node is None:
         del fields[element]
@@ -129,17 +136,7 @@ def _put(fields: FieldSet, element: str, node: FieldSet | None) -> None:
 
 def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """``left`` without the members of ``right`` and without everything below them."""
-    result: FieldSet | None = None
-    for element, other in right.items():
-        node = left.get(element)
-        if node is None:
-            continue
-        rest = _less_deep(node, other)
-        if rest is node:
-            continue
-        result = dict(left) if result is None else result
-        _put(result, element, rest)
-    return left if result is None else result
+    return _subtract(left, right, _less_deep)
 
 
 def _less_deep(node: FieldSet, other: FieldSet) -> FieldSet | None:

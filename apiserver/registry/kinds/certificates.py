@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
 
 from apiserver.registry.strategy import Object, Strategy, desired
 
 
 class CertificateSigningRequestStrategy(Strategy):
     has_status = True
-
-    def stamp_requester(self, obj: Object, requester: Mapping[str, Any]) -> None:
-        for field in ("username", "uid", "groups", "extra"):
-            obj["spec"].pop(field, None)
-        obj["spec"].update(requester)
 
     def prepare_for_update(self, new: Object, old: Object) -> None:
         super().prepare_for_update(new, old)

@@ -32,10 +32,6 @@ class NamespaceStrategy(Strategy):
         new["spec"] = copy.deepcopy(old.get("spec") or {})
         new["status"] = copy.deepcopy(old.get("status") or {})
 
-    def prepare_for_finalize(self, new: Object, old: Object) -> None:
-        """The finalize subresource changes spec.finalizers and nothing else that the main one may not."""
-        new["status"] = copy.deepcopy(old.get("status") or {})
-
     def select_fields(self, obj: Object) -> dict[str, str]:
         phase = (obj.get("status") or {}).get("phase") or ""
         return {**super().select_fields(obj), "status.phase": phase}

@@ -39,9 +39,8 @@ class ResourceQuotaController:
         self._context = context
         self._client = context.client
         self._queue = WorkQueue()
-        self._calm: dict[
-            str, tuple[str, float]
-        ] = {}  # key -> (resourceVersion, since when it is to be lowered)
+        # By key: resourceVersion, and since when it is to be lowered.
+        self._calm: dict[str, tuple[str, float]] = {}
         self._served: dict[GroupResource, GroupVersionResource] = {}
         self._discovered_at = float("-inf")
         self._informers: dict[GroupResource, Informer] = {}

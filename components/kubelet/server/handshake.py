@@ -8,7 +8,6 @@ from typing import Final
 SPDY_31: Final = "SPDY/3.1"
 VERSION_HEADER: Final = "X-Stream-Protocol-Version"
 ACCEPTED_HEADER: Final = "X-Accepted-Stream-Protocol-Versions"
-TUNNEL_PREFIX: Final = "SPDY/3.1+"
 
 
 class HandshakeError(Exception):

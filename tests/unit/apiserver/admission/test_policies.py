@@ -18,7 +18,7 @@ from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.auth import rbac
 from apiserver.auth.user import User
 from apiserver.cel.evaluator import Check
-from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, Server, config_map, running
+from tests.support.served import CONFIG_MAPS, Server, config_map, running
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 POLICIES, BINDINGS = f"{GROUP}/validatingadmissionpolicies", f"{GROUP}/validatingadmissionpolicybindings"

@@ -16,9 +16,9 @@ from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.auth.user import User
 from apiserver.webhook_client import WebhookClient, WebhookUnreachable
+from tests.support.served import CONFIG_MAPS, Server, config_map, running
 from tests.unit.apiserver.admission.test_policies import SCALERS, autoscaler
 from tests.unit.apiserver.admission.webhook_server import Answer, WebhookServer, patch
-from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, Server, config_map, running
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 RULE = {

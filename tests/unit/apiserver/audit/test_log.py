@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from apiserver.audit.event import Body, Entry, Record, agent, encode, source_ips
 from apiserver.audit.log import QUEUE, AuditLog, Files, expired
@@ -85,6 +88,31 @@ def test_what_is_no_json_is_not_shown() -> None:
         assert not found.keys() & {"requestObject", "responseObject"}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a":' + b"9" * 5000 + b"}", b"\xff", b"NaN"],
+)
+def test_no_body_keeps_an_event_out_of_the_log(body: bytes) -> None:
+    one = record("RequestResponse", request=Body(body))
+    assert event(Entry(one, "ResponseComplete", "t", 400, "", Body(body)))["auditID"] == "id-1"
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"items":5}', b'{"kind":"Table","rows":[5]}', b'{"kind":"Table","rows":"x"}']
+)
+def test_a_body_need_not_be_what_it_says_it_is(body: bytes) -> None:
+    one = record("Request", request=Body(body), omit_managed_fields=True)
+    assert event(Entry(one, "ResponseComplete", "t", 400))["requestObject"] == json.loads(body)
+
+
+def test_headers_that_are_no_utf_8_are_written_as_go_does() -> None:
+    one = record(impersonated=User("b\udcffb", ("\udcfe",)))
+    one.agent, one.source_ips = "curl\udcff", ["\udc80"]
+    found = event(Entry(one, "ResponseComplete", "t", 200))
+    assert (found["userAgent"], found["sourceIPs"]) == ("curl\ufffd", ["\ufffd"])
+    assert found["impersonatedUser"] == {"username": "b\ufffdb", "groups": ["\ufffd"]}
+
+
 def test_where_a_request_came_from() -> None:
     assert source_ips({}, "10.0.0.1") == ["10.0.0.1"]
     assert source_ips({"X-Forwarded-For": "1.1.1.1, 2.2.2.2"}, "10.0.0.1") == [
@@ -113,6 +141,34 @@ def test_files_are_rotated_and_old_ones_go(tmp_path: Path) -> None:
     assert all(file.stat().st_size <= 1000 for file in files)
     assert counts == {"written": 20, "lost": 0}
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_cannot_be_rotated_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    opened, opening = list[Path](), Path.open
+    failed, entry = threading.Event(), Entry(record(), "RequestReceived", "t")
+
+    def refuse_the_second(path: Path, mode: str) -> Any:
+        opened.append(path)
+        if len(opened) == 2:
+            raise PermissionError
+        return opening(path, mode)
+
+    def lost(_: int) -> None:
+        log.put(entry)
+        failed.set()
+
+    log = AuditLog(Files(tmp_path / "audit.log", max_bytes=500), written.append, lost)
+    monkeypatch.setattr(Path, "open", refuse_the_second)
+    for _ in range(3):
+        log.put(entry)
+    log.start()
+    assert failed.wait(5)
+    log.close()
+    assert written == [1]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_full_queue_loses_and_counts(tmp_path: Path) -> None:

@@ -108,9 +108,11 @@ def test_what_a_request_leaves(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 
 def test_a_watch_leaves_a_line_when_it_begins_and_one_when_it_ends(tmp_path: Path) -> None:
     async def scene(ask: Any, server: ApiServer) -> None:
-        await ask("GET", f"{MAPS}?watch=1&timeoutSeconds=1")
+        headers = {"Impersonate-User": "ann", "Impersonate-Group": "system:masters"}
+        await ask("GET", f"{MAPS}?watch=1&timeoutSeconds=1", headers=headers)
 
     lines = play(tmp_path, scene)
+    assert [line["impersonatedUser"]["username"] for line in lines] == ["ann", "ann"]
     assert [(line["stage"], line["verb"], line["responseStatus"]["code"]) for line in lines] == [
         ("ResponseStarted", "watch", 200),
         ("ResponseComplete", "watch", 200),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.served import Server, running
 from tests.unit.apiserver.crd.definitions import definition, version
-from tests.unit.apiserver.http.test_surface import Server, running
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"

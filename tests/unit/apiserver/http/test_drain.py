@@ -11,28 +11,11 @@ from apiserver.api import codec
 from apiserver.config import ApiServerConfig
 from apiserver.http.lifecycle import Lifecycle
 from apiserver.server import ApiServer
-from apiserver.storage.interface import Stored
-from apiserver.storage.memory import MemoryStorage
+from tests.support.slow_storage import SlowStorage
 from tests.support.virtual_time import run_virtual
 
 WATCH = "/api/v1/namespaces/default/configmaps?watch=1"
 GET = "/api/v1/namespaces/default/configmaps/one"
-
-
-class SlowStorage(MemoryStorage):
-    """Answers a read of one object when it is let."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.let = asyncio.Event(), asyncio.Event()
-
-    async def get(
-        self, key: str, *, min_revision: int = 0, linearizable: bool = True
-    ) -> tuple[Stored | None, int]:
-        if key.endswith("/configmaps/default/one"):
-            self.asked.set()
-            await self.let.wait()
-        return await super().get(key, min_revision=min_revision, linearizable=linearizable)
 
 
 class Client:
@@ -64,7 +47,7 @@ class Client:
 
 def play(tmp_path: Path, scene: Callable[[ApiServer, SlowStorage], Awaitable[None]], delay: float) -> None:
     async def main() -> None:
-        storage = SlowStorage()
+        storage = SlowStorage("/configmaps/default/one")
         config = ApiServerConfig(
             bind_address="127.0.0.1", secure_port=0, cert_dir=tmp_path, shutdown_delay_duration=delay
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.storage.interface import Unavailable
-from tests.unit.apiserver.http.test_surface import Server, running
+from tests.support.served import Server, running
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import cbor2
 import pytest
 
 from apiserver.http.printers import common
-from tests.unit.apiserver.http.test_surface import CONFIG_MAPS, TABLE, Server, config_map, running
+from tests.support.served import CONFIG_MAPS, TABLE, Server, config_map, running
 
 JSON, YAML, CBOR = "application/json", "application/yaml", "application/cbor"
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"
@@ -79,11 +79,15 @@ def _shared_values() -> bytes:
         (YAML, b"? [1]\n: x", 400, "error converting YAML to JSON"),
         (YAML, b"a: !!set {x}", 400, "unsupported type: set"),
         (YAML, b"a: .nan", 400, "unsupported value: nan"),
+        (YAML, b"5", 400, "cannot unmarshal number into Go value"),
+        (YAML, b"null", 422, "name or generateName is required"),
         (YAML, b"[" * 3000, 400, "error converting YAML to JSON"),
         (YAML, b"a: b\n" * 200_000, 413, "more than 100000 values"),
         (YAML, b"a: &a [*a]", 413, "more than 100000 values"),
         (CBOR, b"\x81" * 5000, 400, "couldn't get version/kind"),
         (CBOR, _shared_values(), 400, "couldn't get version/kind"),
+        (CBOR, cbor2.dumps({"a": float("nan")}), 400, "couldn't get version/kind"),
+        (CBOR, cbor2.dumps({"a": float("-inf")}), 400, "couldn't get version/kind"),
     ],
 )
 def test_a_body_is_refused(server: Server, media_type: str, body: bytes, code: int, text: str) -> None:

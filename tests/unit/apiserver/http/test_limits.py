@@ -14,30 +14,16 @@ from apiserver.config import ApiServerConfig
 from apiserver.http import flow_bootstrap
 from apiserver.server import ApiServer
 from apiserver.storage.interface import Stored
-from apiserver.storage.memory import MemoryStorage
+from tests.support.slow_storage import SlowStorage
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 SLOW = f"{MAPS}/slow"
 KINDS = ("flowschemas", "prioritylevelconfigurations")
 
 
-class SlowStorage(MemoryStorage):
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked, self.let = asyncio.Event(), asyncio.Event()
-
-    async def get(
-        self, key: str, *, min_revision: int = 0, linearizable: bool = True
-    ) -> tuple[Stored | None, int]:
-        if key.endswith("/slow"):
-            self.asked.set()
-            await self.let.wait()
-        return await super().get(key, min_revision=min_revision, linearizable=linearizable)
-
-
 def play(tmp_path: Path, scene: Any, **config: Any) -> None:
     async def main() -> None:
-        storage = SlowStorage()
+        storage = SlowStorage("/slow")
         tokens = tmp_path / "tokens.csv"
         tokens.write_text("ann,ann,1\nroot,root,2,system:masters\n")
         server = ApiServer(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import pytest
 
-from apiserver.http import cbor
-from tests.unit.apiserver.http.test_surface import Server, running
+from apiserver.http import cbor, yaml
+from apiserver.storage.memory import MemoryStorage
+from tests.support.served import Server, running
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 HPA = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
@@ -108,6 +110,46 @@ def test_a_configuration_nested_too_deep_is_refused(server: Server) -> None:
         assert refused["code"] == 400
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (b"a: !!timestamp x", 400, "error decoding YAML: error converting YAML to JSON: yaml: "),
+        (b"a: .nan", 400, "json: unsupported value: nan"),
+        (b"a: !!set {x}", 400, "json: unsupported type: set"),
+        (b"a: &a [*a]", 413, "more than 100000 values in one object"),
+    ],
+    ids=["no time", "no number", "a set", "an alias of itself"],
+)
+def test_a_configuration_that_json_cannot_hold_is_refused(
+    server: Server, body: bytes, code: int, message: str
+) -> None:
+    refused = apply(server, f"{CONFIG_MAPS}/odd", body)
+    assert (refused["code"], message in refused["message"]) == (code, True), refused
+
+
+def test_a_large_configuration_is_read_beside_the_loop(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parser is slow: others are served meanwhile."""
+    threads: list[int] = []
+
+    def load(data: bytes) -> yaml.Loaded:
+        threads.append(get_ident())
+        return loaded(data)
+
+    loaded = yaml.load
+    monkeypatch.setattr(yaml, "load", load)
+    for size in (1, 1 << 17):
+        apply(server, f"{CONFIG_MAPS}/wide", config_map("wide", a="x" * size))
+    assert threads[0] == get_ident() != threads[1]
+
+
+def test_json_is_read_as_json_and_its_repeated_keys_are_told(server: Server) -> None:
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"as-json"},"data":{"a":"1","a":"2"}}'
+    _, headers, _ = server.ask("PATCH", f"{CONFIG_MAPS}/as-json?fieldManager=m", body, Content_Type=YAML)
+    assert headers["Warning"] == '299 - "line 1: key \\"a\\" already set in map"'
+
+
 def test_cbor_is_taken_with_its_gate(server: Server, tmp_path: Path) -> None:
     body = cbor.dump(config_map("cbor", a="1"))
     made = apply(server, f"{CONFIG_MAPS}/cbor", body, form="application/apply-patch+cbor")
@@ -115,6 +157,25 @@ def test_cbor_is_taken_with_its_gate(server: Server, tmp_path: Path) -> None:
     with running(tmp_path) as other:
         refused = apply(other, f"{CONFIG_MAPS}/cbor", body, form="application/apply-patch+cbor")
     assert refused["code"] == 415
+
+
+def test_who_loses_the_race_to_create_applies_to_what_the_other_made(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, creating = f"{CONFIG_MAPS}/raced", MemoryStorage.create
+
+    async def race(storage: MemoryStorage, key: str, value: bytes, *, ttl: int = 0) -> int:
+        if key.endswith("/raced"):
+            monkeypatch.undo()
+            for mine, other in ((b'{"a":"1"}', b'{"b":"2"}'), (b"f:a", b"f:b"), (b'"m"', b'"rival"')):
+                value = value.replace(mine, other)
+            await creating(storage, key, value, ttl=ttl)
+        return await creating(storage, key, value, ttl=ttl)
+
+    monkeypatch.setattr(MemoryStorage, "create", race)
+    found = apply(server, path, config_map("raced", a="1"))
+    assert found["data"] == {"a": "1", "b": "2"}
+    assert owners(found) == {"rival v1": {"f:data": {"f:b": {}}}, "m v1": {"f:data": {"f:a": {}}}}
 
 
 def test_an_apply_that_expects_a_version_gets_a_conflict(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from apiserver.api import codec
 from apiserver.storage import entry as entry_module
 from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
+from apiserver.storage.interface import ListResult
 from apiserver.storage.memory import MemoryStorage
 
 PREFIX = "/registry/things/"
@@ -95,6 +97,25 @@ def test_history_before_the_cache_began_comes_from_the_store() -> None:
             await cache.history(1, PREFIX)
 
     run(body)
+
+
+def test_a_cache_starts_over_whatever_happens(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(storage: MemoryStorage, cache: ResourceCache) -> None:
+        await storage.create(PREFIX + "a", value("a"))
+        reading = storage.list
+
+        async def unreadable(prefix: str, **options: Any) -> ListResult:
+            monkeypatch.setattr(storage, "list", reading)
+            raise codec.DecodeError("not one JSON value")
+
+        monkeypatch.setattr(storage, "list", unreadable)
+        await cache.ready()
+        assert names(cache.select(PREFIX)) == ["a"]
+
+    run(body)
+    assert [record.getMessage() for record in caplog.records] == [f"cache of {PREFIX} starts over"]
 
 
 def test_a_slow_watcher_is_dropped() -> None:
