@@ -60,6 +60,8 @@ class Cleanup:
                     return
             except (StatusError, StorageError) as exc:
                 log.warning("instances of %s cannot be deleted yet: %s", definition.name, exc)
+            except Exception:  # else the definition would be there for ever
+                log.exception("instances of %s cannot be deleted yet", definition.name)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_POLL)
 

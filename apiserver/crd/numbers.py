@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 
 def is_integer(value: float) -> bool:
     return isinstance(value, int) or value.is_integer()
 
 
+_EXACT = Context(prec=2000)
+"""Of quotients: the largest float by the smallest has 632 digits, and a number from outside at most a thousand."""
+
+
 def is_multiple(value: float, factor: float) -> bool:
-    return Decimal(str(value)) % Decimal(str(factor)) == 0
+    return _EXACT.remainder(_decimal(value), _decimal(factor)) == 0
+
+
+def _decimal(value: float) -> Decimal:
+    """A float as it is written, not as it is stored: 0.1 is a tenth."""
+    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
 
 
 def go_number(limit: float, value: float) -> str:

@@ -30,6 +30,8 @@ from apiserver.storage.interface import (
 log = logging.getLogger(__name__)
 
 RING: Final = 8192
+_RETRY_SECONDS: Final = 0.05
+_LONGEST_RETRY: Final = 2.0
 _LAST: Final = "\U0010ffff"
 
 
@@ -108,7 +110,7 @@ class ResourceCache:
         self._notify()
 
     async def _run(self) -> None:
-        delay = 0.05
+        delay = _RETRY_SECONDS
         while True:
             try:
                 await self._fill_and_follow()
@@ -118,9 +120,10 @@ class ResourceCache:
                 self._notify()
             except Exception:  # a value that no view can read, say: else watchers would wait for ever
                 log.exception("cache of %s starts over", self.prefix)
-            self._watch = None
+            if self._watch is not None:  # it was filled
+                delay, self._watch = _RETRY_SECONDS, None
             await asyncio.sleep(delay)
-            delay = min(delay * 2, 2.0)
+            delay = min(delay * 2, _LONGEST_RETRY)
 
     async def _fill_and_follow(self) -> None:
         listed = await self._storage.list(self.prefix, linearizable=not self.epoch)

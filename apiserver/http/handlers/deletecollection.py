@@ -41,8 +41,18 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
         async with slots:
             await _delete_unless_gone(call, namespace, metadata["name"], chosen)
 
-    await asyncio.gather(*(remove(entry) for entry in page.entries))
+    await _all([asyncio.create_task(remove(entry)) for entry in page.entries])
     return await listing.respond(exchange, page)
+
+
+async def _all(tasks: list[asyncio.Task[None]]) -> None:
+    """Until all are done. After the first failure, which is raised, none goes on behind the answer."""
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _delete_unless_gone(call: Call, namespace: str, name: str, chosen: DeleteOptions) -> None:
