@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,16 +18,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from apiserver.config import ApiServerConfig
+from tests.support.kvstore_cluster import free_ports
 
 CORPUS = Path(__file__).parent / "corpus"
 START_SECONDS = 30
 STOP_SECONDS = 10
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def write_signing_key(path: Path) -> Path:
@@ -57,7 +51,7 @@ def configuration(folder: Path, **more: Any) -> ApiServerConfig:
 def api_server(*flags: str) -> Iterator[str]:
     """The URL of a running, ready server with the users of the corpus; ended on exit."""
     with tempfile.TemporaryDirectory(prefix="kuberaft-apiserver-") as folder:
-        port = free_port()
+        [port] = free_ports(1)
         key = write_signing_key(Path(folder) / "sa.key")
         command = [
             *(sys.executable, "-m", "apiserver", "--bind-address", "127.0.0.1"),

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from kvstore.rpc.proto import rpc_pb2
 from tests.robustness.harness.disks import Disk
 from tests.robustness.harness.proxy import Network
 from tests.robustness.harness.recorder import Endpoint
+from tests.support.kvstore_cluster import free_ports
 
 OURS: tuple[str, ...] = (sys.executable, "-m", "kvstore")
 HEARTBEAT_MS, ELECTION_MS = 50, 500
@@ -97,7 +97,7 @@ class Cluster:
 
     async def add(self, disk: Disk | None = None, environment: dict[str, str] | None = None) -> MemberProcess:
         name = f"m{len(self.members) + 1}"
-        peer, client = free_port(), free_port()
+        peer, client = free_ports(2)
         advertised = await self.network.proxy(name, ("127.0.0.1", peer)) if self._proxied else peer
         member = MemberProcess(
             name, client, peer, advertised, self.directory, disk, environment=environment or {}
@@ -227,10 +227,3 @@ def last_line(log: Path) -> str:
 
 def url(member: MemberProcess) -> str:
     return f"http://127.0.0.1:{member.advertised}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
