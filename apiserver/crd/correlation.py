@@ -11,21 +11,6 @@ from typing import Any
 from apiserver.crd.structural import UNSET, Structural
 
 
-def same(left: Any, right: Any) -> bool:
-    """JSON equality: 1 is 1.0, and not true."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict):
-        return (
-            isinstance(right, dict)
-            and len(left) == len(right)
-            and all(name in right and same(value, right[name]) for name, value in left.items())
-        )
-    if isinstance(left, list):
-        return isinstance(right, list) and len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right)
-
-
 def child_of(old: Any, name: str, absent: Any) -> Any:
     return old.get(name, absent) if isinstance(old, dict) else absent
 

@@ -9,14 +9,15 @@ import json
 from typing import Any
 
 from apiserver.api.field_errors import FieldError, Path, duplicate, type_invalid
-from apiserver.crd.correlation import child_of, item_of, keys_of, same
+from apiserver.cel.values import equal
+from apiserver.crd.correlation import child_of, item_of, keys_of
 from apiserver.crd.structural import Structural
 
 _ABSENT = object()
 
 
 def validate_lists(value: Any, schema: Structural, path: Path, old: Any = _ABSENT) -> list[FieldError]:
-    if not schema.has_lists or (old is not _ABSENT and same(value, old)):
+    if not schema.has_lists or (old is not _ABSENT and equal(value, old)):
         return []
     if isinstance(value, dict):
         return _fields(value, schema, path, old)

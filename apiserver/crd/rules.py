@@ -15,9 +15,9 @@ from apiserver.api.field_errors import OMITTED, ErrorType, FieldError, Path
 from apiserver.cel.environment import CALL_LIMIT, OBJECT_LIMIT, Environment, Program
 from apiserver.cel.syntax import CompileError, CostExceeded, EvaluationError
 from apiserver.cel.types import BOOL, DYN, STRING, Type, optional_of
-from apiserver.cel.values import NONE, Optional
+from apiserver.cel.values import NONE, Optional, equal
 from apiserver.crd.cel_types import cel_type, cel_value, converts
-from apiserver.crd.correlation import child_of, item_of, same
+from apiserver.crd.correlation import child_of, item_of
 from apiserver.crd.field_paths import PathError, field_path
 from apiserver.crd.structural import Structural
 
@@ -156,7 +156,7 @@ class _Run:
         if new is None:
             return
         if old is not _ABSENT:
-            unchanged = same(new, old)
+            unchanged = equal(new, old)
         if node.rules:
             self._rules(node, new, old, path, unchanged=unchanged)
         if isinstance(new, list) and node.items is not None:

@@ -16,7 +16,7 @@ from apiserver.api import meta, names
 from apiserver.api.field_errors import ErrorType, FieldError, Path, invalid
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.cel.syntax import CostExceeded
-from apiserver.crd.correlation import same
+from apiserver.cel.values import equal
 from apiserver.crd.defaulting import drop_nulls, set_defaults
 from apiserver.crd.definition import Version
 from apiserver.crd.jsonpath import compiled as json_path
@@ -119,7 +119,7 @@ class CustomStrategy(Strategy):
 
     def is_new_generation(self, new: Object, old: Object) -> bool:
         left, right = ({k: v for k, v in obj.items() if k != "metadata"} for obj in (new, old))
-        return not same(left, right)
+        return not equal(left, right)
 
     def validate(self, obj: Object) -> list[FieldError]:
         found = self._type_errors(obj)

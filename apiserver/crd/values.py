@@ -23,8 +23,9 @@ from apiserver.api.field_errors import (
     too_many,
     type_invalid,
 )
+from apiserver.cel.values import equal
 from apiserver.crd import formats
-from apiserver.crd.correlation import child_of, item_of, same
+from apiserver.crd.correlation import child_of, item_of
 from apiserver.crd.numbers import go_number, is_integer, is_multiple
 from apiserver.crd.structural import Schema, Structural
 
@@ -35,7 +36,7 @@ _NOT_GIVEN: Final = object()
 
 def validate(value: Any, schema: Structural, path: Path = ROOT, old: Any = _NOT_GIVEN) -> list[FieldError]:
     """``old``: the value before an update."""
-    if old is not _NOT_GIVEN and same(value, old):
+    if old is not _NOT_GIVEN and equal(value, old):
         return []
     found = _own(value, schema.source, path)
     if isinstance(value, dict):
@@ -126,7 +127,7 @@ def _type(value: Any, schema: Schema, path: Path) -> list[FieldError]:
 
 def _enum(value: Any, schema: Schema, path: Path) -> list[FieldError]:
     allowed = schema.get("enum")
-    if not allowed or any(same(value, choice) for choice in allowed):
+    if not allowed or any(equal(value, choice) for choice in allowed):
         return []
     shown = [choice if isinstance(choice, str) else _json(choice) for choice in allowed]
     return [not_supported(path, value, shown, ordered=True)]
