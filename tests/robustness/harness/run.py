@@ -110,7 +110,7 @@ def run(plan: Plan) -> Outcome:
     try:
         asyncio.run(_Run(plan, directory, recorder, outcome).run())
     except Exception as error:
-        outcome.problems.append(f"{type(error).__name__}: {error}")
+        outcome.problems += _told(error)
     history = recorder.history()
     outcome.gap = _longest_gap(history)
     outcome.verdict = check(history)
@@ -288,3 +288,10 @@ class _Run:
                 return self._outcome.problems.append(text)
             await asyncio.sleep(0.05)
         return None
+
+
+def _told(error: Exception) -> list[str]:
+    """What went wrong; of a group, each of its errors."""
+    if isinstance(error, ExceptionGroup):
+        return [text for inner in error.exceptions for text in _told(inner)]
+    return [f"{type(error).__name__}: {error}"]
