@@ -256,7 +256,7 @@ class Supervisor:
             self._on_master(process.name, None)
             self._failover.cut(process.name)
         self._say(f"{process.name} {process.describe_exit()}")
-        if not self.ready.is_set() and process not in self._needed():
+        if not self.ready.is_set() and self._goes_on_without(process):
             self._say(f"warning: {self._start_failure(process)}")
         self._ended.set()
 
@@ -333,6 +333,12 @@ class Supervisor:
         if len(masters) - len(ended) <= len(masters) // 2:
             ended = []
         return [process for process in self._table.all() if process not in ended]
+
+    def _goes_on_without(self, process: Process) -> bool:
+        """Whether the start does, with a quorum of masters that have not ended; some may have yet to be started."""
+        masters = self._table.of("master")
+        ended = [master for master in masters if master.exit is not None]
+        return process in ended and len(masters) - len(ended) > len(masters) // 2
 
     def _all_ready(self) -> None:
         if not self.ready.is_set():
