@@ -42,13 +42,20 @@ NOT_IN_ETCD = {
     "txn/write-and-future-range": _DIVERGES,
 }
 
+MAY_LAG_IN_ETCD = {
+    "lease/other-endpoint": (
+        "the leader answers for a lease, under the revision that the asked follower has applied so far: on a busy "
+        "machine that can be the one before; ours waits until it is there"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """Names of scenarios that were skipped; `words` is all that the replay said."""
+    """Names of scenarios that failed or were skipped; `words` is all that the replay said."""
 
     passed: int
-    failed: int
+    failed: set[str]
     skipped: set[str]
     words: str
 
@@ -88,7 +95,9 @@ def _outcome(words: str) -> Outcome:
     counts = re.search(r"^(\d+) passed, (\d+) failed$", words, re.MULTILINE)
     assert counts is not None, words
     skipped = set(re.findall(r"^skip ([^:]+):", words, re.MULTILINE))
-    return Outcome(int(counts[1]), int(counts[2]), skipped, words)
+    failed = set(re.findall(r"^FAIL (\S+)", words, re.MULTILINE))
+    assert len(failed) == int(counts[2]), words
+    return Outcome(int(counts[1]), failed, skipped, words)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +128,7 @@ def test_ours_does_all_that_was_recorded(
     if corpus == "etcdctl":
         require_tool("etcdctl")
     outcome = replays["kvstore", corpus].result()
-    assert (outcome.failed, outcome.skipped) == (0, set()), outcome.words
+    assert (outcome.failed, outcome.skipped) == (set(), set()), outcome.words
     assert outcome.passed == _scenarios(corpus)
 
 
@@ -130,9 +139,9 @@ def test_the_recordings_are_true_of_etcd(
     require_tool("etcd")
     require_tool("etcdctl")
     outcome = replays["etcd", corpus].result()
-    assert outcome.failed == 0, outcome.words
+    assert outcome.failed <= MAY_LAG_IN_ETCD.keys(), outcome.words
     assert outcome.skipped <= NOT_IN_ETCD.keys(), outcome.words
-    assert outcome.passed + len(outcome.skipped) == _scenarios(corpus)
+    assert outcome.passed + len(outcome.failed) + len(outcome.skipped) == _scenarios(corpus)
 
 
 def _scenarios(corpus: str) -> int:
