@@ -49,28 +49,28 @@ async def read_object(
     if custom and media_type == negotiation.PROTOBUF:
         raise errors.unsupported_media_type(without_protobuf(exchange.services.media_types))
     value = await decode(data, media_type, gvk)
-    json = media_type == negotiation.JSON
-    raw = data if json and repeats_fields(value, data) else None
+    is_json = media_type == negotiation.JSON
+    raw = data if is_json and repeats_fields(value, data) else None
     if older and value.get("apiVersion") == older:
         value["apiVersion"] = gvk.group_version
     if custom:
         check_custom_kind(value, gvk)
     else:
         check_kind(value, gvk)
-    return checked(exchange, gvk, value, raw, validation, ordered=json)
+    return checked(exchange, gvk, value, raw, validation, ordered=is_json)
 
 
 async def decode(data: bytes, media_type: str, gvk: GroupVersionKind) -> Object:
     """As `parse`, of any form. What would take long is done in a thread, so that others are served meanwhile."""
-    read = partial(envelope.decode, data, gvk)
+    work = partial(envelope.decode, data, gvk)
     if media_type != negotiation.PROTOBUF:
-        read = partial(parse, data, media_type, gvk.kind)
-    return read() if media_type == negotiation.JSON else await aside(read, len(data))
+        work = partial(parse, data, media_type, gvk.kind)
+    return work() if media_type == negotiation.JSON else await aside(work, len(data))
 
 
-async def aside(read: Callable[[], T], size: int) -> T:
-    """What ``read`` makes of ``size`` bytes: in a thread if there are many, as all forms but JSON are slow."""
-    return read() if size < _LARGE else await asyncio.to_thread(read)
+async def aside(work: Callable[[], T], size: int) -> T:
+    """What ``work`` makes of ``size`` bytes: in a thread if there are many, as all forms but JSON are slow."""
+    return work() if size < _LARGE else await asyncio.to_thread(work)
 
 
 def without_protobuf(media_types: tuple[str, ...]) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ def checked(
     of their fields; always after those that were found ``before``. ``converting``: types that do not fit are told as
     the converter of patched objects does.
     """
-    if codec.is_too_deep(value):
+    if not ordered and codec.is_too_deep(value):  # a JSON body was looked at when it was read
         raise _too_deep()
     raw = raw if validation != options.IGNORE else None
     obj, complaints = exchange.services.schemas.check(gvk, value, raw, converting=converting)

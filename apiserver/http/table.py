@@ -48,7 +48,13 @@ class _Known:
 
 def columns_of(gvk: GroupVersionKind, own: ColumnPrinter | None) -> ColumnPrinter:
     """``own``: those of a custom resource."""
-    return own or _Known(gvk)
+    return own or _known(gvk)
+
+
+@lru_cache(maxsize=512)
+def _known(gvk: GroupVersionKind) -> _Known:
+    """One for each kind: every event of a watch in this form asks."""
+    return _Known(gvk)
 
 
 def build(
