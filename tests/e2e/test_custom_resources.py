@@ -7,8 +7,7 @@ import json
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conformance.server import api_server
+from tests.support.local_cluster import eventually
 from tests.support.pki import Pki
 from tests.support.tools import require_tool
 
@@ -91,12 +91,6 @@ class Kubectl:
         done = self.run(*args, stdin=stdin)
         assert done.returncode != 0, done.stdout
         return done.stderr
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +228,10 @@ def test_versions_that_a_webhook_converts(kubectl: Kubectl, webhook: dict[str, s
         "-p",
         json.dumps({"spec": definition["spec"]}),
     )
-    kubectl.until(lambda: kubectl.run("get", "boxes.v2.web.example.com", "b").returncode != 0)
+    eventually(
+        lambda: kubectl.run("get", "boxes.v2.web.example.com", "b").returncode != 0,
+        "a version that is served no more is gone",
+    )
     failure = kubectl.fails("get", "boxes.v2.web.example.com", "b")
     assert "conversion webhook for web.example.com/v1, Kind=Box failed" in failure
     kubectl("delete", "crd", "boxes.web.example.com", "--timeout=20s")
