@@ -59,7 +59,9 @@ def test_a_question_of_the_leaders_term_is_the_confirmation_if_the_two_are_a_maj
     voters: set[int], own_term_committed: bool, term: int, at_once: bool
 ) -> None:
     sent: list[tuple[int, Message]] = []
-    node = SimpleNamespace(is_leader=True, leader_id=1, connected=set(), voters=voters, term=4, commit_index=5)
+    node = SimpleNamespace(
+        is_leader=True, leader_id=1, connected=set(), voters=voters, term=4, commit_index=5
+    )
     core: Any = SimpleNamespace(node=node, own_term_committed=own_term_committed)
     reads = ReadIndex(cast(Core, core), sent.extend, nonce=7)
     reads.received(2, {"type": ASK_INDEX, "term": term, "round": 9})
