@@ -1,8 +1,8 @@
 """A load generator that costs little beside what it measures: gRPC calls as pre-made HTTP/2 frames over asyncio.
 
 It knows as much of HTTP/2 as two servers need (ours and grpc-go's): it keeps within their flow-control windows,
-answers pings, and takes a stream that ends with headers for a call that was answered. What was answered is not
-looked at here; the benchmark checks afterwards that the writes are there.
+answers pings, and takes a stream that ends with headers for a call that was answered. An error comes without a
+message, so a unary call that brought none has failed, and ends the measurement.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[bytes] = deque()
         self._unacknowledged = 0
         self._out: list[bytes] = []
+        self._brought: set[int] = set()  # open streams that have brought a message
 
     @classmethod
     async def open(cls, endpoint: str) -> Connection:
@@ -126,13 +127,14 @@ class Connection(asyncio.Protocol):
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == DATA:
             self.on_data(payload)
+            self._brought.add(stream)
             self._unacknowledged += len(payload)
             if self._unacknowledged > PLENTY // 2:
                 self._send(frame(WINDOW_UPDATE, 0, 0, self._unacknowledged.to_bytes(4, "big")))
                 self._unacknowledged = 0
         if kind in (DATA, HEADERS):
             if flags & END_STREAM:
-                self.on_end(stream)
+                self._ended(stream, payload)
         elif kind == WINDOW_UPDATE and stream == 0:
             self._window += int.from_bytes(payload, "big")
             self._drain()
@@ -142,6 +144,14 @@ class Connection(asyncio.Protocol):
             self._send(frame(PING, ACK, 0, payload))
         elif kind in (RST_STREAM, GOAWAY):
             self.failure = Failed(f"frame {kind} of stream {stream}: {payload!r}")
+            self._transport.abort()
+
+    def _ended(self, stream: int, trailers: bytes) -> None:
+        if stream in self._brought:
+            self._brought.discard(stream)
+            self.on_end(stream)
+        else:
+            self.failure = Failed(f"stream {stream} was refused: {trailers!r}")
             self._transport.abort()
 
     def _drain(self) -> None:

@@ -176,7 +176,8 @@ async def _fail_with(member: Member) -> None:
 async def _run_scheduler(config: MasterConfig) -> None:
     election = config.election
     times = ElectionTimes(election.lease_duration, election.renew_deadline, election.retry_period)
-    options = SchedulerOptions(election=times, identity=config.name)
+    # Three masters share one machine: only who leads keeps pods and nodes in memory and reads every change.
+    options = SchedulerOptions(election=times, identity=config.name, delay_cache_until_active=True)
     await run_scheduler(kubeconfig.load(config.scheduler_kubeconfig), options)
 
 

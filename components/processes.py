@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import uvloop
 
 from components.cluster.errors import ClusterError
+from components.collector import Collector
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], verbosity: int = 2) -> in
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    gc.freeze()  # what start-up made lives as long as the process: the collector need not look at it again
+    Collector().install()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(work()))

@@ -10,6 +10,7 @@ import logging
 import random
 import socket
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -25,9 +26,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SchedulerOptions:
-    """`identity` names this replica in the Lease; host name and a random part by default."""
+    """`identity` names this replica in the Lease; host name and a random part by default.
+
+    `delay_cache_until_active` is KubeSchedulerConfiguration's: a standby reads nothing, and takes over a little later.
+    """
 
     leader_elect: bool = True
+    delay_cache_until_active: bool = False
     election: ElectionTimes = field(default_factory=ElectionTimes)
     lease_namespace: str = "kube-system"
     lease_name: str = "kube-scheduler"
@@ -41,13 +46,13 @@ async def run_scheduler(client_config: ClientConfig, options: SchedulerOptions |
     async with ApiClient(client_config, user_agent="kube-scheduler") as client:
         while True:
             try:
-                await _run_term(client, options)
+                await run_term(client, options)
             except LeadershipLost as lost:
                 logger.warning("%s; standing by", lost)
 
 
-async def _run_term(client: ApiClient, options: SchedulerOptions) -> None:
-    """From standby to the end of one leadership. The caches are warm before the lease is ours."""
+async def run_term(client: ApiClient, options: SchedulerOptions) -> None:
+    """From standby to the end of one leadership."""
     recorder = EventRecorder(client, options.scheduler_name)
     informers = InformerFactory(client)
     scheduler = Scheduler(
@@ -58,24 +63,38 @@ async def _run_term(client: ApiClient, options: SchedulerOptions) -> None:
         random.Random(),
         scheduler_name=options.scheduler_name,
     )
-    watching = asyncio.create_task(informers.run(), name="scheduler informers")
+    caching: list[asyncio.Task[None]] = []
+
+    def cache() -> None:
+        caching.append(asyncio.create_task(informers.run(), name="scheduler informers"))
+
+    async def schedule() -> None:
+        if not caching:
+            cache()
+        await scheduler.run()
+
     try:
-        if options.leader_elect:
-            await _lead(client, scheduler, options)
-        else:
-            await scheduler.run()
+        if not options.leader_elect:
+            await schedule()
+            return
+        if not options.delay_cache_until_active:
+            cache()
+        await _lead(client, schedule, options)
     finally:
-        watching.cancel()
-        await asyncio.wait({watching})
+        for task in caching:
+            task.cancel()
+        await asyncio.gather(*caching, return_exceptions=True)
         await recorder.close()
 
 
-async def _lead(client: ApiClient, scheduler: Scheduler, options: SchedulerOptions) -> None:
+async def _lead(
+    client: ApiClient, schedule: Callable[[], Awaitable[None]], options: SchedulerOptions
+) -> None:
     elector = LeaderElector(
         client,
         options.lease_name,
         options.identity,
-        scheduler.run,
+        schedule,
         namespace=options.lease_namespace,
         lease_duration=options.election.lease_duration,
         renew_deadline=options.election.renew_deadline,

@@ -74,7 +74,7 @@ SHAPES: dict[str, dict[str, type]] = {
     ALIVE: {"term": int},
     READ: {"term": int, "round": int},
     READ_ACK: {"term": int, "round": int},
-    ASK_INDEX: {"round": int},
+    ASK_INDEX: {"term": int, "round": int},
     INDEX: {"round": int, "index": int},
     FORWARD: {"term": int, "commands": list},
     FORWARD_CHANGE: {"term": int, "commands": list},

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from kvstore.errors import StoreError
 from kvstore.raft.core import Core
 from kvstore.raft.messages import ASK_INDEX, INDEX, READ, READ_ACK, Message
-from kvstore.raft.reads import ReadRounds, Round
+from kvstore.raft.reads import ReadRounds, Round, is_majority
 
 Send = Callable[[Iterable[tuple[int, Message]]], None]
 
@@ -58,14 +58,31 @@ class ReadIndex:
             if node.is_leader:
                 self._rounds.finish(node.term, node.voters)
         elif kind == ASK_INDEX:
-            number = message["round"]
             if node.is_leader:
-                self._rounds.add(
-                    lambda index: self._send([(peer, {"type": INDEX, "round": number, "index": index})])
-                )
+                self._asked_by(peer, message)
         elif kind == INDEX and message["round"] == self._ask_number:
             asked, self._asked = self._asked, []
             _answer(asked, message["index"])
+
+    def _asked_by(self, peer: int, message: Message) -> None:
+        number = message["round"]
+
+        def answer(index: int) -> None:
+            self._send([(peer, {"type": INDEX, "round": number, "index": index})])
+
+        if self._confirms(peer, message["term"]):
+            answer(self._core.node.commit_index)
+        else:
+            self._rounds.add(answer)
+
+    def _confirms(self, peer: int, term: int) -> bool:
+        """Whether a question is itself the confirmation that a round would ask for.
+
+        It was sent after its reads began, so nobody who asks in this term had voted for a later leader by then; if
+        asker and leader are a majority, no later leader had acknowledged anything that the reads must see.
+        """
+        node = self._core.node
+        return self._core.own_term_committed and term == node.term and is_majority({peer}, node.voters)
 
     def leader_changed(self) -> None:
         self._rounds.reset()
@@ -105,9 +122,10 @@ class ReadIndex:
 
     def _send_question(self) -> None:
         """Repeated by the same number: whichever answer comes first is right, also one that took long."""
-        leader = self._core.node.leader_id
-        if leader is not None:
-            self._send([(leader, {"type": ASK_INDEX, "round": self._ask_number})])
+        node = self._core.node
+        if node.leader_id is not None:
+            question = {"type": ASK_INDEX, "term": node.term, "round": self._ask_number}
+            self._send([(node.leader_id, question)])
 
     def _begin(self) -> None:
         node = self._core.node

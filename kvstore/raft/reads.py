@@ -2,7 +2,8 @@
 
 The leader (1) waits until the entry at its commit index is of its own term, (2) records the commit index and
 asks all members for their term, (3) with a quorum of equal terms, checks that it still leads in that term and
-answers the recorded index. A read may only share a round that began after it arrived. Raft thesis, 6.4.
+answers the recorded index. A read may only share a round that began after it arrived. Raft thesis, 6.4. (A follower's
+question that says its term may be all the confirmation there has to be: `readindex`.)
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class ReadRounds:
 
         `others`: the voters beside this one."""
         done = self._running
-        if done is None or done.term != term or len(done.acks & set(others)) < (len(others) + 1) // 2:
+        if done is None or done.term != term or not is_majority(done.acks, others):
             return False
         self._running = None
         for answer in done.answers:
@@ -69,3 +70,8 @@ class ReadRounds:
         """Leadership is gone: askers ask again, elsewhere."""
         self._waiting.clear()
         self._running = None
+
+
+def is_majority(acks: Collection[int], others: Collection[int]) -> bool:
+    """Whether the leader and `acks` are more than half of the leader and `others`, the voters beside it."""
+    return len(set(acks) & set(others)) >= (len(others) + 1) // 2

@@ -170,6 +170,24 @@ def test_failing_handler_stops_neither_the_informer_nor_other_handlers() -> None
     informed(test, pod("a"))
 
 
+def test_objects_come_without_managed_fields() -> None:
+    owned = pod("a")
+    owned["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+
+    async def test(api: FakeApi, informer: Informer, log: list[str]) -> None:
+        await api.create(PODS, {**owned, "metadata": {**owned["metadata"], "name": "b"}})
+        await asyncio.sleep(1)
+        assert log == ["+a", "+b"]
+        for key in ("x/a", "x/b"):
+            stored, kept = api.peek(PODS, key), informer.store.get(key)
+            assert stored is not None
+            assert kept is not None
+            assert stored["metadata"].pop("managedFields")
+            assert kept == stored
+
+    informed(test, owned)
+
+
 def test_indexes_follow_changes() -> None:
     async def main() -> None:
         api = FakeApi()
