@@ -147,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         uvloop.run(serve(args))
-    except (ConfigError, TokenFileError, KeyFileError, StoreError) as exc:
+    except (ConfigError, TokenFileError, KeyFileError, StorageError, StoreError) as exc:
         print(f"apiserver: {exc}", file=sys.stderr)
         return 1
     return 0

@@ -66,6 +66,8 @@ class ApiServerConfig:
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
     shutdown_delay_duration: float = 0.0
+    encryption_provider_config: Path | None = None
+    encryption_provider_config_automatic_reload: bool = False
     audit_policy_file: Path | None = None
     audit_log_path: str = ""
     audit_log_maxsize: int = 100
@@ -109,6 +111,10 @@ class ApiServerConfig:
         low, high = self.service_node_port_range
         if not 0 < low <= high <= 65535:
             raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")
+        if self.encryption_provider_config_automatic_reload and self.encryption_provider_config is None:
+            raise ConfigError(
+                "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config"
+            )
         self._check_oidc()
         self._check_addresses()
 

@@ -146,6 +146,10 @@ def _store(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
     )
+    p.add_argument("--encryption-provider-config", type=Path, metavar="FILE",
+                   help="EncryptionConfiguration: what is encrypted in the store, with which keys")  # fmt: skip
+    p.add_argument("--encryption-provider-config-automatic-reload", type=boolean, nargs="?", const=True,
+                   default=False, metavar="BOOL", help="read that file again when it changes")  # fmt: skip
     etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
     etcd.add_argument(
         "--etcd-servers", type=words, default=(), metavar="URLS", help="kvstore or etcd; separated by commas"

@@ -36,6 +36,7 @@ from apiserver.auth import authorizer as authorization
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.config_files.following import FollowedFile
 from apiserver.crd.setup import CustomResources
 from apiserver.flowcontrol.controller import FlowController
 from apiserver.http import authentication, chain, flow_bootstrap, tls
@@ -53,6 +54,7 @@ from apiserver.registry.table import Registry
 from apiserver.schema.openapi import OpenApi
 from apiserver.schema.schemas import Schemas
 from apiserver.storage.cacher import Caches
+from apiserver.storage.encryption.setup import encrypted
 from apiserver.storage.interface import Storage
 from apiserver.storage.measured import MeasuredStorage
 from apiserver.webhook_client import WebhookClient
@@ -77,7 +79,8 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, storage: Storage) -> None:
         config.check()
         self.config = config
-        self.services = _services(config, storage)
+        self._followed: list[FollowedFile] = []
+        self.services = _services(config, storage, self._followed)
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None
@@ -128,6 +131,7 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
+        self._background += [asyncio.create_task(file.run(), name="followed file") for file in self._followed]
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
             self._background.append(asyncio.create_task(following, name="flow control"))
@@ -208,7 +212,8 @@ class ApiServer:
         return f"https://{host}:{self.port}"
 
 
-def _services(config: ApiServerConfig, storage: Storage) -> Services:
+def _services(config: ApiServerConfig, storage: Storage, followed: list[FollowedFile]) -> Services:
+    """``followed`` gets the files that are read again when they change."""
     registry = Registry.default(
         RegistryOptions(
             service_cidr=config.service_cluster_ip_range,
@@ -217,7 +222,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         )
     )
     metrics = Metrics(registry.lookup, _owners(registry))
-    storage = MeasuredStorage(storage, metrics.stored)
+    storage = MeasuredStorage(encrypted(config, storage, registry, followed), metrics.stored)
     caches, schemas, rng = Caches(storage), Schemas.load(), random.SystemRandom()
     reader = CacheReader(registry, caches, storage)
     options = AdmissionOptions(

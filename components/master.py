@@ -246,6 +246,8 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         allow_loopback_endpoints=True,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
+        encryption_provider_config=Path(api.encryption_config) if api.encryption_config else None,
+        encryption_provider_config_automatic_reload=bool(api.encryption_config),
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )

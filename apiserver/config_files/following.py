@@ -1,0 +1,67 @@
+"""Looks every few seconds whether a file has changed, and passes its new content on.
+
+Started by the server for each configuration file that is read again while it runs. A content that cannot be used is
+told in the log once, and what held before goes on to hold: a server never falls back to less than was configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+SECONDS: Final = 2.0
+Use = Callable[[bytes], None]
+"""Takes the new content into use, or raises ValueError and changes nothing."""
+
+
+class FollowedFile:
+    """``loaded``: what has been read from it so far."""
+
+    def __init__(self, what: str, path: Path, loaded: bytes, use: Use) -> None:
+        self._what = what
+        self._path = path
+        self._use = use
+        self._seen = _digest(loaded)
+        self.reloads = {"success": 0, "failure": 0}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        try:
+            content = await asyncio.to_thread(self._path.read_bytes)
+        except OSError as exc:
+            self._failed("unreadable", exc.strerror or str(exc))
+            return
+        digest = _digest(content)
+        if digest == self._seen:
+            return
+        try:
+            self._use(content)
+        except ValueError as exc:
+            self._failed(digest, str(exc))
+            return
+        self._seen = digest
+        self.reloads["success"] += 1
+        log.info("reloaded %s %s", self._what, self._path)
+
+    def _failed(self, seen: str, reason: str) -> None:
+        if seen == self._seen:
+            return
+        self._seen = seen
+        self.reloads["failure"] += 1
+        log.error("%s %s is not used, what was read before still holds: %s", self._what, self._path, reason)
+
+
+def _digest(content: bytes) -> str:
+    """Instead of the content itself, which may hold keys."""
+    return hashlib.sha256(content).hexdigest()
