@@ -33,7 +33,10 @@ class ApiServerConfig:
     client_ca_file: Path | None = None
     token_auth_file: Path | None = None
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
-    anonymous_auth: bool = True
+    anonymous_auth: bool | None = None
+    """None: on, unless the authentication configuration says otherwise."""
+    authentication_config: Path | None = None
+    authorization_config: Path | None = None
     enable_bootstrap_token_auth: bool = False
     requestheader_client_ca_file: Path | None = None
     requestheader_allowed_names: tuple[str, ...] = ()
@@ -116,6 +119,8 @@ class ApiServerConfig:
                 "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config"
             )
         self._check_oidc()
+        if self.authentication_config is not None and self.oidc_issuer_url:
+            raise ConfigError("authentication-config file and oidc-* flags are mutually exclusive")
         self._check_addresses()
 
     def _check_oidc(self) -> None:

@@ -53,7 +53,7 @@ def _identities(p: argparse.ArgumentParser) -> None:
         "--authorization-mode", default="AlwaysAllow", metavar="MODES", help="AlwaysAllow, or Node,RBAC"
     )
     p.add_argument(
-        "--anonymous-auth", type=boolean, default=True, metavar="BOOL", help="allow anonymous requests"
+        "--anonymous-auth", type=boolean, metavar="BOOL", help="allow anonymous requests; true by default"
     )
     p.add_argument("--service-account-issuer", action="append", metavar="URL", help="issuer of tokens")
     p.add_argument("--service-account-key-file", type=Path, action="append", metavar="FILE",
@@ -85,6 +85,8 @@ def _authentication(parser: argparse.ArgumentParser) -> None:
     ):
         default = getattr(ApiServerConfig(), f"requestheader_{name.replace('-', '_')}")
         p.add_argument(f"--requestheader-{name}", type=words, default=default, metavar="LIST", help=what)
+    p.add_argument("--authentication-config", type=Path, metavar="FILE",
+                   help="AuthenticationConfiguration: issuers of tokens, instead of the oidc flags")  # fmt: skip
     p.add_argument("--oidc-issuer-url", default="", metavar="URL", help="issuer of ID tokens")
     p.add_argument("--oidc-client-id", default="", metavar="ID", help="their audience")
     p.add_argument("--oidc-ca-file", type=Path, metavar="FILE", help="CA of the issuer's server")

@@ -260,7 +260,7 @@ def _services(config: ApiServerConfig, storage: Storage, followed: list[Followed
             options,
             configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
         ),
-        authenticator=authentication.build(config, accounts, lookup, _utc_now),
+        authenticator=authentication.build(config, accounts, lookup, _utc_now, followed),
         authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,

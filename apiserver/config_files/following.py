@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from apiserver.config import ConfigError
+
 log = logging.getLogger(__name__)
 
 SECONDS: Final = 2.0
@@ -60,6 +62,18 @@ class FollowedFile:
         self._seen = seen
         self.reloads["failure"] += 1
         log.error("%s %s is not used, what was read before still holds: %s", self._what, self._path, reason)
+
+
+def opened(flag: str, path: Path, use: Use) -> FollowedFile:
+    """The file, its content in use. Raises ConfigError."""
+    try:
+        content = path.read_bytes()
+        use(content)
+    except OSError as exc:
+        raise ConfigError(f"{flag} {path}: {exc.strerror or exc}; name a file that can be read") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{flag} {path}: {exc}") from exc
+    return FollowedFile(flag, path, content, use)
 
 
 def _digest(content: bytes) -> str:
