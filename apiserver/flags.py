@@ -50,8 +50,10 @@ def _identities(p: argparse.ArgumentParser) -> None:
     p.add_argument("--client-ca-file", type=Path, metavar="FILE", help="CA of client certificates")
     p.add_argument("--token-auth-file", type=Path, metavar="FILE", help="CSV of bearer tokens")
     p.add_argument(
-        "--authorization-mode", default="AlwaysAllow", metavar="MODES", help="AlwaysAllow, or Node,RBAC"
+        "--authorization-mode", metavar="MODES", help="AlwaysAllow, which is the default, or Node,RBAC"
     )
+    p.add_argument("--authorization-config", type=Path, metavar="FILE",
+                   help="AuthorizationConfiguration: authorizers in their order, also webhooks")  # fmt: skip
     p.add_argument(
         "--anonymous-auth", type=boolean, metavar="BOOL", help="allow anonymous requests; true by default"
     )

@@ -35,6 +35,7 @@ from apiserver.audit.policy import Policy
 from apiserver.auth import authorizer as authorization
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
+from apiserver.auth.structured import authorizer_setup
 from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.config_files.following import FollowedFile
 from apiserver.crd.setup import CustomResources
@@ -191,6 +192,7 @@ class ApiServer:
             await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
         await self.services.kubelet.close()
+        await self.services.authorizer.close()
         if self.services.webhooks is not None:
             await self.services.webhooks.close()
         self._stopped = True
@@ -247,6 +249,7 @@ def _services(config: ApiServerConfig, storage: Storage, followed: list[Followed
 
     webhooks, versions = WebhookClient(service), ResourceVersions(registry, schemas)
     authorizer = Authorizer(config.authorization_mode, caches)
+    authorizer_setup.follow(config, authorizer, followed)
     return Services(
         config=config,
         storage=storage,
