@@ -33,6 +33,7 @@ from apiserver.storage.interface import (
 
 T = TypeVar("T")
 _ROOT: Final = "/registry/"
+_ROOT_SIZE: Final = len(_ROOT)
 _TURN_BYTES: Final = 1 << 20
 """How much is decrypted before others have their turn: about a millisecond."""
 _ITEM_BYTES: Final = 4096
@@ -48,6 +49,8 @@ class Owners:
             for prefix, owner in built_in.items()
         }
         self._nested = frozenset(place[0] for place in self._by_place if len(place) > 1)
+        self.plain = {place[0]: owner for place, owner in self._by_place.items() if len(place) == 1}
+        """By the first segment behind ``/registry/``, where that says it all."""
 
     def of(self, key: str) -> GroupResource | None:
         """None for what has no resource, such as the leases of servers. Custom resources are below their group."""
@@ -68,8 +71,8 @@ class EncryptedStorage:
     ) -> None:
         self._inner = inner
         self._owners = owners
-        self._providers = providers
         self._follows = follows
+        self.replace_providers(providers)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -77,8 +80,16 @@ class EncryptedStorage:
     def replace_providers(self, providers: Providers) -> None:
         """For all that is read and written from now on, by watches that are open, too."""
         self._providers = providers
+        self._known = {first: providers.of(owner) for first, owner in self._owners.plain.items()}
 
     def _of(self, key: str) -> Transformer | None:
+        """Asked at every operation: most keys are told apart by what stands between two slashes."""
+        try:
+            return self._known[key[_ROOT_SIZE : key.index("/", _ROOT_SIZE)]]
+        except (KeyError, ValueError):
+            return self._of_other(key)
+
+    def _of_other(self, key: str) -> Transformer | None:
         owner = self._owners.of(key)
         return None if owner is None else self._providers.of(owner)
 
