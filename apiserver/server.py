@@ -82,6 +82,7 @@ class ApiServer:
         self.config = config
         self._followed: list[FollowedFile] = []
         self.services = _services(config, storage, self._followed)
+        self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self._followed}
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None

@@ -23,10 +23,11 @@ Use = Callable[[bytes], None]
 
 
 class FollowedFile:
-    """``loaded``: what has been read from it so far."""
+    """``what``: its flag. ``loaded``: what has been read from it so far."""
 
     def __init__(self, what: str, path: Path, loaded: bytes, use: Use) -> None:
         self._what = what
+        self.subject = what.removeprefix("--").partition("-")[0]
         self._path = path
         self._use = use
         self._seen = _digest(loaded)
