@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiserver.config import ApiServerConfig
+from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
@@ -136,7 +136,10 @@ async def _serve(
     api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
 ) -> None:
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
-    server = ApiServer(api, EmbeddedStorage(member))
+    try:
+        server = ApiServer(api, EmbeddedStorage(member))
+    except ConfigError as error:
+        raise ClusterError(str(error), "mend that file, then start this master again") from error
     waiting = asyncio.create_task(leaving.wait(), name="leaving")
     leading: asyncio.Task[None] | None = None
     try:

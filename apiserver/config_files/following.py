@@ -50,7 +50,7 @@ class FollowedFile:
             return
         try:
             self._use(content)
-        except ValueError as exc:
+        except Exception as exc:  # whatever is wrong with a content, the next one may be right
             self._failed(digest, str(exc))
             return
         self._seen = digest

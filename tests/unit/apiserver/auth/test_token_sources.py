@@ -154,6 +154,12 @@ def test_keys_are_fetched_once_and_again_for_a_new_key_but_not_all_the_time() ->
     asyncio.run(body())
 
 
+def test_a_token_with_an_id_of_its_own_is_named_in_the_user_s_extra() -> None:
+    extra = user_of(OPTIONS, {"sub": "j", "jti": "id1"}).extra
+    assert extra == {"authentication.kubernetes.io/credential-id": ["JTI=id1"]}
+    assert user_of(OPTIONS, {"sub": "j"}).extra == user_of(OPTIONS, {"sub": "j", "jti": 1}).extra == {}
+
+
 @pytest.mark.parametrize(
     ("options", "claims", "name"),
     [

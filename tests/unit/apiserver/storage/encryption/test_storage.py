@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.config_files.following import FollowedFile
@@ -119,6 +121,34 @@ def test_a_value_without_its_key_is_refused_and_left_as_it_is() -> None:
         assert await stored(inner) == before
 
     run(body())
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    at=st.integers(0, 200),
+    put=st.binary(max_size=3),
+    cut=st.integers(0, 20),
+)
+def test_a_value_that_was_tampered_with_is_refused_or_never_what_it_was(
+    kind: str, at: int, put: bytes, cut: int
+) -> None:
+    """Prefix and key name included. What was cut to plain JSON is another matter: identity is not configured."""
+
+    async def body() -> None:
+        inner = MemoryStorage()
+        storage = opened(inner, secrets(provider(kind, "k1", "k2")))
+        await storage.create(KEY, VALUE)
+        before = await stored(inner)
+        tampered = before.value[:at] + put + before.value[at + cut :]
+        await inner.update(KEY, tampered, before.revision)
+        try:
+            found = await stored(storage)
+        except Undecodable:
+            assert (await stored(inner)).value == tampered
+            return
+        assert tampered == before.value or (kind == "aescbc" and found.value != VALUE)
+
+    asyncio.run(body())
 
 
 def test_the_watch_cache_says_at_once_what_it_cannot_read() -> None:
