@@ -80,9 +80,10 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, storage: Storage) -> None:
         config.check()
         self.config = config
-        self._followed: list[FollowedFile] = []
-        self.services = _services(config, storage, self._followed)
-        self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self._followed}
+        self.followed: list[FollowedFile] = []
+        """Files that are read again when they change."""
+        self.services = _services(config, storage, self.followed)
+        self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self.followed}
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None
@@ -133,7 +134,7 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
-        self._background += [asyncio.create_task(file.run(), name="followed file") for file in self._followed]
+        self._background += [asyncio.create_task(file.run(), name="followed file") for file in self.followed]
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
             self._background.append(asyncio.create_task(following, name="flow control"))
@@ -216,7 +217,7 @@ class ApiServer:
 
 
 def _services(config: ApiServerConfig, storage: Storage, followed: list[FollowedFile]) -> Services:
-    """``followed`` gets the files that are read again when they change."""
+    """``followed`` gets the files that are read again when they change. Raises ConfigError."""
     registry = Registry.default(
         RegistryOptions(
             service_cidr=config.service_cluster_ip_range,

@@ -94,13 +94,16 @@ def _context(path: Path, cluster: Object, user: Object) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority.decode("ascii") or None)
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if user.get("client-certificate") and user.get("client-key"):
+        context.load_cert_chain(path.parent / user["client-certificate"], path.parent / user["client-key"])
+        return context
     certificate, key = _bytes(path, user, "client-certificate"), _bytes(path, user, "client-key")
     if certificate and key:
-        _load_pair(context, certificate, key)
+        _load_inline(context, certificate, key)
     return context
 
 
-def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+def _load_inline(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """Python takes them from files only."""
     with tempfile.NamedTemporaryFile() as both:  # readable by its owner alone
         both.write(certificate + b"\n" + key)

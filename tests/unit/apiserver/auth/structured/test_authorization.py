@@ -89,6 +89,12 @@ class Webhook:
         )
         return path
 
+    def inline(self) -> Object:
+        """Certificate and key in the file itself."""
+        cert, key = (base64.b64encode(path.read_bytes()).decode() for path in self._client)
+        named = {"client-certificate": None, "client-key": None}
+        return {**named, "client-certificate-data": cert, "client-key-data": key}
+
     def authorizer(self, name: str = "w", **changes: Any) -> Object:
         info = {"type": "KubeConfigFile", "kubeConfigFile": str(self.kubeconfig())}
         settings = {"timeout": "3s", "subjectAccessReviewVersion": "v1", "failurePolicy": "NoOpinion"}
@@ -190,7 +196,7 @@ def test_a_webhook_that_fails(tmp_path: Path) -> None:
         async with webhook.running():
             file = write(tmp_path / "authorization", webhook.authorizer(), RBAC)
             async with serving(tmp_path, authorization_config=file) as api:
-                (followed,) = api.server._followed
+                (followed,) = api.server.followed
                 fault = "the server could not find the requested resource"
                 refused = await listing(api)
                 assert (refused.code, refused.body["reason"]) == (500, "InternalError")
@@ -214,7 +220,7 @@ def test_the_file_is_read_again_but_the_server_s_own_authorizers_stay(tmp_path: 
         async with webhook.running():
             file = write(tmp_path / "authorization", RBAC)
             async with serving(tmp_path, authorization_config=file) as api:
-                (followed,) = api.server._followed
+                (followed,) = api.server.followed
                 assert (await listing(api)).code == 403
                 for authorizers, code in (
                     ([RBAC, webhook.authorizer()], 200),
@@ -260,9 +266,9 @@ def test_credentials_of_a_kubeconfig(tmp_path: Path) -> None:
         async with webhook.running():
             client = ReviewClient(random.Random(1))
             (tmp_path / "token").write_text("t2\n")
-            for user in ({"token": "t1"}, {"tokenFile": "token"}):
+            for user in ({"token": "t1"}, {"tokenFile": "token"}, webhook.inline()):
                 await client.sender(connection(webhook.kubeconfig(**user)), 3)({"spec": {}})
-            assert webhook.credentials == ["Bearer t1", "Bearer t2"]
+            assert webhook.credentials == ["Bearer t1", "Bearer t2", None]
             (tmp_path / "pki/stranger.pem").write_bytes(stranger.cert.read_bytes())
             (tmp_path / "pki/stranger.key").write_bytes(stranger.key.read_bytes())
             foreign = Pair(Path("stranger.pem"), Path("stranger.key"))
