@@ -15,7 +15,7 @@ from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.config_files.following import FollowedFile
 from apiserver.registry.strategy import RegistryOptions
 from apiserver.registry.table import Registry
-from apiserver.storage.cacher import ResourceCache
+from apiserver.storage.cacher import ResourceCache, TooOld
 from apiserver.storage.encryption import setup
 from apiserver.storage.encryption.configuration import GroupResource
 from apiserver.storage.encryption.providers import load
@@ -181,6 +181,40 @@ def test_a_cache_goes_on_when_a_key_comes_back() -> None:
         entry = cache.get(KEY)
         assert entry is not None
         assert b"SECRETVALUE" in entry.data
+        await cache.close()
+
+    run(body())
+
+
+def test_a_cache_that_meets_a_foreign_key_says_so_at_once_and_keeps_what_it_has() -> None:
+    async def body() -> None:
+        inner = MemoryStorage()
+        storage = opened(inner, secrets(provider("aesgcm", "k1")))
+        created = await storage.create(KEY, VALUE)
+        cache = ResourceCache(storage, "/registry/secrets/")
+        await cache.ready()
+        await opened(inner, secrets(provider("aesgcm", "k2"))).update(KEY, VALUE, created)
+        with pytest.raises(Undecodable, match=f'unable to transform key "{KEY}"'):
+            await cache.wait_current()
+        entry = cache.get(KEY)
+        assert entry is not None
+        assert entry.revision == created
+        await cache.close()
+
+    run(body())
+
+
+def test_a_past_that_cannot_be_read_is_too_old_to_resume_from() -> None:
+    async def body() -> None:
+        inner = MemoryStorage()
+        old, new = provider("aesgcm", "old"), provider("aesgcm", "new")
+        created = await opened(inner, secrets(old)).create(KEY, VALUE)
+        await opened(inner, secrets(new, old)).update(KEY, VALUE, created)
+        cache = ResourceCache(opened(inner, secrets(new)), "/registry/secrets/")
+        await cache.ready()
+        with pytest.raises(TooOld):
+            await cache.history(created, "/registry/secrets/")
+        assert cache.size == 1
         await cache.close()
 
     run(body())
