@@ -29,11 +29,11 @@ class ConfigFileError(ValueError):
 
 
 @cache
-def _shapes() -> Mapping[str, Mapping[str, str]]:
+def shapes() -> Mapping[str, Mapping[str, str]]:
     """Type names to their fields and the types of these, as Go writes them."""
     data = package_files.files("apiserver.config_files") / "data" / "shapes.json"
-    shapes: Mapping[str, Mapping[str, str]] = msgspec.json.decode(data.read_bytes())
-    return shapes
+    found: Mapping[str, Mapping[str, str]] = msgspec.json.decode(data.read_bytes())
+    return found
 
 
 def decode(data: bytes, kind: str, versions: Iterable[str] = ("v1",)) -> Object:
@@ -91,7 +91,7 @@ class _Walk:
     def _struct(self, name: str, value: Any, path: str, place: str) -> Object:
         if not isinstance(value, dict):
             raise _mismatch(name, value, place)
-        fields, result = _shapes()[name], {}
+        fields, result = shapes()[name], {}
         for field, found in value.items():
             where = f"{path}.{field}" if path else field
             if field not in fields:
