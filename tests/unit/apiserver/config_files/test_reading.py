@@ -57,7 +57,7 @@ LOADERS: dict[str, Callable[[bytes], object]] = {
     "EncryptionConfiguration": lambda content: providers.load(content, bytes),
     "AuthenticationConfiguration": lambda content: jwt_setup.load(
         content, [], [], lambda _: None, lambda: 0.0
-    ),  # type: ignore[arg-type,return-value]
+    ),
     "AuthorizationConfiguration": authorizer_setup.load,
 }
 

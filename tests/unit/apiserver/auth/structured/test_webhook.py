@@ -81,7 +81,7 @@ def test_what_is_asked() -> None:
             ]
         },
     }
-    resource["labelSelector"]["requirements"].sort(key=str)  # type: ignore[index]
+    resource["labelSelector"]["requirements"].sort(key=str)
     first, second = remote.asked
     first["spec"]["resourceAttributes"]["labelSelector"]["requirements"].sort(key=str)
     common = {"kind": "SubjectAccessReview", "metadata": {}, "status": {"allowed": False}}

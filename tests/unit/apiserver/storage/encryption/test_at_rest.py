@@ -122,7 +122,7 @@ def test_no_secret_is_plain_in_logs_databases_snapshots_and_backups(layout: Layo
     assert any(name.endswith(".wal") for name in plain), plain
     assert holding(HIDDEN, tmp_path) == holding(OLDER, tmp_path) == set()
     with tarfile.open(tmp_path / "backup") as archive:
-        assert archive.extractfile("pki/cluster/encryption.yaml").read() == file.read_bytes()  # type: ignore[union-attr]
+        assert archive.extractfile("pki/cluster/encryption.yaml").read() == file.read_bytes()
 
 
 def test_a_key_is_replaced_live_and_a_lost_one_loses_nothing(tmp_path: Path) -> None:
