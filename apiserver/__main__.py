@@ -26,7 +26,12 @@ def config_of(args: argparse.Namespace) -> ApiServerConfig:
     """Raises ConfigError."""
     _check_etcd(args)
     fields = {key: value for key, value in vars(args).items() if key in ApiServerConfig.__dataclass_fields__}
-    fields["authorization_mode"] = words(args.authorization_mode)
+    if args.authorization_config is not None and args.authorization_mode is not None:
+        raise ConfigError(
+            "--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* "
+            "flags are defined"
+        )
+    fields["authorization_mode"] = words(args.authorization_mode or "AlwaysAllow")
     fields["oidc_required_claim"] = tuple(args.oidc_required_claim)
     fields["service_account_key_file"] = tuple(args.service_account_key_file or ())
     fields["service_account_issuer"] = tuple(
@@ -147,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         uvloop.run(serve(args))
-    except (ConfigError, TokenFileError, KeyFileError, StoreError) as exc:
+    except (ConfigError, TokenFileError, KeyFileError, StorageError, StoreError) as exc:
         print(f"apiserver: {exc}", file=sys.stderr)
         return 1
     return 0

@@ -33,7 +33,10 @@ class ApiServerConfig:
     client_ca_file: Path | None = None
     token_auth_file: Path | None = None
     authorization_mode: tuple[str, ...] = ("AlwaysAllow",)
-    anonymous_auth: bool = True
+    anonymous_auth: bool | None = None
+    """None: on, unless the authentication configuration says otherwise."""
+    authentication_config: Path | None = None
+    authorization_config: Path | None = None
     enable_bootstrap_token_auth: bool = False
     requestheader_client_ca_file: Path | None = None
     requestheader_allowed_names: tuple[str, ...] = ()
@@ -66,6 +69,8 @@ class ApiServerConfig:
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
     shutdown_delay_duration: float = 0.0
+    encryption_provider_config: Path | None = None
+    encryption_provider_config_automatic_reload: bool = False
     audit_policy_file: Path | None = None
     audit_log_path: str = ""
     audit_log_maxsize: int = 100
@@ -109,7 +114,13 @@ class ApiServerConfig:
         low, high = self.service_node_port_range
         if not 0 < low <= high <= 65535:
             raise ConfigError(f"--service-node-port-range {low}-{high}: not a range of ports")
+        if self.encryption_provider_config_automatic_reload and self.encryption_provider_config is None:
+            raise ConfigError(
+                "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config"
+            )
         self._check_oidc()
+        if self.authentication_config is not None and self.oidc_issuer_url:
+            raise ConfigError("authentication-config file and oidc-* flags are mutually exclusive")
         self._check_addresses()
 
     def _check_oidc(self) -> None:

@@ -50,10 +50,12 @@ def _identities(p: argparse.ArgumentParser) -> None:
     p.add_argument("--client-ca-file", type=Path, metavar="FILE", help="CA of client certificates")
     p.add_argument("--token-auth-file", type=Path, metavar="FILE", help="CSV of bearer tokens")
     p.add_argument(
-        "--authorization-mode", default="AlwaysAllow", metavar="MODES", help="AlwaysAllow, or Node,RBAC"
+        "--authorization-mode", metavar="MODES", help="AlwaysAllow, which is the default, or Node,RBAC"
     )
+    p.add_argument("--authorization-config", type=Path, metavar="FILE",
+                   help="AuthorizationConfiguration: authorizers in their order, also webhooks")  # fmt: skip
     p.add_argument(
-        "--anonymous-auth", type=boolean, default=True, metavar="BOOL", help="allow anonymous requests"
+        "--anonymous-auth", type=boolean, metavar="BOOL", help="allow anonymous requests; true by default"
     )
     p.add_argument("--service-account-issuer", action="append", metavar="URL", help="issuer of tokens")
     p.add_argument("--service-account-key-file", type=Path, action="append", metavar="FILE",
@@ -85,6 +87,8 @@ def _authentication(parser: argparse.ArgumentParser) -> None:
     ):
         default = getattr(ApiServerConfig(), f"requestheader_{name.replace('-', '_')}")
         p.add_argument(f"--requestheader-{name}", type=words, default=default, metavar="LIST", help=what)
+    p.add_argument("--authentication-config", type=Path, metavar="FILE",
+                   help="AuthenticationConfiguration: issuers of tokens, instead of the oidc flags")  # fmt: skip
     p.add_argument("--oidc-issuer-url", default="", metavar="URL", help="issuer of ID tokens")
     p.add_argument("--oidc-client-id", default="", metavar="ID", help="their audience")
     p.add_argument("--oidc-ca-file", type=Path, metavar="FILE", help="CA of the issuer's server")
@@ -146,6 +150,10 @@ def _store(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--unsafe-no-fsync", action="store_true", help="faster, and loses data when the machine fails"
     )
+    p.add_argument("--encryption-provider-config", type=Path, metavar="FILE",
+                   help="EncryptionConfiguration: what is encrypted in the store, with which keys")  # fmt: skip
+    p.add_argument("--encryption-provider-config-automatic-reload", type=boolean, nargs="?", const=True,
+                   default=False, metavar="BOOL", help="read that file again when it changes")  # fmt: skip
     etcd = p.add_argument_group("the store in other processes, instead of --data-dir")
     etcd.add_argument(
         "--etcd-servers", type=words, default=(), metavar="URLS", help="kvstore or etcd; separated by commas"

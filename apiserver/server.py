@@ -35,7 +35,9 @@ from apiserver.audit.policy import Policy
 from apiserver.auth import authorizer as authorization
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
+from apiserver.auth.structured import authorizer_setup
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.config_files.following import FollowedFile
 from apiserver.crd.setup import CustomResources
 from apiserver.flowcontrol.controller import FlowController
 from apiserver.http import authentication, chain, flow_bootstrap, tls
@@ -53,6 +55,7 @@ from apiserver.registry.table import Registry
 from apiserver.schema.openapi import OpenApi
 from apiserver.schema.schemas import Schemas
 from apiserver.storage.cacher import Caches
+from apiserver.storage.encryption.setup import encrypted
 from apiserver.storage.interface import Storage
 from apiserver.storage.measured import MeasuredStorage
 from apiserver.webhook_client import WebhookClient
@@ -77,7 +80,10 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, storage: Storage) -> None:
         config.check()
         self.config = config
-        self.services = _services(config, storage)
+        self.followed: list[FollowedFile] = []
+        """Files that are read again when they change."""
+        self.services = _services(config, storage, self.followed)
+        self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self.followed}
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None
@@ -128,6 +134,7 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
+        self._background += [asyncio.create_task(file.run(), name="followed file") for file in self.followed]
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
             self._background.append(asyncio.create_task(following, name="flow control"))
@@ -187,6 +194,7 @@ class ApiServer:
             await asyncio.to_thread(self.services.audit_log.close)
         await self.services.caches.close()
         await self.services.kubelet.close()
+        await self.services.authorizer.close()
         if self.services.webhooks is not None:
             await self.services.webhooks.close()
         self._stopped = True
@@ -208,7 +216,8 @@ class ApiServer:
         return f"https://{host}:{self.port}"
 
 
-def _services(config: ApiServerConfig, storage: Storage) -> Services:
+def _services(config: ApiServerConfig, storage: Storage, followed: list[FollowedFile]) -> Services:
+    """``followed`` gets the files that are read again when they change. Raises ConfigError."""
     registry = Registry.default(
         RegistryOptions(
             service_cidr=config.service_cluster_ip_range,
@@ -217,7 +226,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         )
     )
     metrics = Metrics(registry.lookup, _owners(registry))
-    storage = MeasuredStorage(storage, metrics.stored)
+    storage = MeasuredStorage(encrypted(config, storage, registry, followed), metrics.stored)
     caches, schemas, rng = Caches(storage), Schemas.load(), random.SystemRandom()
     reader = CacheReader(registry, caches, storage)
     options = AdmissionOptions(
@@ -242,6 +251,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
 
     webhooks, versions = WebhookClient(service), ResourceVersions(registry, schemas)
     authorizer = Authorizer(config.authorization_mode, caches)
+    authorizer_setup.follow(config, authorizer, followed)
     return Services(
         config=config,
         storage=storage,
@@ -255,7 +265,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
             options,
             configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
         ),
-        authenticator=authentication.build(config, accounts, lookup, _utc_now),
+        authenticator=authentication.build(config, accounts, lookup, _utc_now, followed),
         authorizer=authorizer,
         accounts=accounts,
         now=_utc_now,

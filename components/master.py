@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiserver.config import ApiServerConfig
+from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
@@ -136,7 +136,10 @@ async def _serve(
     api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
 ) -> None:
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
-    server = ApiServer(api, EmbeddedStorage(member))
+    try:
+        server = ApiServer(api, EmbeddedStorage(member))
+    except ConfigError as error:
+        raise ClusterError(str(error), "mend that file, then start this master again") from error
     waiting = asyncio.create_task(leaving.wait(), name="leaving")
     leading: asyncio.Task[None] | None = None
     try:
@@ -247,6 +250,8 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         allow_loopback_endpoints=True,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
+        encryption_provider_config=Path(api.encryption_config) if api.encryption_config else None,
+        encryption_provider_config_automatic_reload=bool(api.encryption_config),
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )

@@ -21,6 +21,9 @@ MAX_DEPTH: Final = 128
 
 TOO_DEEP: Final = "exceeded max depth"
 """Go's words for a document that its decoder gives up on, which is at 10,000 levels there."""
+ENCRYPTED: Final = b"k8s:enc:"
+"""How values begin that are encrypted in the store; here they come only where no rule says how to read them."""
+UNREADABLE: Final = "identity transformer tried to read encrypted data"
 _ENCODER: Final = msgspec.json.Encoder()
 _SORTED_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _DECODER: Final = msgspec.json.Decoder()
@@ -30,6 +33,13 @@ _FIRST: Final = ("kind", "apiVersion", "metadata")
 
 class DecodeError(ValueError):
     """The bytes are not one JSON value."""
+
+
+class Encrypted(DecodeError):
+    """A stored value is ciphertext."""
+
+    def __init__(self) -> None:
+        super().__init__(UNREADABLE)
 
 
 def encode(obj: dict[str, Any]) -> bytes:
@@ -102,7 +112,7 @@ def split(data: bytes, resource_version: int | str) -> tuple[bytes, bytes]:
     whole object."""
     at = data.find(_MARK, 0, 512)
     if at < 0:
-        raise DecodeError("not a stored object: no metadata at its beginning")
+        raise _undecodable(data, DecodeError("not a stored object: no metadata at its beginning"))
     behind = at + len(_MARK)
     comma = b"" if data[behind : behind + 1] == b"}" else b","
     version = str(resource_version).encode()
@@ -143,6 +153,13 @@ def _labels(data: bytes) -> Mapping[str, str]:
 
 def decode_stored(data: bytes, resource_version: int | str) -> dict[str, Any]:
     """The object of stored bytes, its resourceVersion set."""
-    obj: dict[str, Any] = decode(data)
+    try:
+        obj: dict[str, Any] = decode(data)
+    except DecodeError as exc:
+        raise _undecodable(data, exc) from exc
     obj.setdefault("metadata", {})["resourceVersion"] = str(resource_version)
     return obj
+
+
+def _undecodable(data: bytes, otherwise: DecodeError) -> DecodeError:
+    return Encrypted() if data.startswith(ENCRYPTED) else otherwise

@@ -32,6 +32,17 @@ class BadToken(ValueError):
     """A token that this source knows and does not accept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Where requests without credentials are served. No ``paths``: everywhere, if at all."""
+
+    enabled: bool = True
+    paths: frozenset[str] = frozenset()
+
+    def may_ask(self, path: str) -> bool:
+        return self.enabled and (not self.paths or path in self.paths)
+
+
 class TokenSource(Protocol):
     """One kind of bearer token."""
 
@@ -47,13 +58,18 @@ class Authenticator:
     certificates: ClientCertificates
     sources: Sequence[TokenSource]
     audiences: Sequence[str]
-    anonymous: bool
+    anonymous: Anonymous
     clock: Callable[[], float]
     _verified: OrderedDict[str, tuple[float, User]] = field(default_factory=OrderedDict)
 
-    async def authenticate(self, certificate: bytes | None, headers: Headers) -> User:
+    def replace(self, sources: Sequence[TokenSource], anonymous: Anonymous) -> None:
+        """From now on. What was verified before has to be verified again."""
+        self.sources, self.anonymous = sources, anonymous
+        self._verified.clear()
+
+    async def authenticate(self, certificate: bytes | None, headers: Headers, path: str = "") -> User:
         """``certificate``: DER, checked by TLS. Raises 401 for bad credentials, and for none unless anonymous
-        requests are on."""
+        requests are served at ``path``."""
         if certificate is not None:
             user = self.certificates.user(certificate, headers)
             if user is not None:
@@ -61,7 +77,7 @@ class Authenticator:
         token = _bearer(headers.get("Authorization"))
         if token:
             return await self._token_user(token)
-        if self.anonymous:
+        if self.anonymous.may_ask(path):
             return ANONYMOUS_USER
         raise errors.unauthorized()
 
@@ -69,11 +85,13 @@ class Authenticator:
         known = self._verified.get(token)
         if known is not None and known[0] > self.clock():
             return known[1]
+        asked = self.sources
         try:
             user = (await self.review(token, self.audiences)).user
         except BadToken:
             raise errors.unauthorized() from None
-        self._verified[token] = (self.clock() + _CACHED_SECONDS, user)
+        if asked is self.sources:  # else it was verified by what holds no more
+            self._verified[token] = (self.clock() + _CACHED_SECONDS, user)
         while len(self._verified) > _CACHE_SIZE:
             self._verified.popitem(last=False)
         return user

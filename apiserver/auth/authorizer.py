@@ -1,20 +1,21 @@
 """May this user do this? Asked once per request by the chain, and by the access reviews.
 
-Members of ``system:masters`` may do everything; then the modes of ``--authorization-mode`` are asked in their order,
-and the first that says yes decides. ``RBAC`` holds the stored roles and bindings, ``Node`` kubelets. Until the default
-policy is stored for the first time, it holds as if it were.
+Members of ``system:masters`` may do everything; then the modes of ``--authorization-mode``, or the authorizers of
+``--authorization-config``, are asked in their order, and the first that says yes or no decides; only webhooks ever say
+no. ``RBAC`` holds the stored roles and bindings, ``Node`` kubelets. Until the default policy is stored for the first
+time, it holds as if it were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from apiserver.auth import builtin_policy
 from apiserver.auth.feed import Feed
 from apiserver.auth.node_authorizer import NO_LIST, NodeAuthorizer
-from apiserver.auth.policy import Policy
+from apiserver.auth.policy import Policy, aggregate
 from apiserver.auth.rbac import Attributes, CompiledRule, Rule
 from apiserver.auth.user import MASTERS, User
 from apiserver.storage.cacher import Caches
@@ -34,6 +35,38 @@ class Rules:
 
     rules: list[Rule]
     error: str = ""
+
+
+class Decision(NamedTuple):
+    """``denied``: nobody else is asked. ``error``: what kept an authorizer from knowing better."""
+
+    allowed: bool
+    reason: str = ""
+    denied: bool = False
+    error: str = ""
+
+
+class Member(Protocol):
+    """One authorizer: (allowed, reason), or a whole `Decision`."""
+
+    async def decide(self, asked: Attributes) -> tuple[bool, str] | Decision: ...
+
+
+class Client(Protocol):
+    async def close(self) -> None: ...
+
+
+class _Fixed:
+    """``AlwaysAllow`` and ``AlwaysDeny``, which has no opinion, as in the original."""
+
+    def __init__(self, allowed: bool, reason: str = "") -> None:
+        self.answer = (allowed, reason)
+
+    async def decide(self, asked: Attributes) -> tuple[bool, str]:
+        return self.answer
+
+
+_FIXED: Final = {"AlwaysAllow": _Fixed(True), "AlwaysDeny": _Fixed(False, "Everything is forbidden.")}
 
 
 class RbacAuthorizer:
@@ -99,35 +132,61 @@ class RbacAuthorizer:
 
 
 class Authorizer:
-    """``modes`` in their order."""
+    """``modes`` in their order. ``clients`` of webhooks are closed with it."""
 
-    def __init__(self, modes: Sequence[str], caches: Caches) -> None:
-        self._always = "AlwaysAllow" in modes
+    def __init__(self, modes: Sequence[str | Member], caches: Caches) -> None:
+        self._caches = caches
         self._rbac = RbacAuthorizer(caches)
-        self._nodes = NodeAuthorizer(caches) if "Node" in modes else None
-        members = {"Node": self._nodes, "RBAC": self._rbac}
-        self._members = [found for mode in modes if (found := members.get(mode)) is not None]
+        self._nodes: NodeAuthorizer | None = None
+        self._members: list[Member] = []
+        self.clients: list[Client] = []
+        self.use(modes)
+
+    def use(self, modes: Sequence[str | Member]) -> None:
+        """From now on. What was known of roles and nodes is kept."""
+        self._members = [self._own(mode) if isinstance(mode, str) else mode for mode in modes]
+
+    def _own(self, mode: str) -> Member:
+        if mode == "Node":
+            self._nodes = self._nodes or NodeAuthorizer(self._caches)
+            return self._nodes
+        return self._rbac if mode == "RBAC" else _FIXED[mode]
 
     async def decide(self, asked: Attributes) -> tuple[bool, str]:
         """(allowed, reason)"""
-        if self._always or MASTERS in asked.user.groups:
-            return True, ""
-        reasons = []
+        found = await self.authorize(asked)
+        return found.allowed, found.reason
+
+    async def authorize(self, asked: Attributes) -> Decision:
+        if MASTERS in asked.user.groups:
+            return Decision(True)
+        reasons, faults = [], []
         for member in self._members:
-            allowed, reason = await member.decide(asked)
-            if allowed:
-                return True, reason
-            if reason:
-                reasons.append(reason)
-        return False, "\n".join(reasons)
+            found = Decision(*await member.decide(asked))
+            if found.allowed or found.denied:
+                return found
+            if found.reason:
+                reasons.append(found.reason)
+            if found.error:
+                faults.append(found.error)
+        return Decision(False, "\n".join(reasons), error=aggregate(faults) if faults else "")
 
     async def rules(self, user: User, namespace: str) -> Rules:
-        """Everything the user may do there."""
-        if self._always:
+        """Everything the user may do there, as far as it can be told."""
+        if _FIXED["AlwaysAllow"] in self._members:
             return Rules(_EVERYTHING)
         found = await self.role_based(user, namespace) if self._rbac in self._members else []
-        is_node = self._nodes is not None and self._nodes.is_node(user)
-        return Rules(found, NO_LIST if is_node else "")
+        faults = [text for member in self._members if (text := self._no_list(member, user))]
+        return Rules(found, aggregate(faults) if faults else "")
+
+    def _no_list(self, member: Member, user: User) -> str:
+        if member is self._nodes and self._nodes is not None:
+            return NO_LIST if self._nodes.is_node(user) else ""
+        return getattr(member, "NO_LIST", "")
+
+    async def close(self) -> None:
+        for client in self.clients:
+            await client.close()
 
     async def role_based(self, user: User, namespace: str) -> list[Rule]:
         """What roles give the user there, whatever the modes are: nobody may grant more than that."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from apiserver.auth.user import User
+
+_CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 
 
 class BadClaims(ValueError):
@@ -34,7 +36,14 @@ def user_of(options: OidcOptions, claims: Mapping[str, Any]) -> User:
             raise BadClaims(
                 f"oidc: required claim {name} value does not match. Got = {claims.get(name)}, want = {wanted}"
             )
-    return User(_prefix(options) + _username(options, claims), tuple(_groups(options, claims)))
+    name, groups = _prefix(options) + _username(options, claims), tuple(_groups(options, claims))
+    return User(name, groups, extra=credential(claims))
+
+
+def credential(claims: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Which token it was, as the user's extra tells it."""
+    jti = claims.get("jti")
+    return {_CREDENTIAL: [f"JTI={jti}"]} if isinstance(jti, str) and jti else {}
 
 
 def _username(options: OidcOptions, claims: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ GROUP: Final = "rbac.authorization.k8s.io"
 class Attributes:
     """What is asked: a resource request, or a path when ``path`` is set.
 
-    ``fields`` are the (field, value) pairs that a list or watch selects by equality.
+    ``fields`` are the (field, value) pairs that a list or watch selects by equality. ``version`` and the selectors, as
+    they were written, decide nothing here; authorizers elsewhere are told.
     """
 
     user: User
@@ -32,6 +33,9 @@ class Attributes:
     name: str = ""
     path: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    version: str = ""
+    field_selector: str = ""
+    label_selector: str = ""
 
     def describe(self) -> str:
         """``cannot list resource "pods" in API group "" in the namespace "x"``."""

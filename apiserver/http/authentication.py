@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from apiserver.auth import static_tokens
-from apiserver.auth.authenticator import Authenticator, TokenSource
+from apiserver.auth.authenticator import Anonymous, Authenticator, TokenSource
 from apiserver.auth.client_certificates import ClientCertificates, FrontProxy
-from apiserver.auth.oidc import Oidc
-from apiserver.auth.oidc_claims import OidcOptions
+from apiserver.auth.oidc import Fetch, Issuer, Oidc
+from apiserver.auth.oidc_claims import OidcOptions, user_of
 from apiserver.auth.service_account_tokens import Lookup, ServiceAccountTokens
+from apiserver.auth.structured import jwt_setup
 from apiserver.auth.token_sources import Bootstrap, ServiceAccounts, Static
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.config_files.following import FollowedFile, opened
 
 _FETCH_SECONDS: Final = 10
+_TWICE_ANONYMOUS: Final = (
+    "--anonymous-auth flag cannot be set when anonymous field is configured in authentication "
+    "configuration file"
+)
 
 
 def build(
-    config: ApiServerConfig, accounts: ServiceAccountTokens, lookup: Lookup, now: Callable[[], datetime]
+    config: ApiServerConfig,
+    accounts: ServiceAccountTokens,
+    lookup: Lookup,
+    now: Callable[[], datetime],
+    followed: list[FollowedFile],
 ) -> Authenticator:
-    """Raises ConfigError, TokenFileError."""
+    """``followed`` gets the file that is read again. Raises ConfigError, TokenFileError."""
     audiences = accounts.audiences
     sources: list[TokenSource] = []
     if config.token_auth_file:
@@ -34,11 +44,41 @@ def build(
     if accounts.keys:
         sources.append(ServiceAccounts(accounts))
     if config.oidc_issuer_url:
-        fetch = _fetcher(config.oidc_ca_file)
-        sources.append(Oidc(_oidc_options(config), audiences, fetch, time.monotonic))
-    return Authenticator(
-        _certificates(config, now), sources, audiences, config.anonymous_auth, time.monotonic
-    )
+        options = _oidc_options(config)
+        issuer = Issuer(options.issuer_url, [options.client_id], options.signing_algorithms)
+        fetch = _fetcher(_context(config.oidc_ca_file))
+        sources.append(
+            Oidc(issuer, lambda claims, _: user_of(options, claims), audiences, fetch, time.monotonic)
+        )
+    anonymous = Anonymous(config.anonymous_auth is not False)
+    authenticator = Authenticator(_certificates(config, now), sources, audiences, anonymous, time.monotonic)
+    if config.authentication_config is not None:
+        _follow(config, authenticator, accounts.issuers, followed)
+    return authenticator
+
+
+def _follow(
+    config: ApiServerConfig,
+    authenticator: Authenticator,
+    issuers: Sequence[str],
+    followed: list[FollowedFile],
+) -> None:
+    """Puts in place what the file says, now and whenever it changes. Raises ConfigError."""
+    assert config.authentication_config is not None
+    others, anonymous = tuple(authenticator.sources), authenticator.anonymous
+
+    def use(content: bytes) -> None:
+        found = jwt_setup.load(content, issuers, authenticator.audiences, _issuers_fetcher, time.monotonic)
+        if found.anonymous is not None and config.anonymous_auth is not None:
+            raise ConfigError(_TWICE_ANONYMOUS)
+        authenticator.replace((*others, *found.sources), found.anonymous or anonymous)
+
+    followed.append(opened("--authentication-config", config.authentication_config, use))
+
+
+def _issuers_fetcher(authority: str) -> Fetch:
+    """``authority``: PEM; empty for those of the machine."""
+    return _fetcher(ssl.create_default_context(cadata=authority or None))
 
 
 def _certificates(config: ApiServerConfig, now: Callable[[], datetime]) -> ClientCertificates:
@@ -71,12 +111,15 @@ def _oidc_options(config: ApiServerConfig) -> OidcOptions:
     )
 
 
-def _fetcher(ca_file: Path | None) -> Callable[[str], Awaitable[Any]]:
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    """Raises ConfigError."""
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"--oidc-ca-file {ca_file}: {exc}") from exc
 
+
+def _fetcher(context: ssl.SSLContext) -> Fetch:
     async def fetch(url: str) -> Any:
         import aiohttp
 

@@ -73,6 +73,8 @@ class Metrics:
         self.audit_dropped = 0
         self.audit_levels: Counts[str] = Counts()
         self.handshake_errors: Callable[[], int] = int
+        self.reloads: Callable[[], Mapping[str, Mapping[str, int]]] = dict
+        """Of the files that are followed: encryption, authentication, authorization → success, failure → how often."""
 
     def series(self, info: RequestInfo) -> Series:
         key = (info.verb, info.group, info.version, info.resource, info.subresource, _scope(info), info.path

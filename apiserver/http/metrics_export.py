@@ -194,6 +194,12 @@ class _Identities(_Part):
         yield _histogram(
             "authorization_duration_seconds", "By their result", result, metrics.authorization_seconds
         )
+        for subject, outcomes in metrics.reloads().items():
+            name = f"apiserver_{subject}_config_controller_automatic_reloads"
+            reloads = CounterMetricFamily(name, "How often its file was read again", labels=("status",))
+            for status, count in outcomes.items():
+                reloads.add_metric([status], count)
+            yield reloads
         audit = CounterMetricFamily("apiserver_audit_event", "Audit events written")
         audit.add_metric([], metrics.audit_events)
         yield audit

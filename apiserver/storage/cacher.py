@@ -207,6 +207,8 @@ class ResourceCache:
             async with asyncio.timeout(timeout):
                 while self.revision < revision:
                     await self._changed.wait()
+                    if isinstance(self._failure, Undecodable):
+                        raise self._failure
         except TimeoutError:
             raise NotYet(revision, self.revision) from None
 
@@ -264,7 +266,11 @@ class ResourceCache:
                         return found
                     if len(found) > self._capacity:
                         break
-        except (Compacted, TimeoutError):
+        except (
+            Compacted,
+            Undecodable,
+            TimeoutError,
+        ):  # what is stored now may be readable where the past is not
             pass
         raise TooOld(since, oldest)
 

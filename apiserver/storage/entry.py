@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from apiserver.api import codec
+from apiserver.api.field_errors import quote
+from apiserver.storage.interface import Undecodable
 
 _METADATA: Final = b'"metadata":'
 PARSED_BYTES: Final = 1 << 20
@@ -20,14 +22,17 @@ PARSED_BYTES: Final = 1 << 20
 
 class Entry:
     """``item`` is the stored object with its resourceVersion as an item of a list has it, ``head`` what goes before it
-    in the whole object (see :func:`apiserver.api.codec.split`)."""
+    in the whole object (see :func:`apiserver.api.codec.split`). Making one raises Undecodable."""
 
     __slots__ = ("_labels", "_object", "_renderings", "head", "item", "key", "revision")
 
     def __init__(self, key: str, value: bytes, revision: int) -> None:
         self.key = key
         self.revision = revision
-        self.head, self.item = codec.split(value, revision)
+        try:
+            self.head, self.item = codec.split(value, revision)
+        except codec.DecodeError as exc:
+            raise Undecodable(f"unable to transform key {quote(key)}: {exc}") from exc
         self._object: dict[str, Any] | None = None
         self._labels: Mapping[str, str] | None = None
         self._renderings: dict[str, bytes] | None = None

@@ -56,6 +56,8 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     eviction_toleration: float
     shutdown_delay: float = 0.0
     """Seconds between SIGTERM and the end of the listener, for clients to move to another master."""
+    encryption_config: str = ""
+    """EncryptionConfiguration, read again when it changes; empty: nothing is encrypted in the store."""
 
 
 class ElectionConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

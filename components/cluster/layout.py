@@ -5,7 +5,8 @@ DIR/
   topology.yaml         the topology the cluster was made with
   cluster.yaml          slot, store token, port: what was decided at the first start
   pki/store/            CA of the store; one peer certificate per master
-  pki/cluster/          CA of the cluster; one certificate per component; the service-account key pair
+  pki/cluster/          CA of the cluster; one certificate per component; the service-account key pair,
+                        and encryption.yaml with the keys of encrypted Secrets, if there are such
   config/               one configuration per process, one kubeconfig per component; rewritten at each start
   masters/mN/           the store of one master: write-ahead log and applied state
   workers/wN/           the kubelet of one worker: pods, volumes, container logs

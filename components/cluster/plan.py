@@ -74,14 +74,16 @@ def local_kubeconfigs(topology: Topology) -> dict[str, tuple[str, str]]:
     return {f"{c}-{m}": (f"cluster/{c}", m) for m in master_names(topology) for c in components}
 
 
-def master(topology: Topology, addresses: Addresses, layout: Layout, token: str, name: str) -> MasterConfig:
-    """What the process of master `name` is told."""
+def master(
+    topology: Topology, addresses: Addresses, layout: Layout, token: str, name: str, encryption: str = ""
+) -> MasterConfig:
+    """What the process of master `name` is told. `encryption`: the file that says what is encrypted, if any."""
     timing = topology.timing
     return MasterConfig(
         name=name,
         admin_socket=str(layout.admin_socket(name)),
         store=_store(topology, addresses, layout, token, name),
-        api=_api(topology, addresses, layout, name),
+        api=_api(topology, addresses, layout, name, encryption),
         scheduler_kubeconfig=str(layout.component_kubeconfig(f"kube-scheduler-{name}")),
         controllers_kubeconfig=str(layout.component_kubeconfig(f"kube-controller-manager-{name}")),
         root_ca=str(layout.pki / "cluster" / "ca.crt"),
@@ -120,9 +122,14 @@ def worker(topology: Topology, addresses: Addresses, layout: Layout, name: str) 
     )
 
 
-def process_files(topology: Topology, addresses: Addresses, layout: Layout, token: str) -> dict[str, bytes]:
+def process_files(
+    topology: Topology, addresses: Addresses, layout: Layout, token: str, encryption: str = ""
+) -> dict[str, bytes]:
     """The configuration file of every process, by process name."""
-    masters = {m: config.dump(master(topology, addresses, layout, token, m)) for m in master_names(topology)}
+    masters = {
+        m: config.dump(master(topology, addresses, layout, token, m, encryption))
+        for m in master_names(topology)
+    }
     workers = {w: config.dump(worker(topology, addresses, layout, w)) for w in worker_names(topology)}
     return {**masters, **workers}
 
@@ -151,7 +158,7 @@ def client_address(addresses: Addresses, name: str) -> str:
     return f"{addresses.master(index(name))}:{CLIENT_PORT}"
 
 
-def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str) -> ApiConfig:
+def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str, encryption: str) -> ApiConfig:
     return ApiConfig(
         bind_address=addresses.master(index(name)),
         secure_port=API_PORT,
@@ -165,6 +172,7 @@ def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str) ->
         cluster_cidr=addresses.cluster_cidr,
         eviction_toleration=seconds(topology.timing.pod_eviction_toleration),
         shutdown_delay=seconds(topology.timing.api_shutdown_delay) if topology.masters.count > 1 else 0.0,
+        encryption_config=encryption,
     )
 
 

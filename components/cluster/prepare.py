@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.cluster import interrupted, pki, plan, slots, state, topology_file
+from components.cluster import encryption, interrupted, pki, plan, slots, state, topology_file
 from components.cluster.addresses import API_PORT, CLIENT_PORT, KUBELET_PORT, PEER_PORT, Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_if_changed, write_private
@@ -166,7 +166,9 @@ def _taken(host: str, port: int, error: OSError) -> ClusterError:
 
 def _write(layout: Layout, topology: Topology, addresses: Addresses, decided: State, url: str) -> None:
     pki.ensure(layout.pki, plan.identities(topology, addresses))
-    for name, content in plan.process_files(topology, addresses, layout, decided.token).items():
+    secrets = encryption.ensure(layout.pki, wanted=topology.api_server.encrypt_secrets)
+    files = plan.process_files(topology, addresses, layout, decided.token, str(secrets or ""))
+    for name, content in files.items():
         write_if_changed(layout.config_file(name), content)
     for name, identity in plan.kubeconfigs(topology).items():
         write_if_changed(layout.component_kubeconfig(name), render(layout.pki, identity, url))

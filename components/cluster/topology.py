@@ -109,6 +109,14 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
     ] = False
 
 
+class ApiServer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """The API server of every master."""
+
+    encrypt_secrets: Annotated[
+        bool, Meta(description="Encrypts Secrets in the store, with a key made for this cluster.")
+    ] = False
+
+
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
     """Timings, shorter than Kubernetes' own (in brackets), so that a drill on a laptop shows its
     effect soon.
@@ -157,6 +165,7 @@ class Topology(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     images: list[Image] = []
     store: Store = Store()
     timing: Timing = Timing()
+    api_server: ApiServer = ApiServer()
 
 
 def master_names(topology: Topology) -> list[str]:

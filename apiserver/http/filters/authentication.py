@@ -33,7 +33,7 @@ def with_authentication(services: Services, handler: Handler) -> Handler:
             certificate = tls.getpeercert(True) if tls is not None else None
         started = time.perf_counter()
         try:
-            exchange.user = await authenticate(certificate, request.headers)
+            exchange.user = await authenticate(certificate, request.headers, exchange.info.path)
         except StatusError:
             count("failure", started)
             raise

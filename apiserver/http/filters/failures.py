@@ -6,13 +6,13 @@ import logging
 
 from aiohttp import web
 
-from apiserver.api import errors
+from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
 from apiserver.http import responders
 from apiserver.http.filters.interface import Handler
 from apiserver.http.scope import Exchange, Services
 from apiserver.storage.cacher import NotYet
-from apiserver.storage.interface import StorageError
+from apiserver.storage.interface import StorageError, Undecodable
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ def with_errors(services: Services, handler: Handler) -> Handler:
             return responders.error(exchange, exc)
         except NotYet as exc:
             return responders.error(exchange, errors.too_large_resource_version(exc.current, exc.asked))
+        except (Undecodable, codec.Encrypted) as exc:
+            return responders.error(exchange, errors.internal(str(exc)))
         except StorageError as exc:
             return responders.error(exchange, errors.service_unavailable(f"the store cannot answer: {exc}"))
         except ConnectionError:

@@ -103,10 +103,14 @@ async def _decide(exchange: Exchange, obj: Object, user: User) -> web.StreamResp
     else:
         assert resource is not None
         asked = _of_resource(user, resource)
-    allowed, reason = await exchange.services.authorizer.decide(asked)
-    status: Object = {"allowed": allowed}
-    if reason:
-        status["reason"] = reason
+    found = await exchange.services.authorizer.authorize(asked)
+    status: Object = {"allowed": found.allowed}
+    if found.denied:
+        status["denied"] = True
+    if found.reason:
+        status["reason"] = found.reason
+    if found.error:
+        status["evaluationError"] = found.error
     return await _answer(exchange, obj, status)
 
 
@@ -114,7 +118,10 @@ def _of_resource(user: User, asked: Object) -> Attributes:
     names = ("verb", "group", "resource", "subresource", "namespace", "name")
     verb, group, resource, subresource, namespace, name = (asked.get(key) or "" for key in names)
     fields = _selected(asked.get("fieldSelector") or {})
-    return Attributes(user, verb, group, resource, subresource, namespace, name, fields=fields)
+    version = asked.get("version") or ""
+    return Attributes(
+        user, verb, group, resource, subresource, namespace, name, fields=fields, version=version
+    )
 
 
 def _selected(selector: Object) -> tuple[tuple[str, str], ...]:

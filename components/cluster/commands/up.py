@@ -15,7 +15,9 @@ def command(
     config: Annotated[
         str | None,
         typer.Option(
-            "--config", help="single, ha, large, or the path of a topology file.", show_default="ha"
+            "--config",
+            help="single, ha, encrypted, large, or the path of a topology file.",
+            show_default="ha",
         ),
     ] = None,
     directory: Dir = None,

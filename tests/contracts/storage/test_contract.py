@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from apiserver.storage.embedded import EmbeddedStorage
+from apiserver.storage.encryption.configuration import GroupResource
+from apiserver.storage.encryption.providers import load
+from apiserver.storage.encryption.storage import EncryptedStorage, Owners
 from apiserver.storage.etcd import EtcdStorage
 from apiserver.storage.interface import (
     Compacted,
@@ -27,6 +30,7 @@ from kvstore.member import Member
 from kvstore.types import DeleteRangeRequest
 from tests.support.kvstore_cluster import KVSTORE, Cluster
 from tests.support.tools import require_tool
+from tests.unit.apiserver.storage.encryption.files import provider, secrets
 
 LIMIT = 10
 Test = Callable[[Storage], Awaitable[None]]
@@ -47,11 +51,22 @@ def etcd_endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[st
         yield cluster.endpoints
 
 
-@pytest.fixture(params=["memory", "embedded", "kvstore", "etcd"])
+class _Secrets(Owners):
+    """Every key is a Secret's."""
+
+    def of(self, key: str) -> GroupResource | None:
+        return GroupResource("", "secrets")
+
+
+@pytest.fixture(params=["memory", "encrypted", "embedded", "kvstore", "etcd"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     @asynccontextmanager
     async def memory() -> AsyncIterator[Storage]:
         yield MemoryStorage()
+
+    @asynccontextmanager
+    async def encrypted() -> AsyncIterator[Storage]:
+        yield EncryptedStorage(MemoryStorage(), _Secrets({}), load(secrets(provider("aesgcm", "k"))))
 
     @asynccontextmanager
     async def embedded() -> AsyncIterator[Storage]:
@@ -75,7 +90,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     if request.param in ("kvstore", "etcd"):
         request.getfixturevalue(f"{request.param}_endpoints")  # started here, not inside the event loop
         return remote
-    return memory if request.param == "memory" else embedded
+    return {"memory": memory, "encrypted": encrypted, "embedded": embedded}[request.param]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from apiserver.auth.authenticator import BadToken
+from apiserver.auth.oidc import Issuer as Issued
 from apiserver.auth.oidc import Oidc
 from apiserver.auth.oidc_claims import BadClaims, OidcOptions, user_of
 from apiserver.auth.token_sources import Bootstrap
@@ -105,7 +106,8 @@ async def authenticate(source: Oidc, token: str) -> Any:
 
 
 def source_of(issuer: Issuer, time: list[float]) -> Oidc:
-    return Oidc(OPTIONS, ["api"], issuer.fetch, lambda: time[0])
+    of = Issued(OPTIONS.issuer_url, [OPTIONS.client_id], OPTIONS.signing_algorithms)
+    return Oidc(of, lambda claims, _: user_of(OPTIONS, claims), ["api"], issuer.fetch, lambda: time[0])
 
 
 def test_an_id_token_names_a_user_with_the_issuers_prefix() -> None:
@@ -150,6 +152,12 @@ def test_keys_are_fetched_once_and_again_for_a_new_key_but_not_all_the_time() ->
         assert len(issuer.asked) == 4
 
     asyncio.run(body())
+
+
+def test_a_token_with_an_id_of_its_own_is_named_in_the_user_s_extra() -> None:
+    extra = user_of(OPTIONS, {"sub": "j", "jti": "id1"}).extra
+    assert extra == {"authentication.kubernetes.io/credential-id": ["JTI=id1"]}
+    assert user_of(OPTIONS, {"sub": "j"}).extra == user_of(OPTIONS, {"sub": "j", "jti": 1}).extra == {}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_what_nobody_expected_is_a_panic(tmp_path: Path, monkeypatch: pytest.Mon
         async def broken(*_: Any, **__: Any) -> None:
             raise RuntimeError("no idea")
 
-        monkeypatch.setattr(server.services.authorizer, "decide", broken)
+        monkeypatch.setattr(server.services.authorizer, "authorize", broken)
         assert (await ask("GET", f"{MAPS}/x")).status == 500
 
     lines = play(tmp_path, scene)

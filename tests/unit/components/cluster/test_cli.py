@@ -27,7 +27,10 @@ def kuberaft(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (("status",), "error: no cluster is running in {dir}\n  start it: kuberaft up"),
         (("up", "--config", "{dir}/bad.yaml"), "bad.yaml:1: masters.count = 2: 2 masters survive"),
-        (("up", "--config", "huge"), "no topology is named 'huge'\n  use one of ha, large, single"),
+        (
+            ("up", "--config", "huge"),
+            "no topology is named 'huge'\n  use one of encrypted, ha, large, single",
+        ),
         (("kill", "m1", "--signal", "LOUD"), "there is no signal 'LOUD'"),
         (("logs", "m1"), "there is no log of 'm1'"),
         (("down",), "{dir}: there is no cluster"),

@@ -19,7 +19,9 @@ from components.cluster.topology import (
 from components.cluster.topology_file import TopologyError
 
 
-@pytest.mark.parametrize(("name", "masters", "workers"), [("single", 1, 1), ("ha", 3, 2), ("large", 3, 10)])
+@pytest.mark.parametrize(
+    ("name", "masters", "workers"), [("single", 1, 1), ("ha", 3, 2), ("encrypted", 3, 2), ("large", 3, 10)]
+)
 def test_the_topologies_that_come_with_the_project(name: str, masters: int, workers: int) -> None:
     topology = topology_file.load(topology_file.find(name))
     assert (len(master_names(topology)), len(worker_names(topology))) == (masters, workers)
@@ -79,7 +81,7 @@ def test_a_fault_names_file_line_path_value_and_remedy(text: str, message: str, 
 
 
 def test_an_unknown_name_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(TopologyError, match="use one of ha, large, single"):
+    with pytest.raises(TopologyError, match="use one of encrypted, ha, large, single"):
         topology_file.find("huge")
     with pytest.raises(TopologyError, match="No such file"):
         topology_file.load(topology_file.find(str(tmp_path / "none.yaml")))
