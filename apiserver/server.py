@@ -28,6 +28,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
 from apiserver.admission.setup import configured_plugins
+from apiserver.aggregator.setup import Aggregator
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
@@ -83,6 +84,7 @@ class ApiServer:
         self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
         self._custom = CustomResources(self.services)
+        self._aggregator = self.services.aggregator = Aggregator(self.services)
         self._tasks: list[asyncio.Task[None]] = []
         # Until the very end; `_tasks` end with the shutdown's begin.
         self._background: list[asyncio.Task[None]] = []
@@ -117,6 +119,7 @@ class ApiServer:
         self._open_audit_log()
         await self._bootstrap.namespaces()
         await self._custom.start()
+        await self._aggregator.start()
         try:
             await site.start()
         except OSError as exc:
@@ -127,6 +130,7 @@ class ApiServer:
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
+        self._tasks.append(asyncio.create_task(self._aggregator.run(), name="aggregation"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)

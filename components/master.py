@@ -28,6 +28,7 @@ from components.cluster import handover
 from components.cluster.admin import Admin
 from components.cluster.config import ApiConfig, MasterConfig, load
 from components.cluster.errors import ClusterError
+from components.cluster.plan import FRONT_PROXY
 from components.cluster.stalls import StallWatch
 from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
@@ -243,12 +244,28 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         kubelet_client_certificate=Path(api.kubelet_client.cert),
         kubelet_client_key=Path(api.kubelet_client.key),
         kubelet_certificate_authority=Path(api.client_ca),
+        **_front_proxy(api),
         allow_loopback_endpoints=True,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )
+
+
+def _front_proxy(api: ApiConfig) -> dict[str, Any]:
+    """How extension API servers are spoken to. At their endpoints: nobody listens at cluster IPs where the proxies of
+    this user may not have port 443."""
+    if api.proxy_client is None:
+        return {}
+    return {
+        "requestheader_client_ca_file": Path(api.front_proxy_ca),
+        "requestheader_allowed_names": (FRONT_PROXY,),
+        "requestheader_uid_headers": ("X-Remote-Uid",),
+        "proxy_client_cert_file": Path(api.proxy_client.cert),
+        "proxy_client_key_file": Path(api.proxy_client.key),
+        "enable_aggregator_routing": True,
+    }
 
 
 def _service_port(api: ApiConfig) -> int:

@@ -51,9 +51,12 @@ async def _v2(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
-    documents = exchange.services.openapi
+    documents, aggregator = exchange.services.openapi, exchange.services.aggregator
     if not path:
-        return await responders.obj(exchange, await asyncio.to_thread(documents.v3_index))
+        return await responders.obj(exchange, await _v3_index(exchange))
+    server = aggregator.openapi_server(path) if aggregator is not None else None
+    if aggregator is not None and server is not None:
+        return await aggregator.serve(exchange, server)
     if path not in documents.v3_paths():
         return web.Response(status=404)
     if responders.first_accepted(exchange, (_JSON,)) is None:
@@ -69,6 +72,13 @@ async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
         response.headers["Cache-Control"] = "public, immutable"
         response.headers["Expires"] = expires.strftime(_HTTP_TIME)
     return response
+
+
+async def _v3_index(exchange: Exchange) -> dict[str, Any]:
+    index = await asyncio.to_thread(exchange.services.openapi.v3_index)
+    aggregator = exchange.services.aggregator
+    urls = aggregator.openapi_urls() if aggregator is not None else {}
+    return {"paths": {**index["paths"], **{path: {"serverRelativeURL": urls[path]} for path in urls}}}
 
 
 def _issuer(exchange: Exchange) -> dict[str, Any]:

@@ -6,6 +6,7 @@ DIR/
   cluster.yaml          slot, store token, port: what was decided at the first start
   pki/store/            CA of the store; one peer certificate per master
   pki/cluster/          CA of the cluster; one certificate per component; the service-account key pair
+  pki/front-proxy/      CA of front proxies; the certificate that masters show to extension API servers
   config/               one configuration per process, one kubeconfig per component; rewritten at each start
   masters/mN/           the store of one master: write-ahead log and applied state
   workers/wN/           the kubelet of one worker: pods, volumes, container logs

@@ -1,0 +1,111 @@
+"""Puts the parts of this package together for one API server; what the rest of the server asks of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from apiserver.aggregator import proxying
+from apiserver.aggregator.controller import Controller
+from apiserver.aggregator.discovery import Discovery, wait
+from apiserver.aggregator.openapi import RemoteOpenApi
+from apiserver.aggregator.registration import Registration
+from apiserver.aggregator.service import ApiService, ordered
+from apiserver.aggregator.trust import Trust
+from apiserver.aggregator.upstream import Upstream
+from apiserver.http.reader import CacheReader
+
+if TYPE_CHECKING:
+    from apiserver.http.request_info import RequestInfo
+    from apiserver.http.scope import Exchange, Services
+
+Object = dict[str, Any]
+
+
+class Aggregator:
+    """``start`` before the first request, ``run`` beside them, until it is cancelled."""
+
+    def __init__(self, services: Services) -> None:
+        reader = CacheReader(services.registry, services.caches, services.storage)
+        self._upstream = Upstream(services.config, reader)
+        self._wake = asyncio.Event()
+        resources = [
+            services.registry.lookup(group, "v1", plural)
+            for group, plural in (
+                ("apiregistration.k8s.io", "apiservices"),
+                ("apiextensions.k8s.io", "customresourcedefinitions"),
+            )
+        ]
+        own, definitions = resources
+        assert own is not None
+        assert definitions is not None
+        registration = Registration(services, own, services.cache(definitions))
+        self._controller = Controller(services, self._upstream, registration, self._wake.set)
+        self._discovery = Discovery(self._upstream)
+        self._openapi = RemoteOpenApi(self._upstream, services.openapi)
+        self._trust = Trust(services)
+        self.start = self._controller.start
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._controller.run(), name="API services")
+            group.create_task(self._follow_documents(), name="documents of API services")
+            group.create_task(self._trust.run(), name="authentication of extension servers")
+
+    async def _follow_documents(self) -> None:
+        while True:
+            if not self._controller.remote:
+                await self._wake.wait()
+            self._wake.clear()
+            remote = list(self._controller.remote.values())
+            complete = await self._discovery.refresh(remote)
+            complete &= await self._openapi.refresh(remote)
+            await wait(self._wake, complete=complete)
+
+    # ---- asked for requests
+
+    def find(self, info: RequestInfo) -> ApiService | None:
+        """Who else serves this path; None: this server."""
+        remote = self._controller.remote
+        if not remote:
+            return None
+        if info.is_resource:
+            return remote.get((info.group, info.version))
+        parts = info.path.strip("/").split("/")
+        if parts[0] == "api" and len(parts) >= 2:
+            return remote.get(("", parts[1]))
+        return remote.get((parts[1], parts[2])) if parts[0] == "apis" and len(parts) >= 3 else None
+
+    async def serve(self, exchange: Exchange, item: ApiService) -> web.StreamResponse:
+        return await proxying.serve(exchange, item, self._upstream)
+
+    def groups(self, own: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+        """Versions by group: this server's ``own``, with those of others, in the order of their priorities."""
+        if not self._controller.remote:
+            return own
+        known = ordered(self._controller.all())
+        first = [group for group in own if group not in known]
+        merged = {group: list(own[group]) for group in first}
+        for group, versions in known.items():
+            served = {item.version for item in self._controller.remote.values() if item.group == group}
+            wanted = [name for name in versions if name in served or name in own.get(group, ())]
+            wanted += [name for name in own.get(group, ()) if name not in wanted]
+            if wanted:
+                merged[group] = wanted
+        return merged
+
+    def entry(self, group: str, version: str) -> Object | None:
+        """What aggregated discovery says of a version that another server serves."""
+        item = self._controller.remote.get((group, version))
+        return None if item is None else self._discovery.entry(item)
+
+    def openapi_urls(self) -> dict[str, str]:
+        """Where documents of version 3 are that other servers make, by path."""
+        return {path: url for path, (url, _) in self._openapi.index.items()}
+
+    def openapi_server(self, path: str) -> ApiService | None:
+        found = self._openapi.index.get(path)
+        return None if found is None else found[1]
