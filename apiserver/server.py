@@ -257,7 +257,9 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
             StorageWriter(registry, storage),
             authorizer,
             options,
-            configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
+            configured_plugins(
+                caches, versions, webhooks.send, versions.completed, authorizer, _new_uid, versions.atom
+            ),
         ),
         authenticator=authentication.build(config, accounts, lookup, _utc_now),
         authorizer=authorizer,

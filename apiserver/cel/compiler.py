@@ -246,7 +246,8 @@ class Compiler:
         return kind, ev.made_struct(kind.name, runs, node.optional)
 
     def _check_field(self, node: Node, kind: Type, name: str, given: Type) -> None:
-        known = (kind.fields or {}).get(name)
+        assert kind.fields is not None
+        known = kind.fields.get(name)
         if known is None:
             self._issue(node, f"undefined field '{name}'")
         elif not fits(given, known[1], {}):
