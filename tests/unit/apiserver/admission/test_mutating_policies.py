@@ -241,7 +241,8 @@ def test_conditions_variables_and_params(configured: Configured) -> None:
 def test_a_policy_may_see_what_later_ones_made(server: Server, again: str, expected: str) -> None:
     """The first appends its letter to a trail, then the second; once more for the first if it is needed."""
     configured = Configured(server, f"trail-{again.lower()}")
-    trail = 'Object{metadata: Object.metadata{annotations: {"trail": object.metadata.?annotations.?trail.orValue("") + "%s"}}}'
+    before = 'object.metadata.?annotations.?trail.orValue("")'
+    trail = 'Object{metadata: Object.metadata{annotations: {"trail": ' + before + ' + "%s"}}}'
     configured.policy(apply(trail % "a"), name=f"{configured.case}-1", reinvocationPolicy=again)
     if again == "IfNeeded":
         configured.policy(apply(trail % "b"), name=f"{configured.case}-2")
