@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiserver.config import ApiServerConfig
+from apiserver.policy_status import PolicyStatus
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
@@ -143,7 +144,7 @@ async def _serve(
     try:
         await server.start()
         admin.synced = lambda: server.synced
-        leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
+        leading = asyncio.create_task(_lead(config, server), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
             leading.result()
@@ -157,8 +158,9 @@ async def _serve(
         await server.stop()
 
 
-async def _lead(config: MasterConfig) -> None:
+async def _lead(config: MasterConfig, server: ApiServer) -> None:
     async with asyncio.TaskGroup() as group:
+        group.create_task(PolicyStatus(server.services).run(), name="status of policies")
         group.create_task(_run_scheduler(config), name="scheduler")
         group.create_task(_run_controllers(config), name="controllers")
 
