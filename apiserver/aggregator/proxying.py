@@ -44,6 +44,8 @@ async def serve(exchange: Exchange, item: ApiService, upstream: Upstream) -> web
         return await _forward(exchange, target)
     except StatusError as exc:
         return _refusal(exc.message)
+    except ValueError as exc:  # a name that no header can hold
+        return _refusal(str(exc))
 
 
 async def _target(exchange: Exchange, item: ApiService, upstream: Upstream) -> Target:

@@ -25,6 +25,7 @@ from tests.support.extension_server import (
     ExtensionServer,
 )
 from tests.support.pki import Pki
+from tests.support.tools import require_tool
 
 APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 OWN = f"{APISERVICES}/{VERSION}.{GROUP}"
@@ -231,6 +232,29 @@ def check(entry: Object) -> None:
     assert [item["resource"] for item in entry["resources"]] == ["nodes", "pods"]
     assert entry["resources"][1]["responseKind"]["kind"] == "PodMetrics"
     assert entry["resources"][1]["scope"] == "Namespaced"
+
+
+@pytest.mark.e2e
+def test_kubectl_sees_it(stage: Stage, tmp_path: Path) -> None:
+    kubectl = require_tool("kubectl")
+    flags = ["--insecure-skip-tls-verify", "--cache-dir", str(tmp_path), "--token", ADMIN]
+
+    async def asked(*args: str) -> list[list[str]]:
+        command = [kubectl, "--server", stage.api.server.url, *flags, *args]
+        done = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output, _ = await done.communicate()
+        assert done.returncode == 0
+        return [line.split() for line in output.decode().splitlines()]
+
+    async def body() -> None:
+        listed = {line[0]: line[1:3] for line in await asked("get", "apiservices")}
+        assert listed[f"{VERSION}.{GROUP}"] == [f"{NAMESPACE}/{NAME}", "True"]
+        assert listed["v1.apps"] == ["Local", "True"]
+        node = {"metadata": {"name": "w1"}, "status": {"capacity": {"cpu": "1", "memory": "1Gi"}}}
+        await stage.api.create("/api/v1/nodes", {"kind": "Node", "apiVersion": "v1", **node})
+        assert ["w1", "250m", "25%", "512Mi", "50%"] in await asked("top", "node")
+
+    stage.run(body())
 
 
 def test_openapi_is_merged(stage: Stage) -> None:
