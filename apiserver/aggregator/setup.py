@@ -15,7 +15,8 @@ from apiserver.aggregator.openapi import RemoteOpenApi
 from apiserver.aggregator.registration import Registration
 from apiserver.aggregator.service import ApiService, ordered
 from apiserver.aggregator.trust import Trust
-from apiserver.aggregator.upstream import Upstream
+from apiserver.aggregator.upstream import SLICES, Upstream
+from apiserver.http import bootstrap
 from apiserver.http.reader import CacheReader
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Aggregator:
 
     def __init__(self, services: Services) -> None:
         reader = CacheReader(services.registry, services.caches, services.storage)
-        self._upstream = Upstream(services.config, reader)
+        slices = services.registry.lookup(*SLICES)
+        assert slices is not None
+        self._upstream = Upstream(services.config, reader, services.cache(slices))
         self._wake = asyncio.Event()
         resources = [
             services.registry.lookup(group, "v1", plural)
@@ -42,7 +45,8 @@ class Aggregator:
         own, definitions = resources
         assert own is not None
         assert definitions is not None
-        registration = Registration(services, own, services.cache(definitions))
+        built_in = {obj["metadata"]["name"]: obj["spec"] for obj in bootstrap.objects(own)}
+        registration = Registration(services, own, services.cache(definitions), built_in)
         self._controller = Controller(services, self._upstream, registration, self._wake.set)
         self._discovery = Discovery(self._upstream)
         self._openapi = RemoteOpenApi(self._upstream, services.openapi)

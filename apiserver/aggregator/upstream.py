@@ -28,6 +28,7 @@ from apiserver.config import ApiServerConfig
 from apiserver.http.proxy.headers import identity
 from apiserver.http.proxy.upgrade import os_text
 from apiserver.http.reader import CacheReader
+from apiserver.storage.cacher import ResourceCache
 
 Object = Mapping[str, Any]
 AGGREGATOR: Final = User("system:kube-aggregator", (MASTERS,))
@@ -55,9 +56,10 @@ class Answer(NamedTuple):
 
 
 class Upstream:
-    def __init__(self, config: ApiServerConfig, reader: CacheReader) -> None:
+    def __init__(self, config: ApiServerConfig, reader: CacheReader, slices: ResourceCache) -> None:
         self._config = config
         self._reader = reader
+        self._slices = slices
         self._contexts: OrderedDict[tuple[Any, ...], ssl.SSLContext] = OrderedDict()
         self._rng = random.SystemRandom()
 
@@ -65,8 +67,11 @@ class Upstream:
         return await self._reader.get(SERVICES, reference.namespace, reference.name)
 
     async def slices(self, reference: Reference) -> list[Object]:
-        listed = await self._reader.list(SLICES, reference.namespace)
-        return [item for item in listed if _owner(item) == reference.name]
+        """Of all that the namespace has, only the Service's own are parsed."""
+        if not self._slices.revision:
+            await self._slices.ready()
+        entries = self._slices.select(f"{self._slices.prefix}{reference.namespace}/")
+        return [entry.object() for entry in entries if entry.labels().get(_OWNER) == reference.name]
 
     async def address(self, reference: Reference) -> Address:
         """Raises Unresolvable."""
@@ -120,10 +125,6 @@ class Upstream:
             raise Unreachable(url, f'Get "{url}": dial tcp {host}:{port}: {os_text(exc.os_error)}') from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise Unreachable(url, f'Get "{url}": {exc or "EOF"}') from exc
-
-
-def _owner(item: Object) -> str | None:
-    return ((item.get("metadata") or {}).get("labels") or {}).get(_OWNER)
 
 
 def _changed(path: Path) -> int:

@@ -289,3 +289,71 @@ def test_configurations_of_admission_are_never_mutated(configured: Configured) -
         "POST", BINDINGS, {**kind, "metadata": metadata, "spec": {"policyName": "none"}}
     )
     assert made["metadata"]["labels"] == {"case": configured.case}
+
+
+def test_custom_resources_are_mutated_by_their_schema(configured: Configured) -> None:
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "size": {"type": "integer", "default": 1}},
+    }
+    parts = {"type": "array", "items": {**item, "required": ["name"]}}
+    parts |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    tags = {"type": "array", "items": {"type": "string"}}
+    spec = {"type": "object", "properties": {"parts": parts, "tags": tags}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget"}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
+    definition = {"group": "example.com", "names": names, "scope": "Namespaced", "versions": versions}
+    kind = {"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1"}
+    server, metadata = configured.server, {"name": "widgets.example.com"}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    server.json("POST", path, {**kind, "metadata": metadata, "spec": definition})
+    widgets = rule("example.com", "v1", "widgets")
+    configured.policy(
+        apply('Object{spec: Object.spec{parts: [Object.spec.parts{name: "b"}]}}'),
+        apply("object.metadata.name == 'strict' ? Object{spec: Object.spec{tags: ['x']}} : Object{}"),
+        rule=widgets,
+    )
+    widget = {"kind": "Widget", "apiVersion": "example.com/v1", "spec": {"parts": [{"name": "a", "size": 2}]}}
+    path = "/apis/example.com/v1/namespaces/default/widgets"
+    status, made = configured.post(path, {**widget, "metadata": {"name": "w"}})
+    assert status == 201
+    parts = sorted(made["spec"]["parts"], key=lambda part: part["name"])
+    assert parts == [{"name": "a", "size": 2}, {"name": "b", "size": 1}]
+    status, refusal = configured.post(path, {**widget, "metadata": {"name": "strict"}})
+    assert status == 403
+    assert "may not mutate atomic arrays, maps or structs: .spec.tags" in refusal["message"]
+
+
+def test_an_object_is_mutated_in_the_version_that_the_policy_wants(configured: Configured) -> None:
+    """The write is of autoscaling/v1, the policy of v2."""
+    expression = """Object{spec: Object.spec{metrics: [Object.spec.metrics{type: "Resource"}]}}"""
+    target = '{"type": dyn("Utilization"), "averageUtilization": dyn(42)}'
+    metric = (
+        '[{"type": dyn("Resource"), "resource": dyn({"name": dyn("cpu"), "target": dyn(' + target + ")})}]"
+    )
+    patched = '[JSONPatch{op: "add", path: "/spec/metrics", value: ' + metric + "}]"
+    configured.policy(patch(patched), rule=rule("autoscaling", "v2", "horizontalpodautoscalers"))
+    assert "atomic" in _refused_for(configured, expression)
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    kind = {"kind": "HorizontalPodAutoscaler", "apiVersion": "autoscaling/v1"}
+    made = {
+        **kind,
+        "metadata": {"name": configured.case},
+        "spec": {"maxReplicas": 3, "scaleTargetRef": target},
+    }
+    status, stored = configured.post("/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers", made)
+    assert (status, stored["apiVersion"]) == (201, "autoscaling/v1")
+    assert stored["spec"]["targetCPUUtilizationPercentage"] == 42
+
+
+def _refused_for(configured: Configured, expression: str) -> str:
+    """The refusal of an object that the expression cannot be applied to."""
+    other = Configured(configured.server, configured.case + "-other")
+    other.policy(apply(expression), rule=rule("autoscaling", "v2", "horizontalpodautoscalers"))
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    kind = {"kind": "HorizontalPodAutoscaler", "apiVersion": "autoscaling/v2"}
+    made = {**kind, "metadata": {"name": other.case}, "spec": {"maxReplicas": 3, "scaleTargetRef": target}}
+    status, refusal = other.post("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", made)
+    assert status == 403
+    return str(refusal["message"])

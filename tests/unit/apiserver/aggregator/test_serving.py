@@ -341,6 +341,35 @@ def test_custom_resources_are_registered(stage: Stage) -> None:
     stage.run(body())
 
 
+def test_what_somebody_keeps_by_hand_is_left(stage: Stage) -> None:
+    """A label says whose it is; without it, an APIService of a definition's version is not put right."""
+    own = f"{APISERVICES}/v1.example.org"
+    service = {"group": "example.org", "version": "v1", "groupPriorityMinimum": 7, "versionPriority": 7}
+
+    async def body() -> None:
+        await stage.api.create(APISERVICES, {"metadata": {"name": "v1.example.org"}, "spec": service})
+        await stage.condition("Local", own)
+        versions = [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        ]
+        names = {"plural": "things", "singular": "thing", "kind": "Thing"}
+        spec = {"group": "example.org", "names": names, "scope": "Cluster", "versions": versions}
+        made = {"metadata": {"name": "things.example.org"}, "spec": spec}
+        await stage.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+        second = {**made, "metadata": {"name": "others.example.org"}}
+        second["spec"] = {**spec, "names": {"plural": "others", "singular": "other", "kind": "Other"}}
+        second["spec"]["versions"] = [{**versions[0], "name": "v2"}]
+        await stage.api.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", second)
+        await stage.condition("Local", f"{APISERVICES}/v2.example.org")  # by now both have been looked at
+        assert (await stage.api.ask("GET", own)).body["spec"] == service
+        managed = {"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": "true"}}}
+        merge = {"Content-Type": "application/merge-patch+json"}
+        await stage.api.ask("PATCH", own, managed, headers=merge)
+        await stage.event(own, lambda event: event["object"]["spec"]["groupPriorityMinimum"] == 1000)
+
+    stage.run(body())
+
+
 def test_what_cannot_be_reached_is_unavailable_until_it_can_be(stage: Stage) -> None:
     async def body() -> None:
         api, extension = stage.api, stage.extension
