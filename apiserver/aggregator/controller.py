@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +46,8 @@ class Controller:
         assert self._resource is not None
         self._cache: ResourceCache = services.cache(self._resource)
         self._known: dict[str, tuple[int, ApiService]] = {}
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """How often each became unavailable, by name and reason."""
         self.remote: Mapping[GroupVersion, ApiService] = {}
         self._monitors: dict[str, Monitor] = {}
         self._seen: dict[str, Any] = {}
@@ -69,8 +72,15 @@ class Controller:
         remote = {(item.group, item.version): item for item in self.all() if item.service is not None}
         before, self.remote = self.remote, remote
         if before != remote:
+            self._count(before)
             self._changed()
         self._wake.set()
+
+    def _count(self, before: Mapping[GroupVersion, ApiService]) -> None:
+        for version, item in self.remote.items():
+            known = before.get(version)
+            if known is not None and known.available and not item.available:
+                self.failures[item.name, item.reason] += 1
 
     def _read(self, entry: Entry) -> tuple[int, ApiService]:
         known = self._known.get(entry.key)

@@ -35,7 +35,7 @@ async def serve(exchange: Exchange, item: ApiService, upstream: Upstream) -> web
         target = await _target(exchange, item, upstream)
     except ValueError as exc:
         return _refusal(str(exc), 500)
-    except Unresolvable as exc:
+    except (Unresolvable, TimeoutError) as exc:  # also while the cache of services is not filled
         log.warning("error resolving %s: %s", item.service, exc)
         return _refusal(UNAVAILABLE)
     try:

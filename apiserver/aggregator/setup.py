@@ -106,6 +106,14 @@ class Aggregator:
         item = self._controller.remote.get((group, version))
         return None if item is None else self._discovery.entry(item)
 
+    def unavailable(self) -> dict[str, float]:
+        """For metrics: 1 for each APIService that is not available, else 0, by name."""
+        return {item.name: float(not item.available) for item in self._controller.all()}
+
+    def failures(self) -> Mapping[tuple[str, str], float]:
+        """How often an APIService became unavailable, by name and reason."""
+        return self._controller.failures
+
     def openapi_urls(self) -> dict[str, str]:
         """Where documents of version 3 are that other servers make, by path."""
         return {path: url for path, (url, _) in self._openapi.index.items()}

@@ -393,6 +393,11 @@ def test_what_cannot_be_reached_is_unavailable_until_it_can_be(stage: Stage) -> 
         assert gone["message"] == f'cannot find endpointslices for service/{NAME} in "{NAMESPACE}"'
         await api.ask("DELETE", f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}")
         gone = await stage.condition("ServiceNotFound")
+        metrics = (await api.ask("GET", "/metrics")).body.decode()
+        assert f'aggregator_unavailable_apiservice{{name="{VERSION}.{GROUP}"}} 1.0' in metrics
+        assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0.0' in metrics
+        failed = f'name="{VERSION}.{GROUP}",reason="FailedDiscoveryCheck"'
+        assert f"aggregator_unavailable_apiservice_total{{{failed}}} 1.0" in metrics
         assert gone["message"] == f'service/{NAME} in "{NAMESPACE}" is not present'
         await api.ask("DELETE", OWN)
         assert (await api.ask("GET", f"{BASE}/nodes")).code == 404
