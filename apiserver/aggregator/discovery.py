@@ -64,7 +64,7 @@ class Discovery:
         try:
             await self._read(known, items)
             known.stale = False
-        except (Unreachable, Unreadable, codec.DecodeError) as exc:
+        except (Unreachable, Unreadable, codec.DecodeError, TimeoutError) as exc:
             log.info("discovery of %s: %s", reference, exc)
             known.stale = True
         return not known.stale

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from apiserver.aggregator.openapi_merge import merged
+from apiserver.aggregator.openapi_merge import Merged, merged
 from apiserver.aggregator.service import ApiService, Reference
 from apiserver.aggregator.upstream import Answer, Unreachable, Upstream
 from apiserver.api import codec
@@ -68,7 +68,7 @@ class RemoteOpenApi:
                 known.v2, known.tag = answer.body, answer.headers.get("ETag", "")
             elif answer.status != 304:
                 known.v2, known.tag = b"", ""
-        except (Unreachable, codec.DecodeError) as exc:
+        except (Unreachable, codec.DecodeError, TimeoutError) as exc:
             log.info("OpenAPI of %s: %s", reference, exc)
             return False
         return True
@@ -106,7 +106,11 @@ class RemoteOpenApi:
                 continue
             if isinstance(document, dict):
                 decoded.append((document, paths))
-        found = merged(decoded, self._own.v2_definition)
+        try:
+            found = merged(decoded, self._own.v2_definition)
+        except (AttributeError, TypeError, RecursionError) as exc:
+            log.warning("the OpenAPI documents of other servers cannot be read: %r", exc)
+            found = Merged({}, {})
         self._own.replace_remote(found.paths, found.definitions, source)
 
 

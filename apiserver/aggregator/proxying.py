@@ -21,6 +21,7 @@ from apiserver.http import responders
 from apiserver.http.proxy import forward, upgrade
 from apiserver.http.proxy.target import Target
 from apiserver.http.scope import Exchange
+from apiserver.streaming import Taken
 
 log = logging.getLogger(__name__)
 UNAVAILABLE: Final = "service unavailable"
@@ -59,11 +60,23 @@ async def _target(exchange: Exchange, item: ApiService, upstream: Upstream) -> T
 async def _forward(exchange: Exchange, target: Target) -> web.StreamResponse:
     """Discovery is asked by every client at its start, and must not hold it up."""
     short = len(exchange.info.path.strip("/").split("/")) == _DISCOVERY_SEGMENTS
+    begun, told = [], exchange.on_begun
+
+    def begin(code: int) -> None:
+        begun.append(code)
+        if told is not None:
+            told(code)
+
+    exchange.on_begun = begin
     try:
         async with asyncio.timeout(_DISCOVERY_SECONDS if short else None):
             return await forward.forward(exchange, target)
     except TimeoutError:
-        return _refusal("context deadline exceeded")
+        if not begun:
+            return _refusal("context deadline exceeded")
+        if exchange.request.transport is not None:
+            exchange.request.transport.abort()  # else half an answer would pass for a whole one
+        return Taken(begun[0])
 
 
 def _refusal(text: str, code: int = 503) -> web.Response:

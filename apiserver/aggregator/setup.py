@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from apiserver.http.request_info import RequestInfo
     from apiserver.http.scope import Exchange, Services
 
+log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 
@@ -64,10 +66,17 @@ class Aggregator:
             if not self._controller.remote:
                 await self._wake.wait()
             self._wake.clear()
+            await wait(self._wake, complete=await self.refresh())
+
+    async def refresh(self) -> bool:
+        """Fetch the documents of all servers; whether all have answered."""
+        try:
             remote = list(self._controller.remote.values())
             complete = await self._discovery.refresh(remote)
-            complete &= await self._openapi.refresh(remote)
-            await wait(self._wake, complete=complete)
+            return await self._openapi.refresh(remote) and complete
+        except Exception:  # what a server says may be anything; the next one's is wanted all the same
+            log.exception("documents of API services")
+            return False
 
     # ---- asked for requests
 

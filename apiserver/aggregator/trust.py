@@ -58,7 +58,7 @@ class Trust:
             kept = False
             try:
                 kept = await self._keep()
-            except (StorageError, StatusError, OSError, ValueError) as exc:
+            except (StorageError, StatusError, OSError, ValueError, TypeError) as exc:
                 log.warning("%s/%s: %s", NAMESPACE, NAME, exc)
             await asyncio.sleep(_LOOK_SECONDS if kept else _RETRY_SECONDS)
 

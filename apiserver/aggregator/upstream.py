@@ -36,7 +36,7 @@ SERVICES: Final = GroupVersionResource("", "v1", "services")
 SLICES: Final = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
 _OWNER: Final = "kubernetes.io/service-name"
 _SECONDS: Final = 5.0
-_LIMIT: Final = 64 << 20
+_LIMIT: Final = 32 << 20
 _KEPT_CONTEXTS: Final = 64
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from apiserver.aggregator import proxying
 from tests.support.api import ADMIN, Api, serving
 from tests.support.extension_server import (
     BASE,
@@ -337,6 +338,40 @@ def test_custom_resources_are_registered(stage: Stage) -> None:
         await api.ask("DELETE", f"{definitions}/widgets.example.com")
         since = made["metadata"]["resourceVersion"]
         await stage.event(path, lambda event: event["type"] == "DELETED", since)
+
+    stage.run(body())
+
+
+def test_documents_that_are_none_hurt_nobody(stage: Stage) -> None:
+    documents = ("[]", '{"paths":[1],"items":{"a":1},"kind":"APIGroupDiscoveryList"}', "\x00")
+
+    async def body() -> None:
+        aggregator = stage.api.server.services.aggregator
+        assert aggregator is not None
+        for document in documents:
+            stage.extension.answers = dict.fromkeys(("/apis", BASE, "/openapi/v2", "/openapi/v3"), document)
+            await aggregator.refresh()
+            assert (await stage.api.ask("GET", "/apis", headers=AGGREGATED)).code == 200
+            assert (await stage.api.ask("GET", "/openapi/v3")).body["paths"]["apis/apps/v1"]
+        assert (await stage.api.ask("GET", "/openapi/v2")).body["paths"]["/api/v1/nodes"]
+        stage.extension.answers = {}
+        assert await aggregator.refresh()
+        assert (await stage.version_entry())["freshness"] == "Current"
+
+    stage.run(body())
+
+
+def test_a_discovery_document_that_does_not_end_is_cut(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxying, "_DISCOVERY_SECONDS", 0.2)
+    path = f"{BASE}?held=1"
+
+    async def body() -> None:
+        with pytest.raises(aiohttp.ClientError):
+            await stage.api.ask("GET", path)
+        stage.extension.silent = True
+        refused = await stage.api.ask("GET", BASE)
+        stage.extension.silent = False
+        assert (refused.code, refused.body) == (503, b"context deadline exceeded\n")
 
     stage.run(body())
 
