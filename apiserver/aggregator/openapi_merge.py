@@ -31,9 +31,7 @@ def merged(specs: Iterable[tuple[Mapping[str, Any], Sequence[str]]], known: Know
         return own if own is not None else definitions.get(name)
 
     for spec, wanted in specs:
-        found = {path: item for path, item in (spec.get("paths") or {}).items() if _within(path, wanted)}
-        found = _written_out(found, spec.get("parameters") or {})
-        named = _closure(found, spec.get("definitions") or {})
+        found, named = part(spec, wanted)
         names = {name: _name(name, definition, taken) for name, definition in named.items()}
         for path, item in found.items():
             paths.setdefault(path, _renamed(item, names))
@@ -41,6 +39,13 @@ def merged(specs: Iterable[tuple[Mapping[str, Any], Sequence[str]]], known: Know
             if known(names[name]) is None:
                 definitions.setdefault(names[name], _renamed(definition, names))
     return Merged(paths, definitions)
+
+
+def part(spec: Mapping[str, Any], wanted: Sequence[str]) -> Merged:
+    """What a document says of some group versions."""
+    found = {path: item for path, item in (spec.get("paths") or {}).items() if _within(path, wanted)}
+    found = _written_out(found, spec.get("parameters") or {})
+    return Merged(found, _closure(found, spec.get("definitions") or {}))
 
 
 def _within(path: str, wanted: Sequence[str]) -> bool:

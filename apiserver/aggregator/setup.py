@@ -12,7 +12,7 @@ from aiohttp import web
 from apiserver.aggregator import proxying
 from apiserver.aggregator.controller import Controller
 from apiserver.aggregator.discovery import Discovery, wait
-from apiserver.aggregator.openapi import RemoteOpenApi
+from apiserver.aggregator.openapi import Described, RemoteOpenApi
 from apiserver.aggregator.registration import Registration
 from apiserver.aggregator.service import ApiService, ordered
 from apiserver.aggregator.trust import Trust
@@ -123,10 +123,6 @@ class Aggregator:
         """How often an APIService became unavailable, by name and reason."""
         return self._controller.failures
 
-    def openapi_urls(self) -> dict[str, str]:
-        """Where documents of version 3 are that other servers make, by path."""
-        return {path: url for path, (url, _) in self._openapi.index.items()}
-
-    def openapi_server(self, path: str) -> ApiService | None:
-        found = self._openapi.index.get(path)
-        return None if found is None else found[1]
+    def openapi(self) -> Mapping[str, Described]:
+        """Documents of version 3 that are not this server's, by path."""
+        return self._openapi.described()

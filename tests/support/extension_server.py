@@ -33,16 +33,16 @@ NODE_METRICS = "io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics"
 
 
 class ExtensionServer:
-    """``aggregated``: it has the aggregated discovery document. ``seen``: the headers of requests, by path.
+    """``modern``: it has the aggregated discovery document and OpenAPI v3. ``seen``: the headers of requests, by path.
 
     ``failing``, ``silent``, ``answers`` (texts by path): what is wrong with it.
     """
 
-    def __init__(self, directory: Path, front_proxies: Pki, *, aggregated: bool = True) -> None:
+    def __init__(self, directory: Path, front_proxies: Pki, *, modern: bool = True) -> None:
         self.pki = Pki(directory / "extension")
         self._pair: Pair = self.pki.issue("metrics", server_only=True, dns=[f"{NAME}.{NAMESPACE}.svc"])
         self.front_proxies = front_proxies
-        self.aggregated = aggregated
+        self.modern = modern
         self.seen: dict[str, Any] = {}
         self.failing = False
         self.silent = False
@@ -136,13 +136,13 @@ class ExtensionServer:
 
     def _document(self, request: web.BaseRequest) -> Object | None:
         match request.path:
-            case "/apis" if self.aggregated and "as=APIGroupDiscoveryList" in request.headers["Accept"]:
+            case "/apis" if self.modern and "as=APIGroupDiscoveryList" in request.headers["Accept"]:
                 return _aggregated()
             case "/apis":
                 return {"kind": "APIGroupList", "apiVersion": "v1", "groups": []}
             case path if path == BASE:
                 return _resources()
-            case "/openapi/v3":
+            case "/openapi/v3" if self.modern:
                 url = f"/openapi/v3{BASE}?hash=ABC"
                 return {
                     "paths": {BASE[1:]: {"serverRelativeURL": url}, "version": {"serverRelativeURL": url}}
@@ -195,7 +195,11 @@ def _resources() -> Object:
 
 def _openapi_v2() -> Object:
     schema = {"$ref": f"#/definitions/{NODE_METRICS}"}
-    paths = {f"{BASE}/nodes": {"get": {"responses": {"200": {"schema": schema}}}}, "/healthz": {}}
+    query = {"name": "limit", "in": "query", "type": "integer"}
+    body = {"name": "body", "in": "body", "required": True, "schema": schema}
+    answer = {"200": {"description": "OK", "schema": schema}}
+    operation = {"operationId": "listNodes", "parameters": [query, body], "responses": answer}
+    paths = {f"{BASE}/nodes": {"get": operation}, "/healthz": {}}
     fields = {"metadata": {"$ref": f"#/definitions/{OBJECT_META}"}}
     definitions = {NODE_METRICS: {"type": "object", "properties": fields}, OBJECT_META: _METADATA}
     return {"swagger": "2.0", "info": {"title": "metrics"}, "paths": paths, "definitions": definitions}

@@ -21,6 +21,7 @@ from tests.support.extension_server import (
     GROUP,
     NAME,
     NAMESPACE,
+    NODE_METRICS,
     OBJECT_META,
     VERSION,
     ExtensionServer,
@@ -116,7 +117,7 @@ async def allow(api: Api, user: str) -> None:
 
 
 @contextmanager
-def staged(folder: Path, *, aggregated: bool = True, **spec: Any) -> Iterator[Stage]:
+def staged(folder: Path, *, modern: bool = True, **spec: Any) -> Iterator[Stage]:
     proxies = Pki(folder / "proxies")
     front = proxies.issue("front-proxy-client")
     flags = {
@@ -129,7 +130,7 @@ def staged(folder: Path, *, aggregated: bool = True, **spec: Any) -> Iterator[St
         "enable_aggregator_routing": True,
     }
     with asyncio.Runner() as runner:
-        extension = ExtensionServer(folder, proxies, aggregated=aggregated)
+        extension = ExtensionServer(folder, proxies, modern=modern)
         runner.run(extension.start())
         served = serving(folder, **flags)
         stage = Stage(runner, runner.run(served.__aenter__()), extension)
@@ -277,7 +278,7 @@ def test_openapi_is_merged(stage: Stage) -> None:
     stage.run(body())
 
 
-def test_a_server_of_another_authority_without_an_aggregated_document(tmp_path: Path) -> None:
+def test_an_older_server_of_another_authority(tmp_path: Path) -> None:
     """Its availability is asked without a look at the certificate, as in the original; requests are not sent."""
 
     async def body() -> None:
@@ -291,9 +292,19 @@ def test_a_server_of_another_authority_without_an_aggregated_document(tmp_path: 
         assert (await stage.api.ask("GET", f"{BASE}/nodes")).code == 200
         await stage.served()
         check(await stage.version_entry())
+        url = (await stage.api.ask("GET", "/openapi/v3")).body["paths"][BASE[1:]]["serverRelativeURL"]
+        document = (await stage.api.ask("GET", url)).body
+        operation = document["paths"][f"{BASE}/nodes"]["get"]
+        assert operation["parameters"] == [{"name": "limit", "in": "query", "schema": {"type": "integer"}}]
+        wanted = {"schema": {"$ref": f"#/components/schemas/{NODE_METRICS}"}}
+        assert operation["requestBody"] == {"content": {"application/json": wanted}, "required": True}
+        assert operation["responses"]["200"]["content"] == {"application/json": wanted}
+        assert set(document["components"]["schemas"]) == {NODE_METRICS, OBJECT_META}
+        moved = await stage.api.ask("GET", f"/openapi/v3{BASE}?hash=old")
+        assert moved.body == document  # by way of its own name
 
     other = base64.b64encode(Pki(tmp_path / "other").ca.read_bytes()).decode()
-    with staged(tmp_path, aggregated=False, caBundle=other) as stage:
+    with staged(tmp_path, modern=False, caBundle=other) as stage:
         stage.run(body())
 
 
