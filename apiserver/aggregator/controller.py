@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from apiserver.aggregator.availability import LOCAL, Condition, with_condition
 from apiserver.aggregator.monitor import Monitor
 from apiserver.aggregator.registration import Registration
-from apiserver.aggregator.service import ApiService, GroupVersion, read
+from apiserver.aggregator.service import ApiService, GroupVersion
+from apiserver.aggregator.service import read as read_service
 from apiserver.aggregator.upstream import SERVICES, SLICES, Upstream
 from apiserver.api import codec, meta
 from apiserver.storage.interface import RevisionMismatch, StorageError
@@ -67,8 +68,8 @@ class Controller:
 
     def _update(self) -> None:
         """Quick, and never raises: what cannot be read is not served."""
-        entries = self._cache.select(self._cache.prefix)
-        self._known = {entry.key: self._read(entry) for entry in entries}
+        read = {entry.key: self._read(entry) for entry in self._cache.select(self._cache.prefix)}
+        self._known = {key: known for key, known in read.items() if known is not None}
         remote = {(item.group, item.version): item for item in self.all() if item.service is not None}
         before, self.remote = self.remote, remote
         if before != remote:
@@ -82,11 +83,16 @@ class Controller:
             if known is not None and known.available and not item.available:
                 self.failures[item.name, item.reason] += 1
 
-    def _read(self, entry: Entry) -> tuple[int, ApiService]:
+    def _read(self, entry: Entry) -> tuple[int, ApiService] | None:
+        """None for what no server of this kind has stored."""
         known = self._known.get(entry.key)
         if known is not None and known[0] == entry.revision:
             return known
-        return entry.revision, read(entry.object())
+        try:
+            return entry.revision, read_service(entry.object())
+        except (AttributeError, KeyError, TypeError, codec.DecodeError) as exc:
+            log.warning("a stored APIService cannot be read: %r", exc)
+            return None
 
     async def run(self) -> None:
         """Until cancelled."""

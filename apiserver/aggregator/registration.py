@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from apiserver.http.scope import Services
     from apiserver.registry.table import Resource
     from apiserver.storage.cacher import ResourceCache
+    from apiserver.storage.entry import Entry
 
 log = logging.getLogger(__name__)
 _ALWAYS, _ON_START = "true", "onstart"
@@ -89,7 +90,7 @@ class Registration:
         for entry in self._definitions.select(self._definitions.prefix):
             found = known.get(entry.key)
             if found is None or found[0] != entry.revision:
-                found = entry.revision, _served(entry.object().get("spec") or {})
+                found = entry.revision, _served(entry)
                 await asyncio.sleep(0)
             self._versions[entry.key] = found
         return {
@@ -143,12 +144,13 @@ def _is_as(item: ApiService, spec: Object) -> bool:
     return (item.service, item.group_priority, item.version_priority) == (None, *priorities)
 
 
-def _served(spec: Object) -> Sequence[tuple[str, str]]:
-    """(group, version) of the versions that a definition serves."""
-    versions = spec.get("versions") or ()
-    return [
-        (spec.get("group") or "", version.get("name") or "") for version in versions if version.get("served")
-    ]
+def _served(entry: Entry) -> Sequence[tuple[str, str]]:
+    """(group, version) of the versions that a definition serves; none of one that no server like this has stored."""
+    try:
+        spec = entry.object()["spec"]
+        return [(spec["group"], version["name"]) for version in spec["versions"] if version.get("served")]
+    except (AttributeError, KeyError, TypeError, codec.DecodeError):
+        return []
 
 
 def _spec(group: str, version: str) -> Object:

@@ -372,6 +372,34 @@ def test_documents_that_are_none_hurt_nobody(stage: Stage) -> None:
     stage.run(body())
 
 
+def test_what_is_stored_past_all_rules_holds_nothing_up(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = "/registry/apiregistration.k8s.io/apiservices/v1.broken.io"
+
+    async def body() -> None:
+        services = stage.api.server.services
+        await services.storage.create(
+            key, b'{"kind":"APIService","apiVersion":"x","metadata":{"name":"b"},"spec":[1]}'
+        )
+        definition = "/registry/apiextensions.k8s.io/customresourcedefinitions/broken"
+        await services.storage.create(
+            definition, b'{"kind":"x","apiVersion":"x","metadata":{"name":"b"},"spec":[1]}'
+        )
+        await services.caches.of(key.rpartition("/")[0] + "/").wait_current()
+        assert (await stage.api.ask("GET", f"{BASE}/nodes")).code == 200
+        own = {"group": "late.io", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1}
+        await stage.api.create(APISERVICES, {"metadata": {"name": "v1.late.io"}, "spec": own})
+        await stage.condition("Local", f"{APISERVICES}/v1.late.io")
+        for broken in (key, definition):
+            stored, _ = await services.storage.get(broken)
+            assert stored is not None
+            await services.storage.delete(broken, stored.revision)
+
+    stage.run(body())
+    assert "a stored APIService cannot be read" in caplog.text
+
+
 def test_a_discovery_document_that_does_not_end_is_cut(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxying, "_DISCOVERY_SECONDS", 0.2)
     path = f"{BASE}?held=1"
