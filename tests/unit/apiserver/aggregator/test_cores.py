@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from apiserver.aggregator import availability
 from apiserver.aggregator.availability import LOCAL, PASSED, obstacle, with_condition
 from apiserver.aggregator.discovery_documents import Unreadable, aggregated, of_resources
 from apiserver.aggregator.openapi_merge import merged
@@ -106,6 +110,13 @@ def test_a_condition_keeps_the_time_of_its_last_change() -> None:
     assert second is not None
     assert second["status"]["conditions"][0]["lastTransitionTime"] == "t1"
     assert read(second).available
+
+
+def test_every_reason_is_documented() -> None:
+    told = (Path(__file__).parents[4] / "docs" / "extension.md").read_text()
+    reasons = re.findall(r'Condition\("\w+", "(\w+)"', inspect.getsource(availability))
+    assert len(reasons) >= 7
+    assert [reason for reason in reasons if f"`{reason}`" not in told] == []
 
 
 def test_routes() -> None:
