@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
+_FIRST: Final = "apiregistration.k8s.io"
+"""The group that has no APIService, and leads the others."""
 
 
 class Aggregator:
@@ -96,19 +98,21 @@ class Aggregator:
         return await proxying.serve(exchange, item, self._upstream)
 
     def groups(self, own: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
-        """Versions by group: this server's ``own``, with those of others, in the order of their priorities."""
+        """Versions by group: this server's ``own``, with those of others, in the order of their priorities.
+
+        Those that have no APIService go last: a definition's is there a moment later.
+        """
         if not self._controller.remote:
             return own
         known = ordered(self._controller.all())
-        first = [group for group in own if group not in known]
-        merged = {group: list(own[group]) for group in first}
+        remote = self._controller.remote
+        merged = {group: list(own[group]) for group in (_FIRST,) if group in own}
         for group, versions in known.items():
-            served = {item.version for item in self._controller.remote.values() if item.group == group}
-            wanted = [name for name in versions if name in served or name in own.get(group, ())]
-            wanted += [name for name in own.get(group, ()) if name not in wanted]
-            if wanted:
-                merged[group] = wanted
-        return merged
+            mine = own.get(group, ())
+            wanted = [name for name in versions if (group, name) in remote or name in mine]
+            merged[group] = [*wanted, *(name for name in mine if name not in wanted)]
+        merged |= {group: list(versions) for group, versions in own.items() if group not in merged}
+        return {group: versions for group, versions in merged.items() if versions}
 
     def entry(self, group: str, version: str) -> Object | None:
         """What aggregated discovery says of a version that another server serves."""

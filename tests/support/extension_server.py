@@ -5,7 +5,6 @@ It serves ``metrics.k8s.io/v1beta1`` with node and pod metrics, a watch, a WebSo
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import ssl
@@ -35,7 +34,7 @@ NODE_METRICS = "io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics"
 class ExtensionServer:
     """``modern``: it has the aggregated discovery document and OpenAPI v3. ``seen``: the headers of requests, by path.
 
-    ``failing``, ``silent``, ``answers`` (texts by path): what is wrong with it.
+    ``failing``, ``answers`` (texts by path): what is wrong with it.
     """
 
     def __init__(self, directory: Path, front_proxies: Pki, *, modern: bool = True) -> None:
@@ -45,7 +44,6 @@ class ExtensionServer:
         self.modern = modern
         self.seen: dict[str, Any] = {}
         self.failing = False
-        self.silent = False
         self.answers: dict[str, str] = {}
         self.port = 0
         self._runner: web.ServerRunner | None = None
@@ -102,8 +100,6 @@ class ExtensionServer:
         self.seen[request.path] = request.headers
         if self.failing:
             return web.Response(status=500, text="out of order")
-        if self.silent or request.query.get("held"):
-            return await _never(request, begins=not self.silent)
         if request.path in self.answers:
             return web.Response(text=self.answers[request.path], content_type="application/json")
         user = self._user(request)
@@ -213,16 +209,6 @@ async def _watch(request: web.BaseRequest) -> web.StreamResponse:
         if kind == "ADDED" and request.query["watch"] == "held":
             await request.read()
     return response
-
-
-async def _never(request: web.BaseRequest, *, begins: bool) -> web.StreamResponse:
-    """Half an answer, or none at all, until the client is gone."""
-    if begins:
-        response = web.StreamResponse(headers={"Content-Length": "100"})
-        await response.prepare(request)
-        await response.write(b"{")
-    await asyncio.Event().wait()
-    raise AssertionError
 
 
 async def _echo(request: web.BaseRequest) -> web.StreamResponse:

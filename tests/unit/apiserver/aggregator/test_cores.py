@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,8 +21,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
+from yarl import URL
 
-from apiserver.aggregator import availability
+from apiserver.aggregator import availability, proxying
 from apiserver.aggregator.availability import LOCAL, PASSED, obstacle, with_condition
 from apiserver.aggregator.discovery_documents import Unreadable, aggregated, of_resources
 from apiserver.aggregator.openapi_merge import merged
@@ -32,6 +35,9 @@ from apiserver.auth.user import User
 from apiserver.http import request_info
 from apiserver.http.filters.timeout import with_timeout
 from apiserver.http.proxy import headers
+from apiserver.http.proxy.target import Target
+from apiserver.http.scope import Exchange
+from apiserver.streaming import Taken
 from tests.support.virtual_time import run_virtual
 
 REFERENCE = Reference("ns", "web", 443)
@@ -279,6 +285,42 @@ def test_an_upgraded_connection_to_another_server_may_last(remote: bool, upgrade
             assert await handle(exchange) == "done"
 
     run_virtual(body())
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_discovery_that_does_not_end_is_cut(monkeypatch: pytest.MonkeyPatch, begins: bool) -> None:
+    """Half an answer must not be followed by another one, nor pass for a whole one."""
+    aborted, told = list[bool](), list[int]()
+
+    async def forward(exchange: Exchange, target: Target) -> Any:
+        if begins:
+            exchange.begun(200)
+        await asyncio.sleep(3600)
+
+    async def context(item: Any) -> Any:
+        return None
+
+    async def address(reference: Any) -> Any:
+        return "10.0.0.1", 443
+
+    monkeypatch.setattr(proxying.forward, "forward", forward)
+    transport = SimpleNamespace(abort=lambda: aborted.append(True))
+    request: Any = SimpleNamespace(
+        headers=CIMultiDict(), transport=transport, rel_url=URL("/apis/g/v1"), version=(1, 1)
+    )
+    services: Any = SimpleNamespace()
+    exchange = Exchange(request, services, request_info.parse("GET", "/apis/g/v1", {}), on_begun=told.append)
+    upstream: Any = SimpleNamespace(address=address, context=context)
+    item = read(
+        {"metadata": {"name": "v1.g"}, "spec": {"group": "g", "version": "v1", "service": {"name": "s"}}}
+    )
+    answer = run_virtual(proxying.serve(exchange, replace(item, available=True), upstream))
+    if begins:
+        assert (answer.status, aborted, told) == (200, [True], [200])
+        assert isinstance(answer, Taken)
+    else:
+        assert isinstance(answer, web.Response)
+        assert (answer.status, answer.text, aborted) == (503, "context deadline exceeded\n", [])
 
 
 def authority(name: str, days: int) -> str:

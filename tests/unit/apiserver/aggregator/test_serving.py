@@ -14,7 +14,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from apiserver.aggregator import proxying
 from tests.support.api import ADMIN, Api, serving
 from tests.support.extension_server import (
     BASE,
@@ -398,21 +397,6 @@ def test_what_is_stored_past_all_rules_holds_nothing_up(
 
     stage.run(body())
     assert "a stored APIService cannot be read" in caplog.text
-
-
-def test_a_discovery_document_that_does_not_end_is_cut(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxying, "_DISCOVERY_SECONDS", 0.2)
-    path = f"{BASE}?held=1"
-
-    async def body() -> None:
-        with pytest.raises(aiohttp.ClientError):
-            await stage.api.ask("GET", path)
-        stage.extension.silent = True
-        refused = await stage.api.ask("GET", BASE)
-        stage.extension.silent = False
-        assert (refused.code, refused.body) == (503, b"context deadline exceeded\n")
-
-    stage.run(body())
 
 
 def test_what_somebody_keeps_by_hand_is_left(stage: Stage) -> None:
