@@ -44,6 +44,9 @@ class ApiServerConfig:
     requestheader_uid_headers: tuple[str, ...] = ()
     requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
     requestheader_extra_headers_prefix: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None
+    proxy_client_key_file: Path | None = None
+    enable_aggregator_routing: bool = False
     oidc_issuer_url: str = ""
     oidc_client_id: str = ""
     oidc_ca_file: Path | None = None
@@ -102,6 +105,8 @@ class ApiServerConfig:
                 )
         if bool(self.tls_cert_file) != bool(self.tls_private_key_file):
             raise ConfigError("--tls-cert-file and --tls-private-key-file must be given together")
+        if bool(self.proxy_client_cert_file) != bool(self.proxy_client_key_file):
+            raise ConfigError("--proxy-client-cert-file and --proxy-client-key-file must be given together")
         for name in ("maxsize", "maxbackup", "maxage"):
             if getattr(self, f"audit_log_{name}") < 0:
                 raise ConfigError(

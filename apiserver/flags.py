@@ -89,6 +89,11 @@ def _authentication(parser: argparse.ArgumentParser) -> None:
         p.add_argument(f"--requestheader-{name}", type=words, default=default, metavar="LIST", help=what)
     p.add_argument("--authentication-config", type=Path, metavar="FILE",
                    help="AuthenticationConfiguration: issuers of tokens, instead of the oidc flags")  # fmt: skip
+    p.add_argument("--proxy-client-cert-file", type=Path, metavar="FILE",
+                   help="shown to other API servers, see APIService")  # fmt: skip
+    p.add_argument("--proxy-client-key-file", type=Path, metavar="FILE", help="its key")
+    p.add_argument("--enable-aggregator-routing", type=boolean, nargs="?", const=True, default=False,
+                   metavar="BOOL", help="reach other API servers at endpoints, not at cluster IPs")  # fmt: skip
     p.add_argument("--oidc-issuer-url", default="", metavar="URL", help="issuer of ID tokens")
     p.add_argument("--oidc-client-id", default="", metavar="ID", help="their audience")
     p.add_argument("--oidc-ca-file", type=Path, metavar="FILE", help="CA of the issuer's server")

@@ -28,6 +28,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
 from apiserver.admission.setup import configured_plugins
+from apiserver.aggregator.setup import Aggregator
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
@@ -89,6 +90,7 @@ class ApiServer:
         self._connections: Connections | None = None
         self._bootstrap = Bootstrap(self.services)
         self._custom = CustomResources(self.services)
+        self._aggregator = self.services.aggregator = Aggregator(self.services)
         self._tasks: list[asyncio.Task[None]] = []
         # Until the very end; `_tasks` end with the shutdown's begin.
         self._background: list[asyncio.Task[None]] = []
@@ -123,6 +125,7 @@ class ApiServer:
         self._open_audit_log()
         await self._bootstrap.namespaces()
         await self._custom.start()
+        await self._aggregator.start()
         try:
             await site.start()
         except OSError as exc:
@@ -133,6 +136,7 @@ class ApiServer:
         self.config.secure_port = self.port
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
+        self._tasks.append(asyncio.create_task(self._aggregator.run(), name="aggregation"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
         self._background += [asyncio.create_task(file.run(), name="followed file") for file in self.followed]
         if self.services.flow is not None:
@@ -263,7 +267,9 @@ def _services(config: ApiServerConfig, storage: Storage, followed: list[Followed
             StorageWriter(registry, storage),
             authorizer,
             options,
-            configured_plugins(caches, versions, webhooks.send, versions.completed, authorizer, _new_uid),
+            configured_plugins(
+                caches, versions, webhooks.send, versions.completed, authorizer, _new_uid, versions.atom
+            ),
         ),
         authenticator=authentication.build(config, accounts, lookup, _utc_now, followed),
         authorizer=authorizer,

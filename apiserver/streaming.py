@@ -148,13 +148,19 @@ def peer_closed(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-async def dial(host: str, port: int, context: ssl.SSLContext | None, limit: float) -> Link:
-    """Raises OSError; a TimeoutError is one."""
+async def dial(
+    host: str, port: int, context: ssl.SSLContext | None, limit: float, server_name: str = ""
+) -> Link:
+    """`server_name`: that of the certificate, if it is not the host's. Raises OSError; a TimeoutError is one."""
     reader = asyncio.StreamReader(limit=_CHUNK)
     protocol = _Protocol(reader)
     async with asyncio.timeout(limit):
         transport, _ = await asyncio.get_running_loop().create_connection(
-            lambda: protocol, host, port, ssl=context
+            lambda: protocol,
+            host,
+            port,
+            ssl=context,
+            server_hostname=(server_name or None) if context is not None else None,
         )
     return Link(reader, protocol, transport)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.policy_status import PolicyStatus
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
@@ -28,6 +29,7 @@ from components.cluster import handover
 from components.cluster.admin import Admin
 from components.cluster.config import ApiConfig, MasterConfig, load
 from components.cluster.errors import ClusterError
+from components.cluster.plan import FRONT_PROXY
 from components.cluster.stalls import StallWatch
 from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
@@ -145,7 +147,7 @@ async def _serve(
     try:
         await server.start()
         admin.synced = lambda: server.synced
-        leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
+        leading = asyncio.create_task(_lead(config, server), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
             leading.result()
@@ -159,8 +161,9 @@ async def _serve(
         await server.stop()
 
 
-async def _lead(config: MasterConfig) -> None:
+async def _lead(config: MasterConfig, server: ApiServer) -> None:
     async with asyncio.TaskGroup() as group:
+        group.create_task(PolicyStatus(server.services).run(), name="status of policies")
         group.create_task(_run_scheduler(config), name="scheduler")
         group.create_task(_run_controllers(config), name="controllers")
 
@@ -247,6 +250,7 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         kubelet_client_certificate=Path(api.kubelet_client.cert),
         kubelet_client_key=Path(api.kubelet_client.key),
         kubelet_certificate_authority=Path(api.client_ca),
+        **_front_proxy(api),
         allow_loopback_endpoints=True,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
@@ -255,6 +259,21 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         default_not_ready_toleration_seconds=toleration,
         default_unreachable_toleration_seconds=toleration,
     )
+
+
+def _front_proxy(api: ApiConfig) -> dict[str, Any]:
+    """How extension API servers are spoken to. At their endpoints: nobody listens at cluster IPs where the proxies of
+    this user may not have port 443."""
+    if api.proxy_client is None:
+        return {}
+    return {
+        "requestheader_client_ca_file": Path(api.front_proxy_ca),
+        "requestheader_allowed_names": (FRONT_PROXY,),
+        "requestheader_uid_headers": ("X-Remote-Uid",),
+        "proxy_client_cert_file": Path(api.proxy_client.cert),
+        "proxy_client_key_file": Path(api.proxy_client.key),
+        "enable_aggregator_routing": True,
+    }
 
 
 def _service_port(api: ApiConfig) -> int:

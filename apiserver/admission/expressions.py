@@ -15,9 +15,23 @@ from typing import Any, Final
 from apiserver.admission.authorizing import AUTHORIZER, FUNCTIONS
 from apiserver.cel.environment import CALL_LIMIT, Environment, Program
 from apiserver.cel.evaluator import Check
+from apiserver.cel.library.function import Function
 from apiserver.cel.library.times import parse_timestamp
 from apiserver.cel.syntax import CompileError, CostExceeded, EvaluationError
-from apiserver.cel.types import BOOL, DYN, INT, NULL, STRING, TIMESTAMP, Type, list_of, map_of, object_of
+from apiserver.cel.types import (
+    BOOL,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    Resolve,
+    Type,
+    fits,
+    list_of,
+    map_of,
+    object_of,
+)
 
 Object = Mapping[str, Any]
 BUDGET: Final = 10_000_000
@@ -167,16 +181,24 @@ def declared(
 class Expression:
     """One text, compiled. One that does not compile fails whenever it is run. ``wanted``: what it may result in."""
 
-    def __init__(self, text: str, known: Mapping[str, Type], wanted: Sequence[Type] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        known: Mapping[str, Type],
+        wanted: Sequence[Type] = (),
+        functions: Sequence[Function] = FUNCTIONS,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """``functions``, ``resolve``: see :class:`Environment`."""
         self.text = text
         self._program: Program | None = None
         self.failure = ""
         try:
-            program = Environment(known, FUNCTIONS).compile(text)
+            program = Environment(known, functions, resolve).compile(text)
         except CompileError as exc:
             self.failure = f"compilation failed: {exc}"
             return
-        if wanted and program.result not in (*wanted, DYN):
+        if wanted and not any(fits(program.result, kind, {}) for kind in wanted):
             self.failure = _unwanted(wanted)
             return
         self._program = program

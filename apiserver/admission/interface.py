@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,6 +26,20 @@ def _forget(key: str, value: str) -> None:
 
 
 @dataclass(slots=True)
+class Rounds:
+    """Of mutating policies: ``due``, ``called`` and ``output`` as webhooks have them."""
+
+    due: set[Hashable] = field(default_factory=set)
+    called: set[Hashable] = field(default_factory=set)
+    output: Object | None = None
+
+    def call_again(self) -> None:
+        """In the second round, those that have been called so far."""
+        self.due |= self.called
+        self.called = set()
+
+
+@dataclass(slots=True)
 class Reinvocation:
     """``wanted``: the plugins have to see once more what a webhook made of the object. ``again``: this is that round.
     ``due``: webhooks to be called in it; ``called``: those that would be, should a later one change the object.
@@ -36,6 +50,7 @@ class Reinvocation:
     due: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     output: Object | None = None
+    policies: Rounds = field(default_factory=Rounds)
 
 
 @dataclass

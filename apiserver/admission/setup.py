@@ -7,6 +7,8 @@ from typing import Final
 
 from apiserver.admission.configured import Configured
 from apiserver.admission.interface import Access, Plugin
+from apiserver.admission.policies.mutating import AtomOf, MutatingAdmissionPolicy
+from apiserver.admission.policies.mutation import MutatingBinding, MutatingPolicy
 from apiserver.admission.policies.plugin import ValidatingAdmissionPolicy, Versions
 from apiserver.admission.policies.policy import Binding, Policy
 from apiserver.admission.webhooks.calling import Caller, Send
@@ -25,6 +27,7 @@ def configured_plugins(
     complete: Complete,
     access: Access,
     new_uid: Callable[[], str],
+    atom_of: AtomOf,
 ) -> list[Plugin]:
     """In the original's order. ``new_uid`` names the questions to webhooks."""
 
@@ -34,7 +37,10 @@ def configured_plugins(
 
     policies = Configured(caches.of(f"{_PREFIX}validatingadmissionpolicies/"), Policy)
     bindings = Configured(caches.of(f"{_PREFIX}validatingadmissionpolicybindings/"), Binding)
+    mutating = Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicies/"), MutatingPolicy)
+    mutating_bindings = Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicybindings/"), MutatingBinding)
     return [
+        MutatingAdmissionPolicy(mutating, mutating_bindings, versions, access, atom_of, complete),
         MutatingAdmissionWebhook(caller("mutating", mutating=True), versions, complete),
         ValidatingAdmissionPolicy(policies, bindings, versions, access),
         ValidatingAdmissionWebhook(caller("validating", mutating=False)),

@@ -23,6 +23,7 @@ from apiserver.cel.syntax import (
     MapNode,
     Node,
     Select,
+    StructNode,
 )
 from apiserver.cel.types import (
     BOOL,
@@ -31,6 +32,7 @@ from apiserver.cel.types import (
     NULL,
     STRING,
     Bindings,
+    Resolve,
     Type,
     fits,
     joined,
@@ -50,9 +52,20 @@ _EQUALITY: Final = ("_==_", "_!=_")
 _BOOLEAN_LOOPS: Final = frozenset({"all", "exists", "exists_one", "filter"})
 
 
+def _no_type(name: str) -> Type | None:
+    return None
+
+
 class Compiler:
-    def __init__(self, functions: Mapping[str, Sequence[Function]], variables: Mapping[str, Type]) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Sequence[Function]],
+        variables: Mapping[str, Type],
+        resolve: Resolve = _no_type,
+    ) -> None:
+        """``resolve``: the types of which expressions may make values."""
         self._functions = functions
+        self._resolve = resolve
         self._scope: dict[str, Type] = dict(variables)
         self.issues: list[Issue] = []
         self.used: set[str] = set()
@@ -219,6 +232,28 @@ class Compiler:
             runs.append((name_run, run))
         return map_of(key or DYN, value or DYN), ev.made_map(runs, node.optional)
 
+    def made_struct(self, node: StructNode) -> Typed:
+        kind = self._resolve(node.name)
+        if kind is None or kind.fields is None:
+            return self._issue(node, f"undeclared reference to '{node.name}' (in container '')")
+        runs = []
+        for at, (name, child) in enumerate(node.fields):
+            given, run = self.compile(child)
+            if at in node.optional and given.params:
+                given = given.params[0]
+            self._check_field(child, kind, name, given)
+            runs.append((name, run))
+        return kind, ev.made_struct(kind.name, runs, node.optional)
+
+    def _check_field(self, node: Node, kind: Type, name: str, given: Type) -> None:
+        assert kind.fields is not None
+        known = kind.fields.get(name)
+        if known is None:
+            self._issue(node, f"undefined field '{name}'")
+        elif not fits(given, known[1], {}):
+            text = f"expected type of field '{name}' is '{known[1]}' but provided type is '{given}'"
+            self._issue(node, text)
+
     def loop(self, node: Loop) -> Typed:
         kind, source = self.compile(node.range)
         key, item = _iterated(kind)
@@ -291,6 +326,7 @@ _VISITORS: Final[dict[type[Node], Callable[[Compiler, Any], Typed]]] = {
     Call: Compiler.call,
     ListNode: Compiler.made_list,
     MapNode: Compiler.made_map,
+    StructNode: Compiler.made_struct,
     Loop: Compiler.loop,
     Bind: Compiler.bind,
 }

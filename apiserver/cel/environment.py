@@ -15,7 +15,7 @@ from apiserver.cel.library import ALL
 from apiserver.cel.library.function import Function
 from apiserver.cel.parser import parse
 from apiserver.cel.syntax import CompileError, EvaluationError
-from apiserver.cel.types import Type
+from apiserver.cel.types import Resolve, Type
 
 CALL_LIMIT: Final = 1_000_000
 """The most that one expression may cost, as in Kubernetes (``PerCallLimit``)."""
@@ -57,16 +57,26 @@ _STANDARD: Final = _by_name(ALL)
 
 
 class Environment:
-    def __init__(self, variables: Mapping[str, Type], functions: Iterable[Function] = ()) -> None:
-        """``functions``: more than every environment has."""
+    def __init__(
+        self,
+        variables: Mapping[str, Type],
+        functions: Iterable[Function] = (),
+        resolve: Resolve | None = None,
+    ) -> None:
+        """``functions``: more than every environment has. ``resolve``: the types that values may be made of."""
         self._variables = variables
+        self._resolve = resolve
         more = _by_name(functions)
         self._functions = {**_STANDARD, **more} if more else _STANDARD
 
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
         node = parse(text)
-        compiler = Compiler(self._functions, self._variables)
+        compiler = (
+            Compiler(self._functions, self._variables)
+            if self._resolve is None
+            else Compiler(self._functions, self._variables, self._resolve)
+        )
         kind, run = compiler.compile(node)
         if compiler.issues:
             raise CompileError(text, sorted(compiler.issues, key=lambda issue: issue.offset))

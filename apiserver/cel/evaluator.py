@@ -13,7 +13,7 @@ from typing import Any, Final
 from apiserver.cel.library.function import Function
 from apiserver.cel.syntax import CostExceeded, EvaluationError
 from apiserver.cel.types import Type
-from apiserver.cel.values import NONE, Duration, Opaque, Optional, TypeValue, UInt, type_name
+from apiserver.cel.values import NONE, Duration, Made, Opaque, Optional, TypeValue, UInt, type_name
 
 Check = Callable[[], None]
 _EVERY: Final = 1024
@@ -179,6 +179,21 @@ def made_map(entries: Sequence[tuple[Run, Run]], optional: frozenset[int]) -> Ru
             elif value.given:
                 found[name] = value.value
         return found
+
+    return run
+
+
+def made_struct(type_name: str, fields: Sequence[tuple[str, Run]], optional: frozenset[int]) -> Run:
+    def run(frame: Frame) -> Made:
+        frame.spend(40)
+        found: dict[str, Any] = {}
+        for at, (name, item) in enumerate(fields):
+            value = item(frame)
+            if at not in optional:
+                found[name] = value
+            elif value.given:
+                found[name] = value.value
+        return Made(type_name, found)
 
     return run
 

@@ -21,6 +21,7 @@ from apiserver.cel.syntax import (
     MapNode,
     Node,
     Select,
+    StructNode,
 )
 
 MAX_DEPTH: Final = 100
@@ -168,12 +169,17 @@ class _Parser:
 
     def _member(self, *, negative: bool) -> Node:
         node, steps = self._primary(negative=negative), 0
-        while self._is(".", ".?", "[", "[?"):
+        while self._is(".", ".?", "[", "[?", "{"):
+            name = _qualified(node) if self._is("{") else None
+            if self._is("{") and name is None:
+                break
             steps += 1
             if steps > 2 * MAX_DEPTH:
                 raise self._error(self._now.offset, f"expression recursion limit exceeded: {2 * MAX_DEPTH}")
             symbol = self._take()
-            if symbol.text in ("[", "[?"):
+            if name is not None:
+                node = self._struct(node.offset, name)
+            elif symbol.text in ("[", "[?"):
                 index = self.expression()
                 self._expect("]")
                 node = Call(symbol.offset, "_[_]" if symbol.text == "[" else "_[?_]", [node, index])
@@ -257,6 +263,22 @@ class _Parser:
         self._expect("}")
         return MapNode(offset, entries, frozenset(optional))
 
+    def _struct(self, offset: int, type_name: str) -> Node:
+        fields: list[tuple[str, Node]] = []
+        optional: set[int] = set()
+        while not self._is("}"):
+            if self._accept("?"):
+                optional.add(len(fields))
+            if self._now.kind != "ident":
+                raise self._unexpected("expecting IDENTIFIER")
+            name = self._take().text.strip("`")
+            self._expect(":")
+            fields.append((name, self.expression()))
+            if not self._accept(","):
+                break
+        self._expect("}")
+        return StructNode(offset, type_name, fields, frozenset(optional))
+
     def _function(self, name: Token, args: list[Node]) -> Node:
         if name.text != "has":
             return Call(name.offset, name.text, args)
@@ -287,3 +309,12 @@ class _Parser:
         guard = rest[0] if len(rest) == 2 else None
         second = names[1] if variables == 2 else ""
         return Loop(offset, kind, target, names[0], rest[-1], second, guard)
+
+
+def _qualified(node: Node) -> str | None:
+    """``a.b.c`` of a name with dots; None for any other expression."""
+    parts: list[str] = []
+    while isinstance(node, Select) and not (node.test or node.optional):
+        parts.append(node.name)
+        node = node.target
+    return ".".join([node.name, *reversed(parts)]) if isinstance(node, Ident) else None

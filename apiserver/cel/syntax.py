@@ -98,6 +98,15 @@ class MapNode(Node):
 
 
 @dataclass(slots=True)
+class StructNode(Node):
+    """``Name{field: value}``. ``name`` may have dots; ``optional``: positions of fields written with ``?``."""
+
+    name: str
+    fields: list[tuple[str, Node]]
+    optional: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
 class Loop(Node):
     """A macro over the items of a list or the keys of a map.
 

@@ -7,7 +7,7 @@ expression is evaluated.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -59,6 +59,8 @@ def object_of(name: str, fields: Mapping[str, tuple[str, Type]]) -> Type:
     return Type(name, fields=fields)
 
 
+Resolve = Callable[[str], Type | None]
+"""The type that may be made by its name (``Name{field: value}``), None: there is none."""
 Bindings = dict[str, Type]
 _NULLABLE: Final = frozenset({"timestamp", "duration", "optional"})
 

@@ -40,6 +40,16 @@ class TypeValue:
     name: str
 
 
+class Made(dict[str, Any]):
+    """An object made by the name of its type: ``Object.spec{replicas: 3}``."""
+
+    __slots__ = ("type_name",)
+
+    def __init__(self, type_name: str, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.type_name = type_name
+
+
 class Opaque:
     """Base of the libraries' own values; they compare and hash by themselves."""
 
@@ -83,6 +93,8 @@ def type_name(value: Any) -> str:
             return "bytes"
         case list():
             return "list"
+        case Made():
+            return value.type_name
         case dict():
             return "map"
         case datetime():

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apiserver.api import codec, meta
 from apiserver.api.errors import StatusError
@@ -27,6 +27,9 @@ from apiserver.http.rest.ownership import Ownership
 from apiserver.http.scope import Object, Services
 from apiserver.storage.cacher import NotYet
 from apiserver.storage.interface import KeyExists, RevisionMismatch, StorageError
+
+if TYPE_CHECKING:
+    from apiserver.registry.table import Resource
 
 log = logging.getLogger(__name__)
 
@@ -323,6 +326,11 @@ class Bootstrap:
                 previous = await storage.current_revision()
             except StorageError as exc:
                 log.info("compaction: %s", exc)
+
+
+def objects(resource: Resource) -> list[Object]:
+    """Those of one resource that every cluster has."""
+    return _objects()[f"{resource.gvr.group}/{resource.gvr.version}/{resource.gvr.resource}"]
 
 
 def _objects() -> dict[str, list[Object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -33,8 +34,14 @@ def known_group(exchange: Exchange) -> bool:
     return parts[0] == "api" or (len(parts) > 1 and parts[1] in _groups(exchange.services))
 
 
-def _groups(services: Services) -> dict[str, list[str]]:
-    """Versions by group, in the table's order; the core group under the empty name."""
+def _groups(services: Services) -> Mapping[str, list[str]]:
+    """Versions by group, also those of other servers; the core group under the empty name."""
+    own = _own_groups(services)
+    return own if services.aggregator is None else services.aggregator.groups(own)
+
+
+def _own_groups(services: Services) -> dict[str, list[str]]:
+    """In the table's order."""
     groups: dict[str, list[str]] = {}
     for resource in services.registry.resources:
         versions = groups.setdefault(resource.gvr.group, [])
@@ -201,6 +208,9 @@ async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
 
 
 def _version_document(services: Services, group: str, version: str) -> Object:
+    remote = services.aggregator.entry(group, version) if services.aggregator is not None else None
+    if remote is not None:
+        return remote
     found = [r for r in services.registry.resources if r.gvr[:2] == (group, version)]
     return {"version": version, "resources": [_aggregated_entry(r) for r in found], "freshness": "Current"}
 

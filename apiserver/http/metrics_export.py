@@ -35,6 +35,7 @@ def render(services: Services) -> tuple[bytes, str]:
     registry.register(_Stores(services))
     registry.register(_Flows(services))
     registry.register(_Identities(services))
+    registry.register(_Aggregation(services))
     ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
@@ -209,3 +210,13 @@ class _Identities(_Part):
         yield _counter(
             "apiserver_audit_level_total", "Requests by audit level", ("level",), metrics.audit_levels
         )
+
+
+class _Aggregation(_Part):
+    def collect(self) -> Iterator[Metric]:
+        aggregator, name = self._services.aggregator, "aggregator_unavailable_apiservice"
+        if aggregator is None:
+            return
+        yield _gauge(name, "APIServices that are not available", ("name",), aggregator.unavailable())
+        text = "APIServices that became unavailable, by reason"
+        yield _counter(f"{name}_total", text, ("name", "reason"), aggregator.failures())

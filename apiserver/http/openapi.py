@@ -7,6 +7,7 @@ one asked for by another hash is found where it is now.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -51,19 +52,35 @@ async def _v2(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _v3(exchange: Exchange, path: str) -> web.StreamResponse:
-    documents = exchange.services.openapi
+    documents, aggregator = exchange.services.openapi, exchange.services.aggregator
+    remote = aggregator.openapi() if aggregator is not None else {}
     if not path:
-        return await responders.obj(exchange, await asyncio.to_thread(documents.v3_index))
+        index = await asyncio.to_thread(documents.v3_index)
+        urls = {name: {"serverRelativeURL": described.url} for name, described in remote.items()}
+        return await responders.obj(exchange, {"paths": {**index["paths"], **urls}})
+    described = remote.get(path)
+    if aggregator is not None and described is not None:
+        if described.document is None:
+            return await aggregator.serve(exchange, described.server)
+        document = described.document
+        return await _hashed(exchange, lambda: document, described.hash, described.url)
     if path not in documents.v3_paths():
         return web.Response(status=404)
+    current = await asyncio.to_thread(documents.v3_hash, path)
+    url = f"/openapi/v3/{path}?hash={current}"
+    return await _hashed(exchange, lambda: documents.v3(path), current, url)
+
+
+async def _hashed(
+    exchange: Exchange, make: Callable[[], bytes], current: str, url: str
+) -> web.StreamResponse:
+    """A document, made if it is wanted, under the name of its hash."""
     if responders.first_accepted(exchange, (_JSON,)) is None:
         return web.Response(status=406)
     asked = exchange.query.get("hash") or ""
-    current = await asyncio.to_thread(documents.v3_hash, path)
     if asked and asked != current:
-        return web.Response(status=301, headers={"Location": documents.v3_url(path)})
-    data = await asyncio.to_thread(documents.v3, path)
-    response = await responders.tagged(exchange, data, _JSON, current)
+        return web.Response(status=301, headers={"Location": url})
+    response = await responders.tagged(exchange, await asyncio.to_thread(make), _JSON, current)
     if asked:
         expires = exchange.services.now() + _KEPT
         response.headers["Cache-Control"] = "public, immutable"

@@ -42,6 +42,10 @@ _COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 
 
 async def route(exchange: Exchange) -> web.StreamResponse:
+    aggregator = exchange.services.aggregator
+    elsewhere = aggregator.find(exchange.info) if aggregator is not None else None
+    if aggregator is not None and elsewhere is not None:
+        return await aggregator.serve(exchange, elsewhere)
     if exchange.info.is_resource:
         return await _resource(exchange)
     return await _non_resource(exchange)

@@ -25,6 +25,7 @@ from apiserver.storage.interface import Storage
 
 if TYPE_CHECKING:
     from apiserver.admission.chain import Chain
+    from apiserver.aggregator.setup import Aggregator
     from apiserver.audit.log import AuditLog
     from apiserver.audit.policy import Policy
     from apiserver.flowcontrol.controller import FlowController
@@ -83,6 +84,7 @@ class Services:
     audit_log: AuditLog | None = None
     audit_policy: Policy | None = None
     webhooks: WebhookClient | None = None
+    aggregator: Aggregator | None = None
     fanout: Fanout = field(default_factory=Fanout)
 
     @property

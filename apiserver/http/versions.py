@@ -13,6 +13,7 @@ from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.http.rest.call import converts, served, to_stored
+from apiserver.patch.apply.atoms import Atom, atom_of
 
 if TYPE_CHECKING:
     from apiserver.registry.table import Registry, Resource
@@ -80,6 +81,11 @@ class ResourceVersions:
         stored = await source.custom.view.written(codec.encode(obj))
         converted: Object = codec.decode(await target.custom.view.read(stored))
         return converted
+
+    def atom(self, gvk: GroupVersionKind) -> Atom | None:
+        """How objects of a kind are owned; None for a kind without a schema."""
+        api_type = self._schemas.type_of(gvk)
+        return None if api_type is None else atom_of(api_type)
 
     def completed(self, gvk: GroupVersionKind, obj: Object) -> Object:
         """A patched object without the fields that its kind does not have, and with its defaults. Raises 500."""

@@ -8,13 +8,18 @@ from typing import Any, Final
 from apiserver.api import codec, go_json
 from apiserver.patch.errors import BadPatch, CannotApply
 
+
+class OperationTestFailed(CannotApply):
+    """A ``test`` operation found something else."""
+
+
 MAX_OPERATIONS: Final = 10_000
 _FIELDS: Final = frozenset({"op", "path", "from", "value"})
 MAX_COPIED_BYTES: Final = 3 << 20
 
 
 def apply(target: Any, patch: Any) -> Any:
-    """``target`` is not changed. Raises BadPatch, CannotApply."""
+    """``target`` is not changed. Raises BadPatch, CannotApply (OperationTestFailed)."""
     import jsonpatch
     import jsonpointer
 
@@ -30,6 +35,8 @@ def apply(target: Any, patch: Any) -> Any:
     try:
         _limit_copies(target, patch)
         return _applied(target, patch)
+    except jsonpatch.JsonPatchTestFailed as exc:
+        raise OperationTestFailed(str(exc)) from exc
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as exc:
         raise CannotApply(str(exc)) from exc
     except (

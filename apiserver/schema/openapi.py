@@ -38,6 +38,7 @@ class OpenApi:
         self._built_in_v3 = cache(self._v3)
         self._by_path: Mapping[str, Sequence[CustomSource]] = {}
         self._made: dict[str, bytes] = {}
+        self._remote: tuple[Mapping[str, Any], Mapping[str, Any], str] = ({}, {}, "")
         self._known_paths = frozenset(self.v3_paths())
 
     def replace_custom(self, sources: Sequence[CustomSource]) -> None:
@@ -49,6 +50,18 @@ class OpenApi:
         self._custom = tuple(sources)
         self._by_path = by_path
         self._made = {}
+
+    def replace_remote(
+        self, paths: Mapping[str, Any], definitions: Mapping[str, Any], fingerprint: str
+    ) -> None:
+        """Of other servers, for version 2: these from now on. ``fingerprint``: empty if there are none."""
+        self._remote = (paths, definitions, fingerprint)
+        self._made = {}
+
+    def v2_definition(self, name: str) -> Mapping[str, Any] | None:
+        """A built-in definition as version 2 has it."""
+        known = self._schemas.definitions.get(name)
+        return None if known is None else _translator(openapi_v2.REFERENCES, openapi_v2.SCALARS)(name, known)
 
     def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
         """Made anew after every change of the custom resources."""
@@ -66,7 +79,8 @@ class OpenApi:
 
     def v2_hash(self) -> str:
         head, middle, tail = self._built_in_v2()
-        return combined_hash(self._custom, hashlib.sha512(head + middle + tail).hexdigest())
+        own = hashlib.sha512(head + middle + tail).hexdigest()
+        return combined_hash(self._custom, own + self._remote[2])
 
     def v3(self, path: str) -> bytes:
         """``path``: one of :meth:`v3_paths`."""
@@ -102,13 +116,14 @@ class OpenApi:
         return f"/openapi/v3/{path}?hash={self.v3_hash(path)}"
 
     def _v2(self) -> bytes:
-        """The built-in part with the paths and definitions of custom resources put in."""
+        """The built-in part with the paths and definitions of custom resources and of other servers put in."""
         head, middle, tail = self._built_in_v2()
         custom = [resource for source in self._custom for resource in source.resources]
         paths = openapi_v2.paths(custom, self._namer())
         named: dict[str, Any] = {}
         for source in self._custom:
             named |= definitions(source, openapi_v2.REFERENCES, v2=True)
+        paths, named = {**self._remote[0], **paths}, {**self._remote[1], **named}
         return b"".join([head, _members(paths), middle, _members(named), tail])
 
     def _v2_parts(self) -> tuple[bytes, bytes, bytes]:

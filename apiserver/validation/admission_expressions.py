@@ -1,7 +1,7 @@
 """Expressions of admission policies and webhook configurations: they compile, to what is wanted there. Pure.
 
-On top of the rules of their structure (``admission_policies``, ``webhooks``). Mutations are left out: no plugin runs
-them. Match conditions that an update does not touch are not compiled again. Source:
+On top of the rules of their structure (``admission_policies``, ``webhooks``). Match conditions that an update does not
+touch are not compiled again. Source:
 ``pkg/apis/admissionregistration/validation``.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from apiserver.admission.expressions import VALUE_TYPES, Expression, declared
+from apiserver.admission.policies.mutation import APPLY, mutation_of
 from apiserver.api.field_errors import FieldError, Path, invalid
 from apiserver.cel.types import BOOL, STRING, Type
 from apiserver.validation import admission_policies, webhooks
@@ -22,22 +23,42 @@ Known = Mapping[str, Type]
 
 def validate_policy(obj: Object, options: Options) -> list[FieldError]:
     spec, path = obj.get("spec") or {}, Path("spec")
-    params = spec.get("paramKind") is not None
     found = admission_policies.validate_policy(obj, options)
-    found += _conditions(spec.get("matchConditions"), declared(params=params), path.child("matchConditions"))
-    types: dict[str, Type] = {}
-    for at, variable in enumerate(spec.get("variables") or ()):
-        known = declared(params=params, variables=types)
-        where = path.child("variables").index(at).child("expression")
-        types[variable.get("name") or ""], wrong = _compiled(variable.get("expression"), known, (), where)
-        found += wrong
-    known = declared(params=params, variables=types if types else None)
+    known, wrong = _common(spec, path)
+    found += wrong
     for at, check in enumerate(spec.get("validations") or ()):
         found += _validation(check, known, path.child("validations").index(at))
     for at, note in enumerate(spec.get("auditAnnotations") or ()):
         where = path.child("auditAnnotations").index(at).child("valueExpression")
         found += _compiled(note.get("valueExpression"), known, VALUE_TYPES, where)[1]
     return found
+
+
+def validate_mutating_policy(obj: Object, options: Options) -> list[FieldError]:
+    spec, path = obj.get("spec") or {}, Path("spec")
+    found = admission_policies.validate_mutating_policy(obj, options)
+    known, wrong = _common(spec, path)
+    found += wrong
+    for at, given in enumerate(spec.get("mutations") or ()):
+        field = "applyConfiguration" if given.get("patchType") == APPLY else "jsonPatch"
+        where = path.child("mutations").index(at).child(field).child("expression")
+        expression = mutation_of(given, known).expression
+        if expression.text.strip() and expression.failure:
+            found.append(invalid(where, expression.text, expression.failure))
+    return found
+
+
+def _common(spec: Object, path: Path) -> tuple[Known, list[FieldError]]:
+    """(what the expressions of a policy may use, what is wrong with its conditions and variables)"""
+    params = spec.get("paramKind") is not None
+    found = _conditions(spec.get("matchConditions"), declared(params=params), path.child("matchConditions"))
+    types: dict[str, Type] = {}
+    for at, variable in enumerate(spec.get("variables") or ()):
+        known = declared(params=params, variables=types)
+        where = path.child("variables").index(at).child("expression")
+        types[variable.get("name") or ""], wrong = _compiled(variable.get("expression"), known, (), where)
+        found += wrong
+    return declared(params=params, variables=types if types else None), found
 
 
 def validate_new_webhooks(obj: Object, options: Options) -> list[FieldError]:

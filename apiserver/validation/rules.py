@@ -100,7 +100,7 @@ CREATE_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("node.k8s.io", "RuntimeClass"): classes.validate_runtime_class,
     (_ADMISSION, "ValidatingAdmissionPolicy"): admission_expressions.validate_policy,
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): admission_policies.validate_binding,
-    (_ADMISSION, "MutatingAdmissionPolicy"): admission_policies.validate_mutating_policy,
+    (_ADMISSION, "MutatingAdmissionPolicy"): admission_expressions.validate_mutating_policy,
     (_ADMISSION, "MutatingAdmissionPolicyBinding"): admission_policies.validate_mutating_binding,
     (_FLOW, "FlowSchema"): flow_schemas.validate_flow_schema,
     (_FLOW, "PriorityLevelConfiguration"): priority_levels.validate_priority_level,

@@ -54,6 +54,10 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     service_cluster_ip_range: str
     cluster_cidr: str
     eviction_toleration: float
+    proxy_client: KeyPair | None = None
+    """Shown to extension API servers (APIServices with a Service)."""
+    front_proxy_ca: str = ""
+    """The authority of front proxies: by it extension servers know `proxy_client`."""
     shutdown_delay: float = 0.0
     """Seconds between SIGTERM and the end of the listener, for clients to move to another master."""
     encryption_config: str = ""

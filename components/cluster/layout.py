@@ -7,6 +7,7 @@ DIR/
   pki/store/            CA of the store; one peer certificate per master
   pki/cluster/          CA of the cluster; one certificate per component; the service-account key pair,
                         and encryption.yaml with the keys of encrypted Secrets, if there are such
+  pki/front-proxy/      CA of front proxies; the certificate that masters show to extension API servers
   config/               one configuration per process, one kubeconfig per component; rewritten at each start
   masters/mN/           the store of one master: write-ahead log and applied state
   workers/wN/           the kubelet of one worker: pods, volumes, container logs

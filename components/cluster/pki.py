@@ -1,6 +1,7 @@
-"""The certificates of one cluster: two authorities, one identity per component.
+"""The certificates of one cluster: three authorities, one identity per component.
 
-The store has a CA of its own, so no client certificate of the cluster can ever speak to a store peer. Keys
+The store has a CA of its own, so no client certificate of the cluster can ever speak to a store peer; so have front
+proxies, who name users in headers: no user's certificate may do that, and a front proxy's opens nothing else. Keys
 are ECDSA P-256: all of them take a few milliseconds, where RSA would take seconds of the start. What is on
 disk is used again at the next start; a leaf is reissued when it names other addresses, belongs to another
 authority or ends within 30 days. `plan` says which identities a topology needs.
@@ -42,7 +43,7 @@ class Identity:
 
     @property
     def authority(self) -> str:
-        """`store` or `cluster`."""
+        """`store`, `cluster` or `front-proxy`."""
         return self.path.split("/", 1)[0]
 
 

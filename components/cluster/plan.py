@@ -23,6 +23,8 @@ from components.cluster.quantities import seconds, size_in_bytes
 from components.cluster.topology import Topology, master_names, worker_names, worker_spec
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+FRONT_PROXY = "front-proxy-client"
+"""Who speaks for users at extension API servers."""
 SERVICE_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -42,6 +44,7 @@ def identities(topology: Topology, addresses: Addresses) -> list[Identity]:
     found = [
         Identity("cluster/admin", "kuberaft-admin", "system:masters"),
         Identity("cluster/apiserver-kubelet-client", "kube-apiserver-kubelet-client"),
+        Identity("front-proxy/client", FRONT_PROXY),
         Identity("cluster/kube-scheduler", "system:kube-scheduler"),
         Identity("cluster/kube-controller-manager", "system:kube-controller-manager"),
         Identity("cluster/kube-proxy", "system:kube-proxy", "system:node-proxier"),
@@ -165,6 +168,8 @@ def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str, en
         tls=_pair(layout, f"cluster/apiserver-{name}"),
         client_ca=str(layout.pki / "cluster" / "ca.crt"),
         kubelet_client=_pair(layout, "cluster/apiserver-kubelet-client"),
+        proxy_client=_pair(layout, "front-proxy/client"),
+        front_proxy_ca=str(layout.pki / "front-proxy" / "ca.crt"),
         service_account_key=str(layout.pki / "cluster" / "sa.key"),
         service_account_public_key=str(layout.pki / "cluster" / "sa.pub"),
         service_account_issuer=ISSUER,

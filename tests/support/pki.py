@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,15 +37,18 @@ class Pki:
         certificate = builder.sign(self._key, hashes.SHA256())
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, organization: str = "", server_only: bool = False) -> Pair:
-        """`server_only`: with the usage of a server's certificate and no other."""
+    def issue(
+        self, name: str, *, organization: str = "", server_only: bool = False, dns: Sequence[str] = ()
+    ) -> Pair:
+        """`server_only`: with the usage of a server's certificate and no other. `dns`: more names of a server."""
         pair = Pair(self.directory / f"{name}.pem", self.directory / f"{name}.key")
         key = ec.generate_private_key(ec.SECP256R1())
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if organization:
             parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
         subject = x509.Name(parts)
-        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        names = [x509.DNSName(host) for host in ("localhost", *dns)]
+        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *names]
         builder = self._builder(subject, key)
         builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         if server_only:

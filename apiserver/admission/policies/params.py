@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from apiserver.admission.interface import Reader
-from apiserver.admission.policies.policy import Binding, Policy
 from apiserver.api.gvk import GroupVersionKind, GroupVersionResource
 from apiserver.api.labels import selector_from_label_selector
 
@@ -26,6 +25,18 @@ class ConfigurationError(Exception):
     def __init__(self, text: str, *, of_policy: bool = False) -> None:
         super().__init__(text)
         self.of_policy = of_policy
+
+
+class Policy(Protocol):
+    """Of either kind."""
+
+    @property
+    def param_kind(self) -> GroupVersionKind | None: ...
+
+
+class Binding(Protocol):
+    @property
+    def param_ref(self) -> Object | None: ...
 
 
 class Kinds(Protocol):

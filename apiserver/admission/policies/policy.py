@@ -86,9 +86,9 @@ class Policy:
         self.name: str = obj["metadata"]["name"]
         self.fail = spec.get("failurePolicy") != "Ignore"
         self.criteria = Criteria.of_policy(spec.get("matchConstraints") or {})
-        self.param_kind = _param_kind(spec.get("paramKind"))
+        self.param_kind = param_kind(spec.get("paramKind"))
         params = self.param_kind is not None
-        self._variables, known = _variables(spec.get("variables") or (), params=params)
+        self._variables, known = variables(spec.get("variables") or (), params=params)
         conditions = spec.get("matchConditions") or ()
         self._conditions = Conditions(conditions, declared(params=params), fail=self.fail)
         self._validations = [_validation(item, known) for item in spec.get("validations") or ()]
@@ -153,13 +153,13 @@ def _unsupported(text: str, value: Any) -> str:
     )
 
 
-def _param_kind(given: Object | None) -> GroupVersionKind | None:
+def param_kind(given: Object | None) -> GroupVersionKind | None:
     if given is None:
         return None
     return GroupVersionKind.of(given.get("apiVersion") or "", given.get("kind") or "")
 
 
-def _variables(
+def variables(
     given: Sequence[Object], *, params: bool
 ) -> tuple[Mapping[str, Expression], Mapping[str, Type]]:
     """(variables, what expressions may use). Each variable may use those before it."""

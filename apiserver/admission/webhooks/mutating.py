@@ -89,7 +89,7 @@ class MutatingAdmissionWebhook(Plugin):
             raise errors.internal("the patched object is not an object")
         if patched == target.obj:
             return False
-        if not isinstance(patched.get("metadata"), dict):
+        if "metadata" in target.obj and not isinstance(patched.get("metadata"), dict):
             raise errors.internal("the patched object has no metadata")
         if meta.namespace(patched) != meta.namespace(target.obj):
             raise errors.bad_request(_OTHER_NAMESPACE)

@@ -20,3 +20,9 @@ _LONG_SUBRESOURCES: Final = frozenset({"log", "exec", "attach", "portforward", "
 def long_running(info: RequestInfo) -> bool:
     """No timeout, no seat and no in-flight slot holds for these: they end when client or server ends them."""
     return info.is_watch or (info.is_resource and info.subresource in _LONG_SUBRESOURCES)
+
+
+def elsewhere(exchange: Exchange) -> bool:
+    """Whether another API server serves this; what is left to do here is to pass bytes on."""
+    aggregator = exchange.services.aggregator
+    return aggregator is not None and aggregator.find(exchange.info) is not None

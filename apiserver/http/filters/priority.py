@@ -1,7 +1,7 @@
 """A seat for every request, by API Priority and Fairness; 429 for those that get none.
 
-Long-running requests take no seat. The answer names the schema and level by their uids, as the original does: names
-would tell strangers how they are valued.
+Long-running requests take no seat, nor do those that another API server serves. The answer names the schema and level
+by their uids, as the original does: names would tell strangers how they are valued.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from apiserver.flowcontrol.controller import Rejected
 from apiserver.http import responders
-from apiserver.http.filters.interface import READ_VERBS, Handler, long_running
+from apiserver.http.filters.interface import READ_VERBS, Handler, elsewhere, long_running
 from apiserver.http.scope import Exchange, Services
 
 TOO_MANY: Final = "Too many requests, please try again later.\n"
@@ -26,7 +26,7 @@ def with_priority_and_fairness(services: Services, handler: Handler) -> Handler:
 
     async def handle(exchange: Exchange) -> web.StreamResponse:
         info = exchange.info
-        if long_running(info):
+        if long_running(info) or elsewhere(exchange):
             return await handler(exchange)
         found = flow.classify(info, exchange.user)
         exchange.headers[_SCHEMA] = found.schema.uid

@@ -63,10 +63,13 @@ async def _ask(session: ClientSession, exchange: Exchange, target: Target) -> Cl
     own = prefix(target, request.rel_url.raw_path)
     uri = posixpath.normpath(own + target.path) + ("/" if target.path.endswith("/") else "")
     pairs = headers.for_request(headers.decoded(request.raw_headers), request.remote or "", uri)
+    if target.user is not None:
+        pairs = headers.as_user(pairs, target.user, target.authority, exchange.headers.get("Audit-Id", ""))
     try:
         return await session.request(
             request.method,
             URL(target.url, encoded=True),
+            server_hostname=target.server_name or None,
             headers=CIMultiDict(pairs),
             data=_body(request) if request.can_read_body else None,
             allow_redirects=False,

@@ -9,13 +9,18 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
+from apiserver.auth.user import User
+
 _SCHEMES: Final = frozenset({"http", "https", ""})
 _PATH_SAFE: Final = "-_.~$&+,/:;=@"  # what Go leaves as it is in a path
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target(NamedTuple):
-    """`path` and `query` are encoded. `context`: how TLS is spoken if `scheme` is https."""
+    """`path` and `query` are encoded. `context`: how TLS is spoken if `scheme` is https; `server_name`: the name that
+    the certificate must have, if it is not that of the host. `user`: whom the backend is told that the request comes
+    from, in the headers of a front proxy.
+    """
 
     scheme: str
     host: str
@@ -23,6 +28,8 @@ class Target(NamedTuple):
     path: str
     query: str = ""
     context: ssl.SSLContext | None = None
+    server_name: str = ""
+    user: User | None = None
 
     @property
     def authority(self) -> str:

@@ -35,7 +35,7 @@ async def tunnel(exchange: Exchange, target: Target) -> web.StreamResponse:
     """Raises StatusError as long as the client can still be told."""
     backend = await _dial(target)
     try:
-        await backend.write(_head(exchange.request, target))
+        await backend.write(_head(exchange, target))
         answer = await backend.read_head(_ANSWER_SECONDS)
         status = _status(answer)
         if status != 101 and status < 400:
@@ -60,7 +60,7 @@ async def _dial(target: Target) -> Link:
     where = f"dial tcp {target.host}:{target.port}"
     try:
         context = target.context if target.scheme == "https" else None
-        return await dial(target.host, target.port, context, _DIAL_SECONDS)
+        return await dial(target.host, target.port, context, _DIAL_SECONDS, target.server_name)
     except TimeoutError:
         raise errors.unknown(f"error dialing backend: {where}: i/o timeout") from None
     except ssl.SSLError as error:
@@ -77,11 +77,19 @@ def os_text(error: OSError) -> str:
     return f"connect: {text.lower()}"
 
 
-def _head(request: web.BaseRequest, target: Target) -> bytes:
+def _head(exchange: Exchange, target: Target) -> bytes:
+    request = exchange.request
     pairs = headers.for_upgrade(headers.decoded(request.raw_headers), request.remote or "")
+    if target.user is not None:
+        pairs = headers.as_user(pairs, target.user, target.authority, exchange.headers.get("Audit-Id", ""))
     lines = [f"{request.method} {target.uri} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in pairs]
+    lines += [f"{name}: {_wire(value)}" for name, value in pairs]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _wire(value: str) -> str:
+    """What came in as bytes goes out as the same bytes; names of users may have any letters, and go as UTF-8."""
+    return value if value.isascii() or max(value) <= "\xff" else value.encode().decode("latin-1")
 
 
 def _status(head: bytes) -> int:

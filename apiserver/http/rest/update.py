@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from apiserver.admission.interface import Attributes
 from apiserver.api import codec, errors, go_int, meta
 from apiserver.api.field_errors import Path, invalid
+from apiserver.api.gvk import GroupVersionKind
 from apiserver.http.rest import create as creation
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Object
@@ -21,6 +23,7 @@ from apiserver.registry.strategy import Done, nothing_to_release
 from apiserver.storage.interface import KeyExists, RevisionMismatch, Stored
 
 _ATTEMPTS: Final = 32
+Shown = Callable[[Object], tuple[GroupVersionKind, Object]]
 Transform = Callable[[Object | None], Awaitable[Object]]
 
 
@@ -33,6 +36,8 @@ class Update:
     strategy: Any
     put: bool = False
     may_create: bool = False
+    shown: Shown | None = None
+    """How admission sees the object, where that is another kind (Scale); `transform` has asked the mutating plugins."""
 
     async def begin(self, call: Call, new: Object, old: Object) -> Done:
         """Subresources reserve nothing: what they may change is never an address or a port."""
@@ -69,8 +74,8 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
     new = await change.transform(call.decode(stored))
     new.setdefault("metadata", {})
     creation.check_namespace(new, namespace)
-    attributes = call.attributes("UPDATE", namespace, name, new, old)
-    new = await call.admit(attributes)
+    if change.shown is None:
+        new = await call.admit(call.attributes("UPDATE", namespace, name, new, old))
     _check_preconditions(call, name, new, old, stored, change)
     _keep_system_fields(new, old)
     finish = await change.begin(call, new, old)
@@ -80,13 +85,23 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
         call.check(name, change.strategy.validate_update(new, old))
         for text in () if call.subresource else call.resource.strategy.warnings(new, old):
             call.warn(text)
-        await call.services.admission.validate(call.attributes("UPDATE", namespace, name, new, old))
+        await call.services.admission.validate(_seen(call, namespace, name, new, old, change))
         revision = await _store(call, stored, new, old)
         saved = not call.dry_run
     finally:
         await finish(saved)
     new["metadata"]["resourceVersion"] = str(revision)
     return new
+
+
+def _seen(call: Call, namespace: str, name: str, new: Object, old: Object, change: Update) -> Attributes:
+    """The update as validating admission sees it."""
+    if change.shown is None:
+        return call.attributes("UPDATE", namespace, name, new, old)
+    gvk, shown = change.shown(new)
+    write = call.attributes("UPDATE", namespace, name, shown, change.shown(old)[1])
+    write.gvk = gvk
+    return write
 
 
 def _check_preconditions(

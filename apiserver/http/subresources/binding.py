@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from apiserver.admission.interface import Attributes
 from apiserver.api import errors, meta
 from apiserver.api.field_errors import Path, aggregate, not_supported, required
 from apiserver.api.gvk import GroupResource, GroupVersionKind
@@ -22,16 +23,38 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     chosen = options.write_options(exchange.query, "CreateOptions")
     wanted = await body.read_object(exchange, _GVK, chosen.field_validation)
     name = info.name or meta.name(wanted)
+    asked = _attributes(exchange, name, wanted, chosen)
+    await exchange.services.admission.admit(asked)
+    wanted = asked.obj or wanted
     if info.name and meta.name(wanted) != info.name:
         raise errors.bad_request("name in URL does not match name in Binding object")
     if not name:
         raise errors.bad_request("Name parameter required.")
     _validate(wanted)
+    await exchange.services.admission.validate(asked)
     pods = exchange.services.registry.lookup("", "v1", "pods")
     assert pods is not None
     call = Call(exchange.services, pods, exchange.user, chosen.dry_run, "binding")
     await _bind(call, info.namespace, name, wanted)
     return await responders.obj(exchange, responders.success(code=201), 201)
+
+
+def _attributes(exchange: Exchange, name: str, wanted: Object, chosen: options.WriteOptions) -> Attributes:
+    """What admission sees: a Binding is made."""
+    info = exchange.info
+    call = Call(
+        exchange.services,
+        exchange.resource,
+        exchange.user,
+        chosen.dry_run,
+        info.subresource,
+        warn=exchange.warn,
+        annotate=exchange.annotate,
+        options=options.shown(exchange.query),
+    )
+    asked = call.attributes("CREATE", info.namespace, name, wanted, None)
+    asked.gvk = _GVK
+    return asked
 
 
 def _validate(wanted: Object) -> None:

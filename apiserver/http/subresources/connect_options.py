@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from multidict import MultiMapping
+from multidict import MultiDict, MultiMapping
 
 from apiserver.api import errors, go_int
 
@@ -25,6 +25,29 @@ def flag(query: Query, name: str) -> bool:
     """Present and neither `false` nor `0`, in any case of letters."""
     value = query.get(name)
     return value is not None and value.lower() not in ("false", "0")
+
+
+def exec_options(query: Query) -> Object:
+    """The fields of PodExecOptions or PodAttachOptions that the request sets."""
+    found: Object = {name: True for name in _STREAMS if flag(query, name)}
+    found |= {"container": query["container"]} if query.get("container") else {}
+    words = query.getall("command", [])
+    return {**found, "command": words} if words else found
+
+
+def port_forward_options(query: Query) -> Object:
+    """Of PodPortForwardOptions. Raises 400."""
+    ports = [_port(part) for value in query.getall("ports", []) for part in value.split(",")]
+    return {"ports": ports} if ports else {}
+
+
+def as_query(options: Object) -> Query:
+    """Options as a request has them."""
+    found: MultiDict[str] = MultiDict()
+    for name, value in options.items():
+        for item in value if isinstance(value, list) else [value]:
+            found.add(name, str(item).lower() if isinstance(item, bool) else str(item))
+    return found
 
 
 def container(pod: Object, asked: str) -> str:

@@ -19,34 +19,43 @@ from apiserver.http.proxy import upgrade
 from apiserver.http.proxy.target import Target
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Exchange, Object
-from apiserver.http.subresources import connect_options, kubelet_address
+from apiserver.http.subresources import connect_options, connecting, kubelet_address
 
 _PATHS: Final = {"exec": "exec", "attach": "attach", "portforward": "portForward"}
 
 
 async def exec_(exchange: Exchange) -> web.StreamResponse:
-    return await _serve(exchange, connect_options.exec_query, in_container=True)
+    options = connect_options.exec_options(exchange.query)
+    return await _serve(exchange, options, connect_options.exec_query, in_container=True)
 
 
 async def attach(exchange: Exchange) -> web.StreamResponse:
-    return await _serve(exchange, connect_options.attach_query, in_container=True)
+    options = connect_options.exec_options(exchange.query)
+    options.pop("command", None)
+    return await _serve(exchange, options, connect_options.attach_query, in_container=True)
 
 
 async def port_forward(exchange: Exchange) -> web.StreamResponse:
-    return await _serve(exchange, connect_options.port_forward_query, in_container=False)
+    options = connect_options.port_forward_options(exchange.query)
+    return await _serve(exchange, options, connect_options.port_forward_query, in_container=False)
 
 
 async def _serve(
-    exchange: Exchange, query: Callable[[connect_options.Query], str], *, in_container: bool
+    exchange: Exchange,
+    options: Object,
+    query: Callable[[connect_options.Query], str],
+    *,
+    in_container: bool,
 ) -> web.StreamResponse:
-    asked = query(exchange.query)
+    chosen = connect_options.as_query(await connecting.admitted(exchange, options))
+    asked = query(chosen)
     await _authorize_create(exchange)
     info = exchange.info
     call = Call(exchange.services, exchange.resource, exchange.user)
     pod = call.decode(await call.read(info.namespace, info.name))
     path = f"/{_PATHS[info.subresource]}/{info.namespace}/{info.name}"
     if in_container:
-        path += f"/{connect_options.container(pod, exchange.query.get('container') or '')}"
+        path += f"/{connect_options.container(pod, chosen.get('container') or '')}"
     target = await _target(exchange, pod, path, asked)
     if not upgrade.is_upgrade(exchange.request):
         raise errors.bad_request("Upgrade request required")

@@ -19,13 +19,14 @@ from apiserver.http.proxy import forward, upgrade
 from apiserver.http.proxy.target import Named, Target, is_proxyable, split_name, subpath
 from apiserver.http.rest.call import Call
 from apiserver.http.scope import Exchange, Object
-from apiserver.http.subresources import kubelet_address
+from apiserver.http.subresources import connecting, kubelet_address
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SINGULAR: Final = {"pods": "pod", "services": "service", "nodes": "node"}
 
 
 async def pod(exchange: Exchange) -> web.StreamResponse:
+    await _admit(exchange)
     named = _named(exchange)
     found = await _read(exchange, "pods", exchange.info.namespace, named.name)
     address = next((ip["ip"] for ip in (found.get("status") or {}).get("podIPs") or ()), "")
@@ -41,6 +42,7 @@ def _declared(found: Object) -> str:
 
 
 async def service(exchange: Exchange) -> web.StreamResponse:
+    await _admit(exchange)
     named, namespace = _named(exchange), exchange.info.namespace
     wanted = named.port
     if wanted.isascii() and wanted.isdigit():
@@ -86,6 +88,7 @@ async def _is_pods_own(exchange: Exchange, address: Object) -> bool:
 
 
 async def node(exchange: Exchange) -> web.StreamResponse:
+    await _admit(exchange)
     named = _named(exchange)
     host, port = await kubelet_address.find(exchange, named.name)
     _check(exchange, host)
@@ -93,6 +96,14 @@ async def node(exchange: Exchange) -> web.StreamResponse:
         context = await exchange.services.kubelet.context()
         return await _proxy(exchange, Target("https", host, port, _path(exchange), _query(exchange), context))
     return await _proxy(exchange, _insecure(exchange, named.scheme, host, named.port))
+
+
+async def _admit(exchange: Exchange) -> None:
+    """Raises StatusError. Where the request goes is not for admission to change."""
+    path = _path(exchange)
+    left = await connecting.admitted(exchange, {"path": path} if path else {})
+    if (left.get("path") or "") != path:
+        raise errors.internal("admission changed the path of a proxied request, which is not supported")
 
 
 def _named(exchange: Exchange) -> Named:

@@ -102,10 +102,21 @@ async def _change(exchange: Exchange, call: Call) -> Update:
         check_name(wanted, exchange.info.name)
         if not isinstance(patcher, Applier):
             wanted = owner.update(before, wanted)
+        wanted = await _admitted(call, exchange.info.namespace, wanted, before)
         new = _scaled(old, wanted, paths)
         return _with_owners(new, _owners_in_parent(call, old, wanted))
 
-    return Update(transform, exchange.resource.strategy, put=True)
+    def shown(obj: Object) -> tuple[GroupVersionKind, Object]:
+        return SCALE, scale_of(obj, paths)
+
+    return Update(transform, exchange.resource.strategy, put=True, shown=shown)
+
+
+async def _admitted(call: Call, namespace: str, wanted: Object, before: Object) -> Object:
+    """The Scale as the mutating plugins leave it."""
+    write = call.attributes("UPDATE", namespace, meta.name(before), wanted, before)
+    write.gvk = SCALE
+    return await call.admit(write)
 
 
 def _replicas(call: Call) -> dict[str, apply_scale.Path | None]:

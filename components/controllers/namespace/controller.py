@@ -46,13 +46,14 @@ class NamespaceController:
         remaining: Counter[str] = Counter()
         finalizers: Counter[str] = Counter()
         errors: list[str] = []
-        for resource in await served_resources(self._client):
+        failed: list[str] = []
+        for resource in await served_resources(self._client, failed):
             if resource.namespaced and {"list", "delete"} <= resource.verbs:
                 await self._empty(name, resource, remaining, finalizers, errors)
-        namespace = await self._report(name, remaining, finalizers, errors)
+        namespace = await self._report(name, remaining, finalizers, errors, failed)
         if namespace is None:
             return
-        if remaining or errors:
+        if remaining or errors or failed:
             self._queue.add_after(name, _LOOK_AGAIN)
             return
         await self._client.update(NAMESPACES, finalized(namespace), subresource="finalize")
@@ -91,7 +92,12 @@ class NamespaceController:
                     raise
 
     async def _report(
-        self, name: str, remaining: Counter[str], finalizers: Counter[str], errors: list[str]
+        self,
+        name: str,
+        remaining: Counter[str],
+        finalizers: Counter[str],
+        errors: list[str],
+        failed: list[str],
     ) -> Object | None:
         """Write the conditions on the namespace as it is now; None if it is gone."""
         try:
@@ -101,7 +107,7 @@ class NamespaceController:
                 return None
             raise
         text = "Failed to delete all resource types: " + "; ".join(errors) if errors else ""
-        updated = with_conditions(fresh, remaining, finalizers, text, self._context.now())
+        updated = with_conditions(fresh, remaining, finalizers, text, self._context.now(), failed)
         if status(updated) == status(fresh):
             return fresh
         return await self._client.update(NAMESPACES, updated, subresource="status")

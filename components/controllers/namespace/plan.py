@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from apiserver.api import meta
@@ -27,10 +27,26 @@ def finalized(namespace: Object) -> Object:
     }
 
 
+def _undiscovered(failed: Sequence[str]) -> str:
+    """In client-go's words."""
+    if not failed:
+        return ""
+    each = ", ".join(f"{version}: stale GroupVersion discovery: {version}" for version in sorted(failed))
+    complete = "unable to retrieve the complete list of server APIs"
+    return f"Discovery failed for some groups, {len(failed)} failing: {complete}: {each}"
+
+
 def with_conditions(
-    namespace: Object, remaining: Mapping[str, int], finalizers: Mapping[str, int], error: str, now: datetime
+    namespace: Object,
+    remaining: Mapping[str, int],
+    finalizers: Mapping[str, int],
+    error: str,
+    now: datetime,
+    failed: Sequence[str] = (),
 ) -> Object:
-    """`remaining` counts objects by resource, `finalizers` by finalizer; `error` names failed deletions."""
+    """`remaining` counts objects by resource, `finalizers` by finalizer; `error` names failed deletions, `failed` the
+    group versions of which nobody knows what they have.
+    """
     conditions = [dict(c) for c in status(namespace).get("conditions") or ()]
     stamp = meta.format_time(now)
     parts = [f"{name} has {count} resource instances" for name, count in sorted(remaining.items())]
@@ -38,8 +54,8 @@ def with_conditions(
     table = (
         (
             "NamespaceDeletionDiscoveryFailure",
-            "",
-            "ResourcesDiscovered",
+            _undiscovered(failed),
+            "DiscoveryFailed" if failed else "ResourcesDiscovered",
             "All resources successfully discovered",
         ),
         (

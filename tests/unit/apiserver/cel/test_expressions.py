@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apiserver.cel.environment import CALL_LIMIT, Environment
 from apiserver.cel.syntax import CompileError, CostExceeded, EvaluationError
-from apiserver.cel.types import DOUBLE, DYN, INT, STRING, list_of, map_of, object_of
+from apiserver.cel.types import DOUBLE, DYN, INT, STRING, Type, list_of, map_of, object_of, optional_of
 from apiserver.cel.values import NONE, Duration, Optional
 
 PART = object_of("object.parts", {"k": ("k", STRING), "v": ("v", INT)})
@@ -255,3 +255,50 @@ def test_the_twin_says_the_same(text: str) -> None:
             evaluated(text)
     else:
         assert evaluated(text) is expected
+
+
+def made(name: str) -> Type | None:
+    return object_of(name, {"a": ("a", INT), "b": ("b", DYN)}) if name in ("Thing", "x.y.Thing") else None
+
+
+MAKING = Environment({"n": INT, "o": optional_of(INT)}, resolve=made)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Thing{}", {}),
+        ("x.y.Thing{a: n + 1, b: [Thing{a: 2}],}", {"a": 2, "b": [{"a": 2}]}),
+        ("Thing{?a: o}", {}),
+        ("Thing{?a: optional.of(3)}.a", 3),
+        ("has(Thing{a: 1}.b) ? 1 : 2", 2),
+        ("[Thing{a: 1}, Thing{a: 2}].map(t, t.a)", [1, 2]),
+        ("{'k': Thing{b: {'a': 1}}}['k'].b.a", 1),
+        ("type(Thing{}) == type(Thing{a: 1}) && type(Thing{}) != type({'a': 1})", True),
+    ],
+)
+def test_values_are_made_by_the_name_of_their_type(text: str, expected: Any) -> None:
+    value, cost = MAKING.compile(text).evaluate({"n": 1, "o": NONE})
+    assert value == expected
+    assert cost >= 40 * text.count("Thing{")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("Other{a: 1}", "undeclared reference to 'Other' (in container '')"),
+        ("n.Thing{a: 1}", "undeclared reference to 'n.Thing' (in container '')"),
+        ("Thing{c: 1}", "undefined field 'c'"),
+        ("Thing{a: 'x'}", "expected type of field 'a' is 'int' but provided type is 'string'"),
+        ("Thing{'a': 1}", "expecting IDENTIFIER"),
+        ("Thing{a: 1", "expecting '}'"),
+        ("f(1){a: 1}", "expecting <EOF>"),
+    ],
+)
+def test_values_that_cannot_be_made(text: str, complaint: str) -> None:
+    with pytest.raises(CompileError) as refused:
+        MAKING.compile(text)
+    assert complaint in str(refused.value)
+    if text.startswith("Thing{c"):
+        with pytest.raises(CompileError, match="undeclared reference to 'Thing'"):
+            ENVIRONMENT.compile(text)

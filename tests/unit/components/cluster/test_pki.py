@@ -35,7 +35,12 @@ def test_every_identity_is_issued_once_and_fast(tmp_path: Path) -> None:
     began = time.process_time()
     issued = pki.ensure(tmp_path, IDENTITIES)
     assert time.process_time() - began < 0.5
-    assert set(issued) == {i.path for i in IDENTITIES} | {"store/ca", "cluster/ca", "cluster/sa"}
+    assert set(issued) == {i.path for i in IDENTITIES} | {
+        "store/ca",
+        "cluster/ca",
+        "front-proxy/ca",
+        "cluster/sa",
+    }
     assert pki.ensure(tmp_path, IDENTITIES) == []
 
 

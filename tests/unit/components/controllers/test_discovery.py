@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from components.controllers.common.discovery import served_resources
+from components.controllers.namespace.plan import with_conditions
 
 
 class Documents:
-    """Answers with what is listed; a path that is not is gone."""
+    """Answers with what is listed; a path that is not is gone, and one with None not available."""
 
     def __init__(self, documents: dict[str, Any]) -> None:
         self._documents = documents
 
     async def raw(self, method: str, path: str, **_: object) -> tuple[int, bytes]:
-        document = self._documents.get(path)
-        return (404, b"") if document is None else (200, msgspec.json.encode(document))
+        if path not in self._documents:
+            return 404, b""
+        document = self._documents[path]
+        return (503, b"service unavailable") if document is None else (200, msgspec.json.encode(document))
 
 
 def listed(*names: str) -> Any:
@@ -47,3 +51,33 @@ def test_each_resource_is_seen_once_also_in_versions_that_are_not_preferred() ->
         "example.com/v1, Resource=foos",
         "example.com/v2, Resource=bars",
     ]
+
+
+def test_a_server_that_is_not_available_hides_nothing_but_its_own() -> None:
+    versions = [{"groupVersion": f"example.com/{name}"} for name in ("v2", "v1")]
+    documents = Documents(
+        {
+            "/apis": {
+                "groups": [{"name": "example.com", "preferredVersion": versions[0], "versions": versions}]
+            },
+            "/api/v1": listed("pods"),
+            "/apis/example.com/v2": None,
+            "/apis/example.com/v1": listed("foos"),
+        }
+    )
+    failed: list[str] = []
+    found = asyncio.run(served_resources(documents, failed))  # type: ignore[arg-type]
+    assert [str(resource.gvr) for resource in found] == [
+        "/v1, Resource=pods",
+        "example.com/v1, Resource=foos",
+    ]
+    assert failed == ["example.com/v2"]
+    namespace = {"metadata": {"name": "n"}, "status": {}}
+    updated = with_conditions(namespace, {}, {}, "", datetime(2026, 1, 1, tzinfo=UTC), failed)
+    condition = updated["status"]["conditions"][0]
+    assert condition["type"] == "NamespaceDeletionDiscoveryFailure"
+    assert (condition["status"], condition["reason"]) == ("True", "DiscoveryFailed")
+    assert condition["message"] == (
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+        "example.com/v2: stale GroupVersion discovery: example.com/v2"
+    )
