@@ -40,6 +40,9 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
+    async def renew_certificates(request: dict[str, Any]) -> Any:
+        return await supervisor.renew_certificates(request["names"])
+
     operations = {
         "status": status,
         "kill": kill,
@@ -48,5 +51,6 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "progress": progress,
         "snapshot": snapshot,
         "move-leader": move_leader,
+        "renew-certificates": renew_certificates,
     }
     return ipc.Server(path, operations)

@@ -68,10 +68,47 @@ def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None
     return issued
 
 
+def renew(directory: Path, identities: Iterable[Identity], now: datetime | None = None) -> list[str]:
+    """Issue each of these anew by the authorities that are there; returns their paths. Raises ClusterError.
+
+    Certificate and key are two files: who follows them takes them up once both fit.
+    """
+    at = now or datetime.now(UTC)
+    chosen = list(identities)
+    authorities = {
+        name: _living(_load_authority(directory / name / "ca.crt", directory / name / "ca.key"), name, at)
+        for name in sorted({identity.authority for identity in chosen})
+    }
+    for identity in chosen:
+        _issue(directory / identity.path, identity, authorities[identity.authority], at)
+    return [identity.path for identity in chosen]
+
+
+def forget_authorities(directory: Path) -> None:
+    """`ensure` makes new ones, and issues everything anew; so does the next start, wherever this is cut off."""
+    for name in ("cluster", "store"):
+        for file in ("ca.crt", "ca.key"):
+            path = directory / name / file
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise unusable(path, error) from error
+
+
+def _living(authority: _Authority, name: str, now: datetime) -> _Authority:
+    ended = authority.certificate.not_valid_after_utc
+    if ended <= now:
+        raise ClusterError(
+            f"pki/{name}/ca.crt: the certificate authority has ended on {ended:%Y-%m-%d}",
+            "make a new one, while the cluster is stopped: kuberaft certs renew --ca",
+        )
+    return authority
+
+
 def _authority(directory: Path, name: str, now: datetime, issued: list[str]) -> _Authority:
     certificate_file, key_file = directory / "ca.crt", directory / "ca.key"
     if certificate_file.exists() and key_file.exists():
-        return _load_authority(certificate_file, key_file)
+        return _living(_load_authority(certificate_file, key_file), name, now)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -139,9 +176,10 @@ def _issue(path: Path, identity: Identity, authority: _Authority, now: datetime)
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] if identity.server else []
     usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if identity.client else []
+    life = min(LEAF_LIFE, authority.certificate.not_valid_after_utc - now)
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
-        _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, LEAF_LIFE)
+        _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)

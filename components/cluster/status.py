@@ -63,7 +63,7 @@ class ProcessStatus(Struct, frozen=True, rename="camel"):
 
 
 class ClusterStatus(Struct, frozen=True, rename="camel"):
-    """One cluster at one moment."""
+    """One cluster at one moment. `warnings` are lines about what needs a person's attention."""
 
     name: str
     directory: str
@@ -77,6 +77,7 @@ class ClusterStatus(Struct, frozen=True, rename="camel"):
     members: list[MemberStatus]
     nodes: list[NodeStatus]
     connections: dict[str, int]
+    warnings: list[str] = []
 
 
 def process_status(process: Process, now: float) -> ProcessStatus:

@@ -24,8 +24,9 @@ from typing import Any
 
 import msgspec
 
-from components.cluster import rejoin, state, stopping
+from components.cluster import rejoin, renewal, state, stopping
 from components.cluster.addresses import API_PORT
+from components.cluster.caretaker import CertificateWatch
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
@@ -79,6 +80,8 @@ class Supervisor:
         self._finished = False
         self._starter_lives = True
         self._later: list[asyncio.Task[None]] = []  # masters that wait for the others
+        self._certificates = CertificateWatch(self._layout, self._say)
+        self._renewing = asyncio.Lock()
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
 
@@ -128,6 +131,7 @@ class Supervisor:
             members=members,
             nodes=self._nodes,
             connections=self._failover.connections,
+            warnings=self._certificates.warnings,
         )
 
     async def start(self, name: str) -> int:
@@ -166,6 +170,17 @@ class Supervisor:
             signal.pidfd_send_signal(self._pidfds[name], number)
         self._say(f"{name}: sent {signal.Signals(number).name}")
         return name
+
+    async def renew_certificates(self, names: list[str]) -> list[str]:
+        """Issue them anew (all for no names); the processes take them up by themselves. Raises ClusterError."""
+        prepared = self._prepared
+        async with self._renewing:
+            issued = await asyncio.to_thread(
+                renewal.renew, self._layout, prepared.topology, prepared.addresses, prepared.api_url, names
+            )
+        self._say(f"certificates renewed: {', '.join(issued)}")
+        await self._certificates.look()
+        return issued
 
     async def progress(self) -> AsyncIterator[str]:
         """What has happened since the start, line by line, until all nodes are Ready or the cluster has
@@ -284,6 +299,7 @@ class Supervisor:
         for process in self._table.of("master"):
             yield self._monitor(process).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
+        yield self._certificates.run()
 
     def _monitor(self, process: Process) -> MasterMonitor:
         report = functools.partial(self._on_master, process.name)

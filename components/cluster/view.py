@@ -25,7 +25,8 @@ def render(status: ClusterStatus, width: int = 160) -> RenderableType:
     head = Text.assemble(
         (status.name, "bold"), "  ", state, f"  {status.server}  kubeconfig {status.kubeconfig}"
     )
-    return Group(head, _masters(status, width), _workers(status))
+    warnings = [Text(f"warning: {line}", "yellow") for line in status.warnings]
+    return Group(head, _masters(status, width), _workers(status), *warnings)
 
 
 def _masters(status: ClusterStatus, width: int) -> Table:
