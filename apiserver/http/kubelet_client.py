@@ -54,7 +54,9 @@ class KubeletClient:
         try:
             contexts = {v: await asyncio.to_thread(self._context, v) for v in list(self._contexts)}
         except (OSError, ssl.SSLError) as error:
-            log.warning("the client certificate for kubelets stays the one in use: %s: %s", self._files, error)
+            log.warning(
+                "the client certificate for kubelets stays the one in use: %s: %s", self._files, error
+            )
             return
         self._contexts = contexts
         if self._session is not None:

@@ -37,7 +37,6 @@ class Certificate(Struct, frozen=True, rename="camel"):
     problem: str = ""
 
 
-
 def describe(
     name: str, pem: bytes, now: datetime, *, key: bytes | None = None, authority: bytes | None = None
 ) -> Certificate:

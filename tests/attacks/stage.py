@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,14 +60,13 @@ class Stage:
             watch = asyncio.create_task(self._watch())
             try:
                 async with asyncio.timeout(30):
-                    found.append(await self._ask(method, path, body, named))
+                    found.append(await self._ask(method, path, data, named))
             finally:
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
                     await watch
 
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        body = data
         self.server.run(work())
         return found[0]
 
@@ -77,7 +77,7 @@ class Stage:
         async with (
             aiohttp.ClientSession() as session,
             session.request(
-                method, url, data=data, headers=headers, ssl=False, allow_redirects=False
+                method, url, data=data and BytesIO(data), headers=headers, ssl=False, allow_redirects=False
             ) as answer,
         ):
             text = (await answer.read()).decode(errors="replace")

@@ -55,7 +55,9 @@ def server(request: pytest.FixtureRequest, folder: Path) -> tuple[str, ssl.SSLCo
         pair(folder, "own", f) for f in ("cluster/apiserver-m1", "cluster/kubelet-w1", "store/m1")
     )
     if where == "API server":
-        config = ApiServerConfig(tls_cert_file=api.cert, tls_private_key_file=api.key, client_ca_file=cluster_ca)
+        config = ApiServerConfig(
+            tls_cert_file=api.cert, tls_private_key_file=api.key, client_ca_file=cluster_ca
+        )
         return where, tls.Serving(config, NOW).context
     if where == "kubelet":
         return where, Serving(kubelet.cert, kubelet.key, cluster_ca).context

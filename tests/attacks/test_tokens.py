@@ -97,7 +97,15 @@ def test_signatures(stage: Stage, account: dict[str, Any], tmp_path: Path) -> No
     stranger = write_signing_key(tmp_path / "stranger.key").read_bytes()
     unsigned = [f"{part({'alg': alg, 'kid': kid})}.{part(claims)}." for alg in ("none", "None", "NONE", "")]
     cut = good.rsplit(".", 1)[0]
-    for token in (*unsigned, confused, resigned(stage, {}, stranger), cut, f"{cut}.", f"{good}x", f"{good}.x"):
+    for token in (
+        *unsigned,
+        confused,
+        resigned(stage, {}, stranger),
+        cut,
+        f"{cut}.",
+        f"{good}x",
+        f"{good}.x",
+    ):
         refused(stage, token)
 
 
@@ -121,7 +129,10 @@ def test_what_is_no_token(stage: Stage, token: str) -> None:
 @pytest.mark.parametrize("scheme", ["Basic YWRtaW46YWRtaW4=", "bearer", "Bearer ", "Bearer a b", "Digest x"])
 def test_other_schemes_name_nobody(stage: Stage, scheme: str) -> None:
     """Neither are they answered as somebody's: anonymous, or refused."""
-    assert stage.ask("GET", f"{NS}/default/secrets/plain", token=None, Authorization=scheme).code in (401, 403)
+    assert stage.ask("GET", f"{NS}/default/secrets/plain", token=None, Authorization=scheme).code in (
+        401,
+        403,
+    )
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Secret", "ServiceAccount"])

@@ -31,9 +31,7 @@ Make = Callable[[Pair, Path], Followed]
 
 
 def of_the_api_server(pair: Pair, client_ca: Path) -> Followed:
-    config = ApiServerConfig(
-        tls_cert_file=pair.cert, tls_private_key_file=pair.key, client_ca_file=client_ca
-    )
+    config = ApiServerConfig(tls_cert_file=pair.cert, tls_private_key_file=pair.key, client_ca_file=client_ca)
     return tls.Serving(config, datetime.now(UTC))
 
 

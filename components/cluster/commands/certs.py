@@ -74,7 +74,8 @@ def renew(
     directory: Dir = None,
     everything: Annotated[bool, typer.Option("--all", help="Every certificate but the authorities.")] = False,
     authorities: Annotated[
-        bool, typer.Option("--ca", help="New authorities and with them everything; the cluster must be stopped.")
+        bool,
+        typer.Option("--ca", help="New authorities and with them everything; the cluster must be stopped."),
     ] = False,
 ) -> None:
     """Issue certificates anew; a running cluster takes them up at once, without a restart."""

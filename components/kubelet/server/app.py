@@ -70,7 +70,11 @@ class KubeletServer:
 
     def _serving(self) -> Serving | None:
         config = self._config
-        if config.tls_cert_file is None or config.tls_private_key_file is None or config.client_ca_file is None:
+        if (
+            config.tls_cert_file is None
+            or config.tls_private_key_file is None
+            or config.client_ca_file is None
+        ):
             return None
         return Serving(config.tls_cert_file, config.tls_private_key_file, config.client_ca_file)
 

@@ -70,7 +70,9 @@ def test_everything_is_listed_and_good(layout: Layout) -> None:
         ("config/w1.kubeconfig", b"apiVersion: v1", "config/w1.kubeconfig", "cannot be read: "),
     ],
 )
-def test_a_bad_file_is_a_row(layout: Layout, file: str, content: bytes | None, row: str, problem: str) -> None:
+def test_a_bad_file_is_a_row(
+    layout: Layout, file: str, content: bytes | None, row: str, problem: str
+) -> None:
     path = layout.root / file
     if content is None:
         path.unlink()
@@ -95,7 +97,10 @@ def test_a_certificate_of_another_authority(tmp_path: Path, layout: Layout) -> N
     pem = (tmp_path / "other/cluster/admin.crt").read_bytes()
     own = (layout.pki / "cluster/ca.crt").read_bytes()
     assert describe("x", pem, NOW, authority=own).problem == "was not signed by the cluster's authority"
-    assert describe("x", pem, NOW, authority=own + (tmp_path / "other/cluster/ca.crt").read_bytes()).problem == ""
+    assert (
+        describe("x", pem, NOW, authority=own + (tmp_path / "other/cluster/ca.crt").read_bytes()).problem
+        == ""
+    )
 
 
 def test_warnings_name_the_most_urgent_and_the_remedy() -> None:
@@ -185,7 +190,9 @@ def test_new_authorities_that_were_cut_off_are_made_by_the_next_start(layout: La
 def test_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
     pki.ensure(tmp_path, [ADMIN], NOW - pki.CA_LIFE + timedelta(days=10))
     pki.renew(tmp_path, [ADMIN], NOW)
-    loaded = [x509.load_pem_x509_certificate((tmp_path / f"cluster/{n}.crt").read_bytes()) for n in ("admin", "ca")]
+    loaded = [
+        x509.load_pem_x509_certificate((tmp_path / f"cluster/{n}.crt").read_bytes()) for n in ("admin", "ca")
+    ]
     assert loaded[0].not_valid_after_utc == loaded[1].not_valid_after_utc
 
 
@@ -193,7 +200,7 @@ def test_an_authority_that_has_ended_signs_nothing(tmp_path: Path) -> None:
     pki.ensure(tmp_path, [ADMIN], NOW - pki.CA_LIFE - timedelta(days=1))
     before = (tmp_path / "cluster/admin.crt").read_bytes()
     for work in (pki.ensure, pki.renew):
-        with pytest.raises(ClusterError, match="has ended on .*\n.*certs renew --ca"):
+        with pytest.raises(ClusterError, match=r"has ended on .*\n.*certs renew --ca"):
             work(tmp_path, [ADMIN], NOW)
     assert (tmp_path / "cluster/admin.crt").read_bytes() == before
 
