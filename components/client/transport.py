@@ -324,6 +324,7 @@ class ApiClient:
         if self._session is not None:
             self._retired.append(self._session)
         self.config, self._session = config, session
+        log.info("the client configuration has changed: new connections to %s", config.server)
 
     def _failure(self, method: str, path: str, error: BaseException) -> ConnectionFailed:
         cause = str(error) or ("timed out" if isinstance(error, TimeoutError) else type(error).__name__)

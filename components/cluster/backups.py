@@ -27,6 +27,7 @@ from msgspec import Struct
 from components.cluster.backup import Manifest
 from components.cluster.errors import ClusterError
 from components.cluster.layout import unusable
+from components.cluster.status import BackupStatus
 from components.cluster.topology import Backup
 from kvstore.commands import schedule
 
@@ -38,28 +39,6 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 Take = Callable[[Path], Awaitable[Manifest]]
 """Writes a verified backup under that name. Raises ClusterError, OSError, TimeoutError."""
-
-
-class BackupStatus(Struct, frozen=True, rename="camel"):
-    """How the scheduled backups go. Times are seconds since the epoch, `duration` seconds, `size` bytes.
-
-    `last` is the file name of the last good one, from this start of the cluster or an earlier one; `error` says why the
-    latest attempt failed, empty when it did not.
-    """
-
-    directory: str
-    schedule: str
-    keep: int
-    kept: int = 0
-    last: str = ""
-    last_success: float | None = None
-    duration: float | None = None
-    size: int | None = None
-    revision: int | None = None
-    successes: int = 0
-    failures: int = 0
-    error: str = ""
-    next: float | None = None
 
 
 class Found(Struct, frozen=True):
@@ -113,14 +92,15 @@ class Backups:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._begin()
+        await self.begin()
         while True:
             assert self.status.next is not None
             await asyncio.sleep(min(max(self.status.next - self._clock(), 0.0), _LONGEST_SLEEP))
             if self._clock() >= self.status.next:
                 await self.back_up()
 
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
+        """Look what is there, and decide when the first one is due."""
         try:
             known = await asyncio.to_thread(found, self._directory, self._cluster)
         except ClusterError:

@@ -1,20 +1,37 @@
-"""What the supervisor looks at now and then beside the processes: when certificates end.
+"""What the supervisor does now and then beside the processes: looks when certificates end, takes backups.
 
-`warnings` are for `kuberaft status`; `up` says each once when it appears.
+`warnings` are for `kuberaft status`; `up` says each once when it appears. A failed backup is told to the cluster as
+well, by an Event about the namespace kube-system.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
-from components.cluster import certificates
+from components.client.errors import ApiError
+from components.client.events import EventRecorder
+from components.client.kubeconfig import KubeconfigError
+from components.client.resources import NAMESPACES
+from components.client.transport import ApiClient
+from components.cluster import backup, certificates, ipc
+from components.cluster.backup import Manifest
+from components.cluster.backups import Backups
 from components.cluster.errors import ClusterError
 from components.cluster.inventory import inventory
 from components.cluster.layout import Layout
+from components.cluster.status import BackupStatus
+from components.cluster.topology import Backup
+
+logger = logging.getLogger(__name__)
 
 PERIOD = 3600.0  # seconds
+SNAPSHOT_TIMEOUT = 600.0
+FAILED_REASON = "ClusterBackupFailed"
 
 
 class CertificateWatch:
@@ -43,3 +60,72 @@ class CertificateWatch:
             if line not in self.warnings:
                 self._say(f"warning: {line}")
         self.warnings = lines
+
+
+class BackupCare:
+    """The scheduled backups of one running cluster, from the first moment that all nodes are Ready."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        wanted: Backup,
+        cluster: str,
+        master: Callable[[], Path],
+        say: Callable[[str], None],
+    ) -> None:
+        self._layout, self._cluster, self._master, self._say = layout, cluster, master, say
+        self._backups = Backups(wanted, cluster, self._take, self._failed)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @property
+    def status(self) -> BackupStatus:
+        return self._backups.status
+
+    @property
+    def warnings(self) -> list[str]:
+        status = self.status
+        if not status.error:
+            return []
+        last = (
+            "there is none"
+            if status.last_success is None
+            else f"the last is of {_moment(status.last_success)}"
+        )
+        return [f"no backup could be written to {status.directory} ({last}): {status.error}"]
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Until cancelled."""
+        await ready.wait()
+        try:
+            await self._backups.run()
+        finally:
+            for task in list(self._telling):
+                task.cancel()
+            await asyncio.gather(*self._telling, return_exceptions=True)
+
+    async def _take(self, target: Path) -> Manifest:
+        with backup.workspace(target.parent) as work:
+            snapshot = work / "store"
+            await ipc.call(self._master(), "snapshot", timeout=SNAPSHOT_TIMEOUT, file=str(snapshot))
+            return await asyncio.to_thread(backup.write, self._layout, self._cluster, snapshot, target)
+
+    def _failed(self, text: str) -> None:
+        self._say(f"warning: no backup was written: {text}")
+        task = asyncio.get_running_loop().create_task(self._tell(text), name="event of a failed backup")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, text: str) -> None:
+        """An Event. The cluster may be what is wrong, so that it cannot be written is no news."""
+        try:
+            async with ApiClient.from_kubeconfig(self._layout.kubeconfig, user_agent="kuberaft") as client:
+                about = await client.get(NAMESPACES, "kube-system")
+                recorder = EventRecorder(client, "kuberaft")
+                recorder.event(about, "Warning", FAILED_REASON, f"no backup was written: {text}")
+                await recorder.close()
+        except (ApiError, KubeconfigError) as error:
+            logger.info("the event of a failed backup was not written: %s", error)
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))

@@ -26,7 +26,7 @@ import msgspec
 
 from components.cluster import rejoin, renewal, state, stopping
 from components.cluster.addresses import API_PORT
-from components.cluster.caretaker import CertificateWatch
+from components.cluster.caretaker import BackupCare, CertificateWatch
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
@@ -36,6 +36,7 @@ from components.cluster.plan import index
 from components.cluster.prepare import Prepared
 from components.cluster.processes import Process, ProcessTable
 from components.cluster.status import (
+    BackupStatus,
     ClusterStatus,
     MemberAnswer,
     NodeStatus,
@@ -82,6 +83,11 @@ class Supervisor:
         self._later: list[asyncio.Task[None]] = []  # masters that wait for the others
         self._certificates = CertificateWatch(self._layout, self._say)
         self._renewing = asyncio.Lock()
+        self._backups: BackupCare | None = None
+        if prepared.topology.backup is not None:
+            self._backups = BackupCare(
+                self._layout, prepared.topology.backup, prepared.topology.name, self.ready_master, self._say
+            )
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
 
@@ -131,7 +137,8 @@ class Supervisor:
             members=members,
             nodes=self._nodes,
             connections=self._failover.connections,
-            warnings=self._certificates.warnings,
+            warnings=[*self._certificates.warnings, *(self._backups.warnings if self._backups else ())],
+            backups=self._backup_status(),
         )
 
     async def start(self, name: str) -> int:
@@ -170,6 +177,9 @@ class Supervisor:
             signal.pidfd_send_signal(self._pidfds[name], number)
         self._say(f"{name}: sent {signal.Signals(number).name}")
         return name
+
+    def _backup_status(self) -> BackupStatus | None:
+        return None if self._backups is None else self._backups.status
 
     async def renew_certificates(self, names: list[str]) -> list[str]:
         """Issue them anew (all for no names); the processes take them up by themselves. Raises ClusterError."""
@@ -300,6 +310,8 @@ class Supervisor:
             yield self._monitor(process).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
         yield self._certificates.run()
+        if self._backups is not None:
+            yield self._backups.run(self.ready)
 
     def _monitor(self, process: Process) -> MasterMonitor:
         report = functools.partial(self._on_master, process.name)
