@@ -47,7 +47,10 @@ def _pair(name: str, stem: Path, now: datetime, authority: Path | None) -> Certi
 
 
 def _kubeconfigs(layout: Layout, now: datetime) -> Iterator[Certificate]:
-    for path in (layout.kubeconfig, *sorted(layout.config.glob("*.kubeconfig"))):
+    own = (
+        [layout.kubeconfig] if layout.kubeconfig.exists() else []
+    )  # a restored cluster has none before its start
+    for path in (*own, *sorted(layout.config.glob("*.kubeconfig"))):
         name = str(path.relative_to(layout.root))
         try:
             config = kubeconfig.load(path)
