@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from apiserver.api.gvk import GroupVersionResource
 from components.client.errors import ApiError
 from components.client.events import EventRecorder
 from components.client.kubeconfig import KubeconfigError
@@ -32,6 +33,30 @@ logger = logging.getLogger(__name__)
 PERIOD = 3600.0  # seconds
 SNAPSHOT_TIMEOUT = 600.0
 FAILED_REASON = "ClusterBackupFailed"
+_RBAC = "rbac.authorization.k8s.io"
+CLUSTER_ROLE_BINDINGS = GroupVersionResource(_RBAC, "v1", "clusterrolebindings")
+ROTATION = {
+    "apiVersion": f"{_RBAC}/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "kuberaft:node-autoapprove-certificate-rotation"},
+    "roleRef": {
+        "apiGroup": _RBAC,
+        "kind": "ClusterRole",
+        "name": "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+    },
+    "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:nodes"}],
+}
+
+
+async def allow_rotation(layout: Layout, ready: asyncio.Event) -> None:
+    """Once the cluster is ready: kubelets may renew their own client certificates, as kubeadm lets them."""
+    await ready.wait()
+    try:
+        async with ApiClient.from_kubeconfig(layout.kubeconfig, user_agent="kuberaft") as client:
+            await client.create(CLUSTER_ROLE_BINDINGS, ROTATION)
+    except (ApiError, KubeconfigError) as error:
+        if not (isinstance(error, ApiError) and error.is_already_exists):
+            logger.warning("kubelets cannot renew their certificates by themselves: %s", error)
 
 
 class CertificateWatch:

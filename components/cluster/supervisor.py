@@ -26,7 +26,7 @@ import msgspec
 
 from components.cluster import rejoin, renewal, state, stopping
 from components.cluster.addresses import API_PORT
-from components.cluster.caretaker import BackupCare, CertificateWatch
+from components.cluster.caretaker import BackupCare, CertificateWatch, allow_rotation
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
@@ -310,6 +310,7 @@ class Supervisor:
             yield self._monitor(process).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
         yield self._certificates.run()
+        yield allow_rotation(self._layout, self.ready)
         if self._backups is not None:
             yield self._backups.run(self.ready)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from components.client import kubeconfig
+from components.cluster import pki, plan, renewal
+from components.cluster.layout import Layout
+from components.cluster.prepare import write_kubeconfigs
 from tests.e2e.podkit import Bench, echo, pod
-from tests.support.local_cluster import LocalCluster
+from tests.support.local_cluster import LocalCluster, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
 def serials(cluster: LocalCluster) -> dict[str, str]:
     return {
-        row["name"]: row["serial"] for row in json.loads(cluster.kuberaft("certs", "check", "-o", "json"))
+        row["name"]: row["serial"]
+        for row in json.loads(cluster.kuberaft("certs", "check", "--within", "0", "-o", "json"))
     }
 
 
@@ -35,18 +39,23 @@ def test_all_are_renewed_and_taken_up_without_a_restart(small_cluster: LocalClus
     assert small_cluster.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
     assert small_cluster.process_ids() == ids
     assert copied.kubectl("get", "nodes", "-o", "name") == "node/w1\n"  # a copy from before is still good
-
-
-def test_one_is_renewed_by_its_name(small_cluster: LocalCluster) -> None:
-    before = serials(small_cluster)
-    small_cluster.kuberaft("certs", "renew", "apiserver-m1")
-    after = serials(small_cluster)
-    assert {name for name in before if before[name] != after[name]} == {"cluster/apiserver-m1"}
-    assert kubeconfig.load(small_cluster.kubeconfig).server.startswith("https://127.0.0.1:")
-
-
-def test_authorities_of_a_running_cluster_stay(small_cluster: LocalCluster) -> None:
-    before = serials(small_cluster)
     refused = small_cluster.run_kuberaft("certs", "renew", "--ca")
     assert (refused.returncode, "kuberaft down" in refused.stderr) == (1, True)
-    assert serials(small_cluster) == before
+    assert serials(small_cluster) == after
+
+
+def test_a_kubelet_renews_its_own_before_it_ends(small_cluster: LocalCluster) -> None:
+    layout = Layout.at(small_cluster.dir)
+    topology, addresses = renewal.known(layout)
+    [kubelet] = [i for i in plan.identities(topology, addresses) if i.path == "cluster/kubelet-w1"]
+    pki.renew(layout.pki, [kubelet], datetime.now(UTC) - timedelta(days=340))
+    write_kubeconfigs(layout, topology, addresses, small_cluster.status()["server"])
+    assert serials(small_cluster)["config/w1.kubeconfig"]
+
+    def renewed() -> str | None:
+        return serials(small_cluster).get("workers/w1/pki/kubelet-client-current.pem")
+
+    eventually(renewed, "the kubelet has a certificate of its own")
+    assert small_cluster.kubectl("get", "csr", "-o", "name").startswith("certificatesigningrequest")
+    report = small_cluster.run_kuberaft("certs", "check", "--within", "30").stdout
+    assert "kubelet-client-current.pem: " not in report  # no problem with it
