@@ -193,6 +193,7 @@ async def _run_controllers(config: MasterConfig) -> None:
         node_monitor_period=config.node_timing.monitor_period,
         node_monitor_grace_period=config.node_timing.monitor_grace_period,
         root_ca=root_ca,
+        root_ca_file=Path(config.root_ca),
         cluster_signing_cert_file=Path(config.root_ca),
         cluster_signing_key_file=Path(config.signing_key),
     )

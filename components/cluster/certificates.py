@@ -132,7 +132,7 @@ def warnings(found: Iterable[Certificate], within: timedelta = WARN_WITHIN) -> l
     """One line each for `up` and `status`, with the remedy; leaves that share it are counted in one."""
     chosen = urgent(found, within)
     authorities = [c for c in chosen if c.use == "authority"]
-    lines = [f"{said(c)}; before that: kuberaft down, kuberaft certs renew --ca" for c in authorities]
+    lines = [f"{said(c)}; before that: kuberaft certs renew --ca" for c in authorities]
     leaves = [c for c in chosen if c.use != "authority"]
     if leaves:
         more = f" and {len(leaves) - 1} more" if len(leaves) > 1 else ""

@@ -43,6 +43,12 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def renew_certificates(request: dict[str, Any]) -> Any:
         return await supervisor.renew_certificates(request["names"])
 
+    async def exchange_authorities(request: dict[str, Any]) -> Any:
+        return await supervisor.exchange_authorities()
+
+    async def drop_authorities(request: dict[str, Any]) -> Any:
+        await supervisor.drop_authorities()
+
     operations = {
         "status": status,
         "kill": kill,
@@ -52,5 +58,7 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "snapshot": snapshot,
         "move-leader": move_leader,
         "renew-certificates": renew_certificates,
+        "exchange-authorities": exchange_authorities,
+        "drop-authorities": drop_authorities,
     }
     return ipc.Server(path, operations)

@@ -11,9 +11,12 @@ from datetime import datetime
 from pathlib import Path
 
 from components.client import kubeconfig
+from components.cluster.authorities import leaves
 from components.cluster.certificates import Certificate, describe
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
 def inventory(layout: Layout, now: datetime) -> list[Certificate]:
@@ -24,13 +27,23 @@ def inventory(layout: Layout, now: datetime) -> list[Certificate]:
 
 
 def _authorities(layout: Layout, now: datetime) -> Iterator[Certificate]:
+    """The one that signs, and others that are still trusted."""
     for name in ("cluster", "store"):
-        yield _pair(f"{name}/ca", layout.pki / name / "ca", now, None)
+        stem = layout.pki / name / "ca"
+        signs = _pair(f"{name}/ca", stem, now, None)
+        bundle = [_BEGIN + pem for pem in _content(stem.with_suffix(".crt")).split(_BEGIN)[1:]]
+        key = _content(stem.with_suffix(".key"))
+        rows = [(pem, describe(f"{name}/ca", pem, now, key=key)) for pem in bundle]
+        own = next((pem for pem, row in rows if not row.problem), None)
+        yield signs if own is None else describe(f"{name}/ca", own, now, key=key)
+        others = [pem for pem in bundle if pem != (own or bundle[0])]
+        for number, pem in enumerate(others, 2):
+            yield describe(f"{name}/ca ({number})", pem, now)
 
 
 def _leaves(layout: Layout, now: datetime) -> Iterator[Certificate]:
-    for path in sorted(layout.pki.glob("*/*.crt")):
-        if path.name != "ca.crt":
+    for directory in sorted(layout.pki.glob("*/")):
+        for path in leaves(directory):
             name = str(path.relative_to(layout.pki).with_suffix(""))
             yield _pair(name, path.with_suffix(""), now, path.with_name("ca.crt"))
 

@@ -1,11 +1,9 @@
-"""Renews certificates of a cluster: leaves while it runs, authorities while it is stopped.
+"""Renews certificates of a cluster, running or stopped: leaves, and authorities in steps (`authorities`).
 
     commands.certs ──▶ control (a running cluster) ──▶ renew ──▶ pki, kubeconfigs ──▶ every process takes them up
                    └─▶ stopped (under the directory's lock)
 
-Who serves and who connects follows the files; `wait` looks at what is served. Authorities are not exchanged under a
-running cluster: copies of kubeconfigs and pods would trust nothing that answers until they have the new one, and
-nothing here knows who holds a copy.
+Who serves and who connects follows the files; `wait` looks at what is served.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ import msgspec
 from cryptography import x509
 
 from components.client import kubeconfig
-from components.cluster import pki, plan, state, topology_file
+from components.cluster import authorities, pki, plan, state, topology_file
 from components.cluster.addresses import Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
@@ -32,6 +30,9 @@ from components.cluster.prepare import take_lock, write_kubeconfigs
 from components.cluster.topology import Topology
 
 SERVED_TIMEOUT = 15.0
+TRUST_SECONDS = 4.0
+"""For every process to have looked at its files: each does so once a second. One that is later than that is refused by
+the others until it has, and tries again."""
 _POLL = 0.2
 _CONNECT_TIMEOUT = 2.0
 
@@ -77,8 +78,34 @@ def renew_stopped(layout: Layout, names: Sequence[str]) -> list[str]:
         return renew(layout, topology, addresses, _url(layout), names)
 
 
+def begin_authorities(layout: Layout, topology: Topology, addresses: Addresses, url: str) -> None:
+    """New authorities are trusted beside the old ones, by files and kubeconfigs alike."""
+    authorities.begin(layout.pki)
+    write_kubeconfigs(layout, topology, addresses, url)
+
+
+def switch_authorities(layout: Layout, topology: Topology, addresses: Addresses, url: str) -> list[str]:
+    """They sign from now on, and have signed everything; the paths issued. The keys of tokens stay."""
+    authorities.switch(layout.pki)
+    issued = pki.ensure(layout.pki, plan.identities(topology, addresses))
+    write_kubeconfigs(layout, topology, addresses, url)
+    return issued
+
+
+def drop_authorities(layout: Layout, topology: Topology, addresses: Addresses, url: str) -> None:
+    """The old authorities are trusted no more."""
+    authorities.drop(layout.pki)
+    write_kubeconfigs(layout, topology, addresses, url)
+
+
+def drop_stopped(layout: Layout) -> None:
+    """The same for a cluster that does not run."""
+    with _stopped(layout) as (topology, addresses):
+        drop_authorities(layout, topology, addresses, _url(layout))
+
+
 def renew_authorities(layout: Layout) -> list[str]:
-    """New authorities for a stopped cluster, and everything issued by them. The keys of tokens stay."""
+    """New authorities for a stopped cluster at once, and everything issued by them. The keys of tokens stay."""
     with _stopped(layout) as (topology, addresses):
         url = _url(layout)
         pki.forget_authorities(layout.pki)

@@ -192,6 +192,27 @@ class Supervisor:
         await self._certificates.look()
         return issued
 
+    async def exchange_authorities(self) -> list[str]:
+        """New authorities for the running cluster; the paths issued by them. Raises ClusterError."""
+        prepared = self._prepared
+        known = (self._layout, prepared.topology, prepared.addresses, prepared.api_url)
+        async with self._renewing:
+            await asyncio.to_thread(renewal.begin_authorities, *known)
+            self._say("new authorities are trusted beside the old ones")
+            await asyncio.sleep(renewal.TRUST_SECONDS)
+            issued = await asyncio.to_thread(renewal.switch_authorities, *known)
+        self._say("the new authorities have signed all certificates")
+        await self._certificates.look()
+        return issued
+
+    async def drop_authorities(self) -> None:
+        """Trust no old authority any more. Raises ClusterError."""
+        prepared = self._prepared
+        known = (self._layout, prepared.topology, prepared.addresses, prepared.api_url)
+        async with self._renewing:
+            await asyncio.to_thread(renewal.drop_authorities, *known)
+        self._say("the old authorities are trusted no more")
+
     async def progress(self) -> AsyncIterator[str]:
         """What has happened since the start, line by line, until all nodes are Ready or the cluster has
         stopped.

@@ -1,4 +1,4 @@
-"""What serves TLS follows its files: one suite for the API server's listener and the kubelet's."""
+"""What serves TLS follows its files: one suite for the listeners of API server, kubelet and the store's members."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from cryptography import x509
 from apiserver.config import ApiServerConfig
 from apiserver.http import tls
 from components.kubelet.server.tls import Serving
+from kvstore.raft.certificates import Certificates
+from kvstore.raft.config import TlsFiles
 from tests.support.handshake import shown_serial
 from tests.support.pki import Pair, Pki
 
@@ -39,7 +41,22 @@ def of_the_kubelet(pair: Pair, client_ca: Path) -> Followed:
     return Serving(pair.cert, pair.key, client_ca)
 
 
-@pytest.fixture(params=[of_the_api_server, of_the_kubelet])
+class Peers:
+    """The listener of a member of the store, which is looked at from outside and by a plain call."""
+
+    def __init__(self, tls: TlsFiles) -> None:
+        self._certificates = Certificates(tls)
+        self.context = self._certificates.server
+
+    async def refresh(self) -> None:
+        self._certificates.refresh()
+
+
+def of_the_store(pair: Pair, client_ca: Path) -> Followed:
+    return Peers(TlsFiles(pair.cert, pair.key, client_ca))
+
+
+@pytest.fixture(params=[of_the_api_server, of_the_kubelet, of_the_store])
 def make(request: pytest.FixtureRequest) -> Make:
     chosen: Make = request.param
     return chosen

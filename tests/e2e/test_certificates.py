@@ -39,9 +39,24 @@ def test_all_are_renewed_and_taken_up_without_a_restart(small_cluster: LocalClus
     assert small_cluster.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
     assert small_cluster.process_ids() == ids
     assert copied.kubectl("get", "nodes", "-o", "name") == "node/w1\n"  # a copy from before is still good
-    refused = small_cluster.run_kuberaft("certs", "renew", "--ca")
-    assert (refused.returncode, "kuberaft down" in refused.stderr) == (1, True)
-    assert serials(small_cluster) == after
+
+
+def test_authorities_are_exchanged_while_clients_go_on(small_cluster: LocalCluster) -> None:
+    before, ids = serials(small_cluster), small_cluster.process_ids()
+    copied = LocalCluster(small_cluster.dir)
+    copied.kubeconfig = small_cluster.dir.with_suffix(".before")
+    copied.kubeconfig.write_bytes(small_cluster.kubeconfig.read_bytes())
+    small_cluster.kuberaft("certs", "renew", "--ca")
+    after = serials(small_cluster)
+    assert [name for name in before if before[name] == after[name]] == []
+    for client in (small_cluster, copied):
+        assert client.kubectl("get", "nodes", "-o", "name") == "node/w1\n"
+    small_cluster.kuberaft("certs", "renew", "--drop-old-ca")
+    eventually(lambda: copied.run_kubectl("get", "nodes").returncode, "the old authority is trusted no more")
+    assert small_cluster.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
+    published = small_cluster.get("configmap", "kube-root-ca.crt")["data"]["ca.crt"]
+    assert published.count("BEGIN CERTIFICATE") <= 2
+    assert small_cluster.process_ids() == ids
 
 
 def test_a_kubelet_renews_its_own_before_it_ends(small_cluster: LocalCluster) -> None:

@@ -74,19 +74,23 @@ def renew(
     directory: Dir = None,
     everything: Annotated[bool, typer.Option("--all", help="Every certificate but the authorities.")] = False,
     authorities: Annotated[
-        bool,
-        typer.Option("--ca", help="New authorities and with them everything; the cluster must be stopped."),
+        bool, typer.Option("--ca", help="New authorities, and everything by them; the old ones stay trusted.")
+    ] = False,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old-ca", help="Trust the old authorities no more, once nobody needs them.")
     ] = False,
 ) -> None:
     """Issue certificates anew; a running cluster takes them up at once, without a restart."""
     layout = Layout.at(directory)
-    if bool(names) + everything + authorities != 1:
+    if bool(names) + everything + authorities + drop_old != 1:
         raise ClusterError(
             "which certificates are to be renewed?",
-            "name them (kuberaft certs check lists them), or use --all or --ca",
+            "name them (kuberaft certs check lists them), or use --all, --ca or --drop-old-ca",
         )
     if authorities:
         _renew_authorities(layout)
+    elif drop_old:
+        _drop_old(layout)
     else:
         _renew(layout, names or [])
 
@@ -99,6 +103,12 @@ def _renew(layout: Layout, names: list[str]) -> None:
     except ipc.NotRunning:
         print(*renewal.renew_stopped(layout, names), sep="\n")
         return
+    _show(layout, issued)
+
+
+def _show(layout: Layout, issued: list[str]) -> None:
+    from components.cluster import renewal
+
     served = renewal.wait(layout, issued)
     places = {name: [one for one in served if one.name == name] for name in issued}
     for name, found in places.items():
@@ -115,13 +125,23 @@ def _renew_authorities(layout: Layout) -> None:
     from components.cluster import ipc, renewal
 
     try:
-        ask(layout, "status")
+        issued = ask(layout, "exchange-authorities", timeout=RENEW_SECONDS)
     except ipc.NotRunning:
         print(*renewal.renew_authorities(layout), sep="\n")
         print(f"copies of {layout.kubeconfig} trust the old authority: make new ones (kuberaft kubeconfig)")
         return
-    raise ClusterError(
-        "the authorities of a running cluster are not replaced: clients and pods that trust the old ones would be "
-        "cut off",
-        "kuberaft down, kuberaft certs renew --ca, kuberaft up; then hand out new kubeconfigs",
+    _show(layout, issued)
+    print(
+        f"the old authorities stay trusted. Replace copies of {layout.kubeconfig} when it suits, and then:\n"
+        "kuberaft certs renew --drop-old-ca"
     )
+
+
+def _drop_old(layout: Layout) -> None:
+    from components.cluster import ipc, renewal
+
+    try:
+        ask(layout, "drop-authorities", timeout=RENEW_SECONDS)
+    except ipc.NotRunning:
+        renewal.drop_stopped(layout)
+    print("the old authorities are trusted no more")

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509 import verification
 from typer.testing import CliRunner
 
 from components.client import kubeconfig
-from components.cluster import pki, plan, renewal
+from components.cluster import authorities, pki, plan, renewal
 from components.cluster.certificates import Certificate, describe, urgent, warnings
 from components.cluster.cli import app
 from components.cluster.errors import ClusterError
+from components.cluster.files import write_private
 from components.cluster.inventory import inventory
 from components.cluster.layout import Layout
 from components.cluster.pki import Identity
@@ -111,7 +113,7 @@ def test_warnings_name_the_most_urgent_and_the_remedy() -> None:
         Certificate("cluster/c", days_left=30),
     ]
     assert warnings(rows) == [
-        "certificate cluster/ca ends in 20 days; before that: kuberaft down, kuberaft certs renew --ca",
+        "certificate cluster/ca ends in 20 days; before that: kuberaft certs renew --ca",
         "certificate cluster/a has expired and 1 more; renew: kuberaft certs renew --all",
     ]
     assert warnings(rows[3:]) == []
@@ -179,6 +181,80 @@ def test_new_authorities_take_everything_along_but_the_keys_of_tokens(layout: La
     assert {certificate.problem for certificate in by_name(layout).values()} == {""}
     assert (layout.pki / "cluster/sa.key").read_bytes() == keys
     assert kubeconfig.load(layout.kubeconfig).server == server
+
+
+def problems(layout: Layout) -> set[str]:
+    return {certificate.problem for certificate in by_name(layout).values()}
+
+
+def trusts(authorities_known: bytes, shown: bytes) -> bool:
+    """Whether a client that knows these authorities takes this chain for a server called m1."""
+    leaf, *others = x509.load_pem_x509_certificates(shown)
+    store = verification.Store(x509.load_pem_x509_certificates(authorities_known))
+    verifier = verification.PolicyBuilder().store(store).build_server_verifier(x509.DNSName("localhost"))
+    try:
+        verifier.verify(leaf, others)
+    except verification.VerificationError:
+        return False
+    return True
+
+
+def test_authorities_are_exchanged_in_steps(layout: Layout) -> None:
+    """After each step everything there is trusted, and a step that is done twice changes nothing."""
+    known = (layout, *renewal.known(layout), kubeconfig.load(layout.kubeconfig).server)
+    before, old = serials(layout), (layout.pki / "cluster/ca.crt").read_bytes()
+    renewal.begin_authorities(*known)
+    trusted = (layout.pki / "cluster/ca.crt").read_bytes()
+    renewal.begin_authorities(*known)
+    assert (layout.pki / "cluster/ca.crt").read_bytes() == trusted
+    assert trusted.startswith(old)
+    assert kubeconfig.load(layout.kubeconfig).ca == trusted
+    assert problems(layout) == {""}
+    assert {name: serial for name, serial in serials(layout).items() if name in before} == before
+    renewal.switch_authorities(*known)
+    assert renewal.switch_authorities(*known) == []
+    after = serials(layout)
+    assert [name for name in before if before[name] == after[name]] == []
+    assert problems(layout) == {""}
+    assert (after["cluster/ca (2)"], after["store/ca (2)"]) == (before["cluster/ca"], before["store/ca"])
+    server = (layout.pki / "cluster/apiserver-m1.crt").read_bytes()
+    assert trusts(old, server)  # as does who has nothing but a copy of the old authority
+    assert trusts((layout.pki / "cluster/ca.crt").read_bytes(), server)
+    renewal.drop_authorities(*known)
+    assert not trusts(old, (layout.pki / "cluster/apiserver-m1.crt").read_bytes())
+    assert problems(layout) == {""}
+    assert set(serials(layout)) == set(before)
+    assert not list(layout.pki.rglob("ca-*"))
+    assert old not in (kubeconfig.load(layout.kubeconfig).ca or b"")
+
+
+@pytest.mark.parametrize("cut", ["ca.key", "ca.crt"])
+def test_an_exchange_that_was_cut_off_is_continued(
+    layout: Layout, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before or after the key of the second authority was exchanged."""
+    known = (layout, *renewal.known(layout), kubeconfig.load(layout.kubeconfig).server)
+    renewal.begin_authorities(*known)
+
+    def full(path: Path, content: bytes) -> None:
+        if path == layout.pki / "store" / cut:
+            raise ClusterError("no space", "")
+        write_private(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(authorities, "write_private", full)
+        patched.setattr(authorities, "write_if_changed", full)
+        with pytest.raises(ClusterError, match="no space"):
+            renewal.switch_authorities(*known)
+        with pytest.raises(ClusterError, match="finish that first"):
+            renewal.drop_authorities(*known)
+    prepare(layout, None).close()  # a start in between goes well
+    assert problems(layout) == {""}
+    renewal.begin_authorities(*known)
+    renewal.switch_authorities(*known)
+    assert problems(layout) == {""}
+    renewal.drop_authorities(*known)
+    assert problems(layout) == {""}
 
 
 def test_new_authorities_that_were_cut_off_are_made_by_the_next_start(layout: Layout) -> None:
