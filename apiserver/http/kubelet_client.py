@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Callable
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
@@ -16,8 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class KubeletClient:
-    def __init__(self, config: ApiServerConfig) -> None:
+    def __init__(self, config: ApiServerConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
+        self._clock = clock
         self._session: ClientSession | None = None
         self._retired: list[ClientSession] = []  # streams go on; idle connections end by themselves
         self._contexts: dict[bool, ssl.SSLContext] = {}  # by whether the kubelet's certificate is checked
@@ -28,7 +30,7 @@ class KubeletClient:
                 config.kubelet_certificate_authority,
             )
         )
-        self._checked = time.monotonic()
+        self._checked = clock()
 
     async def session(self) -> ClientSession:
         context = await self.context()  # before the look, that of several who ask at once only one makes it
@@ -45,7 +47,7 @@ class KubeletClient:
         return self._contexts[verify]
 
     async def _refresh(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._checked < CHECK_SECONDS:
             return
         self._checked = now
