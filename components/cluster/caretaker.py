@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from apiserver.api.gvk import GroupVersionResource
 from components.client.errors import ApiError
@@ -31,6 +34,8 @@ from components.cluster.topology import Backup
 logger = logging.getLogger(__name__)
 
 PERIOD = 3600.0  # seconds
+TELL_SECONDS = 5.0
+TELL_TIMEOUT = 2.0
 SNAPSHOT_TIMEOUT = 600.0
 FAILED_REASON = "ClusterBackupFailed"
 _RBAC = "rbac.authorization.k8s.io"
@@ -95,10 +100,11 @@ class BackupCare:
         layout: Layout,
         wanted: Backup,
         cluster: str,
-        master: Callable[[], Path],
+        masters: Callable[[], list[Path]],
         say: Callable[[str], None],
     ) -> None:
-        self._layout, self._cluster, self._master, self._say = layout, cluster, master, say
+        """`masters`: the admin sockets of those that serve, the leader's first. Raises ClusterError for none."""
+        self._layout, self._cluster, self._masters, self._say = layout, cluster, masters, say
         self._backups = Backups(wanted, cluster, self._take, self._failed)
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -121,6 +127,7 @@ class BackupCare:
     async def run(self, ready: asyncio.Event) -> None:
         """Until cancelled."""
         await ready.wait()
+        self._start(self._tell_masters(), "figures of backups")
         try:
             await self._backups.run()
         finally:
@@ -128,17 +135,38 @@ class BackupCare:
                 task.cancel()
             await asyncio.gather(*self._telling, return_exceptions=True)
 
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell_masters(self) -> None:
+        """All that are ready, also one that has been started again since."""
+        while True:
+            try:
+                for socket in self._masters():
+                    await self._tell_master(socket)
+            except ClusterError as error:
+                logger.debug("nobody was told of the backups: %s", error)
+            await asyncio.sleep(TELL_SECONDS)
+
+    async def _tell_master(self, socket: Path) -> None:
+        figures = msgspec.to_builtins(self.status)
+        try:
+            await ipc.call(socket, "backups", timeout=TELL_TIMEOUT, status=figures)
+        except (ClusterError, OSError, TimeoutError) as error:
+            logger.debug("%s was not told of the backups: %s", socket, error)
+
     async def _take(self, target: Path) -> Manifest:
         with backup.workspace(target.parent) as work:
             snapshot = work / "store"
-            await ipc.call(self._master(), "snapshot", timeout=SNAPSHOT_TIMEOUT, file=str(snapshot))
+            [leader, *_] = self._masters()
+            await ipc.call(leader, "snapshot", timeout=SNAPSHOT_TIMEOUT, file=str(snapshot))
             return await asyncio.to_thread(backup.write, self._layout, self._cluster, snapshot, target)
 
     def _failed(self, text: str) -> None:
         self._say(f"warning: no backup was written: {text}")
-        task = asyncio.get_running_loop().create_task(self._tell(text), name="event of a failed backup")
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._start(self._tell(text), "event of a failed backup")
 
     async def _tell(self, text: str) -> None:
         """An Event. The cluster may be what is wrong, so that it cannot be written is no news."""

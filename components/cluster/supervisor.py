@@ -86,7 +86,7 @@ class Supervisor:
         self._backups: BackupCare | None = None
         if prepared.topology.backup is not None:
             self._backups = BackupCare(
-                self._layout, prepared.topology.backup, prepared.topology.name, self.ready_master, self._say
+                self._layout, prepared.topology.backup, prepared.topology.name, self.ready_masters, self._say
             )
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
@@ -231,11 +231,15 @@ class Supervisor:
         """The admin socket of a master that serves: the leader when it does. Raises ClusterError when none
         does.
         """
-        ready = sorted(self._failover.ready)
+        return self.ready_masters()[0]
+
+    def ready_masters(self) -> list[Path]:
+        """The admin sockets of all that serve, the leader's first. Raises ClusterError when none does."""
+        leader = self.status().leader
+        ready = sorted(self._failover.ready, key=lambda name: (name != leader, name))
         if not ready:
             raise ClusterError("no master is ready", "look at kuberaft status and kuberaft logs m1")
-        leader = self.status().leader
-        return self._layout.admin_socket(leader if leader in ready else ready[0])
+        return [self._layout.admin_socket(name) for name in ready]
 
     # -- processes
 

@@ -178,5 +178,9 @@ def test_05_elsewhere_and_on_another_port(saved: Saved, seen: Seen, tmp_path: Pa
         eventually(lambda: serves(other), "both pods run and answer")
         done = eventually(lambda: other.status()["backups"]["last"], "the first scheduled backup")
         assert re.search(rf"{done} .* yes ", other.kuberaft("backup", "list"))
+        eventually(
+            lambda: "kuberaft_backup_successes_total 1.0" in other.kubectl("get", "--raw", "/metrics"),
+            "a master shows how the backups go",
+        )
     finally:
         other.close()

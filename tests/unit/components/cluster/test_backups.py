@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.cluster.backup import FORMAT, Manifest
+from components.cluster.backup_metrics import families
 from components.cluster.backups import RETRY_SECONDS, Backups, found, name_of
 from components.cluster.errors import ClusterError
 from components.cluster.status import BackupStatus
@@ -145,3 +146,16 @@ def test_the_line_in_status() -> None:
     assert backups_line(status).startswith("backups (6h) in /b: none yet; next 2027-01-")
     status = BackupStatus("/b", "6h", 3, kept=2, last_success=T0, size=3 << 20)
     assert backups_line(status).endswith(", 3.0M, 2 kept")
+
+
+def test_figures_as_metrics() -> None:
+    status = BackupStatus("/b", "6h", 3, kept=2, last_success=T0, size=3 << 20, successes=4, failures=1)
+    samples = {sample.name: sample.value for family in families(status) for sample in family.samples}
+    assert samples == {
+        "kuberaft_backup_last_success_timestamp_seconds": T0,
+        "kuberaft_backup_size_bytes": 3 << 20,
+        "kuberaft_backup_files": 2,
+        "kuberaft_backup_successes_total": 4,
+        "kuberaft_backup_failures_total": 1,
+    }
+    assert list(families(None)) == []
