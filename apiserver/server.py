@@ -101,7 +101,7 @@ class ApiServer:
         """Raises ConfigError when the address cannot be bound or a file not be read."""
         if not self.config.advertise_address:
             self.config.advertise_address = _own_address(self.config.bind_address)
-        context = await asyncio.to_thread(tls.server_context, self.config, _utc_now())
+        serving = await asyncio.to_thread(tls.Serving, self.config, _utc_now())
         server = Connections(
             chain.build(self.services),
             request_factory=_request,
@@ -118,7 +118,7 @@ class ApiServer:
             self._runner,
             self.config.bind_address,
             self.config.secure_port,
-            ssl_context=context,
+            ssl_context=serving.context,
             backlog=_BACKLOG,
         )
         self.services.caches.require(_needed(self.config))
@@ -137,6 +137,7 @@ class ApiServer:
         self._tasks.append(asyncio.create_task(self._bootstrap.run(), name="bootstrap"))
         self._tasks.append(asyncio.create_task(self._custom.run(), name="custom resources"))
         self._tasks.append(asyncio.create_task(self._aggregator.run(), name="aggregation"))
+        self._background.append(asyncio.create_task(serving.follow(), name="serving certificates"))
         self._background.append(asyncio.create_task(self.services.caches.prime(), name="essential caches"))
         self._background += [asyncio.create_task(file.run(), name="followed file") for file in self.followed]
         if self.services.flow is not None:

@@ -147,6 +147,7 @@ async def _serve(
     try:
         await server.start()
         admin.synced = lambda: server.synced
+        server.services.metrics.more = admin.metrics
         leading = asyncio.create_task(_lead(config, server), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
@@ -200,6 +201,7 @@ async def _run_controllers(config: MasterConfig) -> None:
         node_monitor_period=config.node_timing.monitor_period,
         node_monitor_grace_period=config.node_timing.monitor_grace_period,
         root_ca=root_ca,
+        root_ca_file=Path(config.root_ca),
         cluster_signing_cert_file=Path(config.root_ca),
         cluster_signing_key_file=Path(config.signing_key),
     )

@@ -60,6 +60,7 @@ def kubelet_config(config: WorkerConfig) -> KubeletConfig:
         tls_cert_file=Path(config.tls.cert),
         tls_private_key_file=Path(config.tls.key),
         client_ca_file=Path(config.client_ca),
+        rotate_certificates=True,
         labels=config.labels,
         taints=tuple(msgspec.to_builtins(taint) for taint in config.taints),
         cpu=config.cpu,

@@ -8,6 +8,7 @@ of an intermediate authority is of neither, and refused.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ from urllib.parse import unquote
 from apiserver.api import errors
 from apiserver.auth.user import AUTHENTICATED, User
 from apiserver.auth.x509 import subject_of
+
+log = logging.getLogger(__name__)
 
 
 class Headers(Protocol):
@@ -47,8 +50,8 @@ class ClientCertificates:
     def __init__(self, client_ca: Path | None, proxy: FrontProxy | None, now: Callable[[], datetime]) -> None:
         self._now = now
         self._proxy = proxy
-        self._of_proxy = _issued_by(proxy.authority) if proxy else None
-        self._of_client = _issued_by(client_ca) if client_ca and proxy else None
+        self._of_proxy = _Issuers(proxy.authority) if proxy else None
+        self._of_client = _Issuers(client_ca) if client_ca and proxy else None
         self._has_client_ca = client_ca is not None
 
     def user(self, certificate: bytes, headers: Headers) -> User | None:
@@ -56,29 +59,54 @@ class ClientCertificates:
         subject = subject_of(certificate)
         if subject.ends < self._now():
             raise errors.unauthorized()
-        if self._proxy is not None and self._of_proxy is not None and self._of_proxy(certificate):
+        if self._proxy is not None and self._of_proxy is not None and self._of_proxy.issued(certificate):
             speaks = not self._proxy.allowed_names or subject.name in self._proxy.allowed_names
             named = _named(self._proxy, headers) if speaks else None
             if named is not None:
                 return named
         if not self._has_client_ca or not subject.name:
             return None
-        if self._of_client is not None and not self._of_client(certificate):
+        if self._of_client is not None and not self._of_client.issued(certificate):
             raise errors.unauthorized()
         return subject.user()
 
 
-def _issued_by(path: Path) -> Callable[[bytes], bool]:
-    from cryptography import x509
+class _Issuers:
+    """The authorities of one file, read again when it changes; a file that cannot be read changes nothing.
 
-    authorities = x509.load_pem_x509_certificates(path.read_bytes())
+    Raises OSError, ValueError when made.
+    """
 
-    @lru_cache(maxsize=1024)
-    def issued(certificate: bytes) -> bool:
-        leaf = x509.load_der_x509_certificate(certificate)
-        return any(_directly(leaf, authority) for authority in authorities)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._stamp_now()
+        self._issued = self._read()
 
-    return issued
+    def issued(self, certificate: bytes) -> bool:
+        """Whether one of them has signed it."""
+        try:
+            stamp = self._stamp_now()
+            if stamp != self._stamp:
+                self._issued, self._stamp = self._read(), stamp
+        except (OSError, ValueError) as error:
+            log.debug("%s: the authorities in use stay: %s", self._path, error)
+        return self._issued(certificate)
+
+    def _stamp_now(self) -> tuple[int, int]:
+        found = self._path.stat()
+        return found.st_ino, found.st_mtime_ns
+
+    def _read(self) -> Callable[[bytes], bool]:
+        from cryptography import x509
+
+        authorities = x509.load_pem_x509_certificates(self._path.read_bytes())
+
+        @lru_cache(maxsize=1024)
+        def issued(certificate: bytes) -> bool:
+            leaf = x509.load_der_x509_certificate(certificate)
+            return any(_directly(leaf, authority) for authority in authorities)
+
+        return issued
 
 
 def _directly(leaf: Any, authority: Any) -> bool:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from apiserver.api import meta
 from apiserver.auth.user import SERVICE_ACCOUNT_PREFIX, User, service_account_user
 
@@ -56,6 +58,21 @@ def _load(path: Path) -> tuple[Any, Any]:
         return None, serialization.load_pem_public_key(data)
     except (ValueError, TypeError) as exc:
         raise KeyFileError(f"service account key {path}: not a PEM key: {exc}") from exc
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+    uid: str = ""
+
+
+class _Private(msgspec.Struct):
+    """The shape of the claim ``kubernetes.io``."""
+
+    namespace: str = ""
+    serviceaccount: _Named | None = None
+    pod: _Named | None = None
+    secret: _Named | None = None
+    node: _Named | None = None
 
 
 class Verified(NamedTuple):
@@ -149,7 +166,7 @@ class ServiceAccountTokens:
         claims = self._claims(token, wanted)
         if claims is None:
             return None
-        ours = claims.get(_CLAIM) or {}
+        ours = _private_claims(claims)
         account = ours.get("serviceaccount") or {}
         namespace, name = ours.get("namespace", ""), account.get("name", "")
         if claims.get("sub") != f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}":
@@ -201,6 +218,16 @@ class ServiceAccountTokens:
             raise TokenError(_WORDS.get(type(exc).__name__) or str(exc)) from exc
         aud = claims["aud"]
         return {**claims, "aud": [aud] if isinstance(aud, str) else aud}
+
+
+def _private_claims(claims: dict[str, Any]) -> dict[str, Any]:
+    """Raises TokenError for a shape that this server never signs."""
+    ours = claims.get(_CLAIM) or {}
+    try:
+        msgspec.convert(ours, _Private)
+    except msgspec.ValidationError as exc:
+        raise TokenError(f"the private claims of the token cannot be read: {exc}") from exc
+    return dict(ours)
 
 
 def _extra(claims: dict[str, Any], ours: dict[str, Any]) -> dict[str, list[str]]:

@@ -66,7 +66,9 @@ class CustomStatus:
                 new["metadata"][key] = value
 
     def validate_update(self, new: Object, old: Object) -> list[FieldError]:
-        return self._main.validate_update(new, old)
+        found = self._main.validate_update(new, old)
+        self._main.warnings(new, old)  # nobody is told of them here
+        return found
 
 
 class CustomStrategy(Strategy):
@@ -83,7 +85,7 @@ class CustomStrategy(Strategy):
         super().__init__(gvk, namespaced, options)
         self._version = version
         self._load = schema
-        self._ratcheted: list[str] = []
+        self._ratcheted: dict[int, list[str]] = {}  # by the id of the object, which is being written
         self._has_status = version.subresources.get("status") is not None
         self.status = CustomStatus(self) if self._has_status else None  # type: ignore[assignment]
 
@@ -94,6 +96,11 @@ class CustomStrategy(Strategy):
     @cached_property
     def _rules(self) -> Rules | None:
         return Rules(self.schema) if self.schema.has_rules else None
+
+    @property
+    def validates_long(self) -> bool:
+        """Its rules are users' own, and may do a great deal within their budget."""
+        return self.schema.has_rules
 
     @property
     def scale(self) -> Mapping[str, str] | None:
@@ -149,13 +156,16 @@ class CustomStrategy(Strategy):
             found += validate_lists(new, self.schema, Path())
         else:
             found += validate_lists(new, self.schema, Path(), old)
-        self._ratcheted = []
+        self._ratcheted.pop(id(new), None)  # of a write that was given up
         if self._rules is None:
             return found
         if any(error.type in _BLOCKING for error in found):
             return [*found, invalid(Path(), None, _UNCHECKED)]
-        errors, self._ratcheted = self._rules.validate(new, old, deadline(monotonic))
-        return found + errors
+        errors, ratcheted = self._rules.validate(new, old, deadline(monotonic))
+        found += errors
+        if ratcheted and not found:
+            self._ratcheted[id(new)] = ratcheted
+        return found
 
     def _scale_errors(self, obj: Object) -> list[FieldError]:
         if self.scale is None:
@@ -175,8 +185,8 @@ class CustomStrategy(Strategy):
         return found
 
     def warnings(self, new: Object, old: Object | None) -> list[str]:
-        """Rules that an unchanged part breaks, as the last validation found."""
-        return self._ratcheted
+        """Rules that an unchanged part breaks, as the validation of the same object found just before."""
+        return self._ratcheted.pop(id(new), [])
 
     def select_fields(self, obj: Object) -> dict[str, str]:
         fields = super().select_fields(obj)
@@ -186,7 +196,7 @@ class CustomStrategy(Strategy):
 
 
 def deadline(clock: Callable[[], float]) -> Callable[[], None]:
-    """A check that ends an evaluation after a second, whatever its cost: the event loop waits for it."""
+    """A check that ends an evaluation after a second, whatever its cost: the author of the write waits for it."""
     end = clock() + _RULE_SECONDS
 
     def check() -> None:

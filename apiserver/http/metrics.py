@@ -8,9 +8,9 @@ make series.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from apiserver.http.request_info import RequestInfo
 from apiserver.http.tally import Counts, Distribution, Distributions
@@ -75,6 +75,7 @@ class Metrics:
         self.handshake_errors: Callable[[], int] = int
         self.reloads: Callable[[], Mapping[str, Mapping[str, int]]] = dict
         """Of the files that are followed: encryption, authentication, authorization → success, failure → how often."""
+        self.more: Callable[[], Iterable[Any]] = tuple  # metric families of whoever runs this server
 
     def series(self, info: RequestInfo) -> Series:
         key = (info.verb, info.group, info.version, info.resource, info.subresource, _scope(info), info.path

@@ -106,6 +106,7 @@ class _Requests(_Part):
         )
         handshakes.add_metric([], metrics.handshake_errors())
         yield handshakes
+        yield from metrics.more()
 
 
 class _Stores(_Part):

@@ -1,8 +1,13 @@
-"""The serving certificate: the given files, or a self-signed pair made in ``--cert-dir`` as kube-apiserver does."""
+"""The serving certificate: the given files, or a self-signed pair made in ``--cert-dir`` as kube-apiserver does.
+
+`Serving` follows the files: a new certificate is served, and a new authority trusted, from the next handshake on.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import os
 import socket
 import ssl
@@ -10,20 +15,65 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from apiserver.config import ApiServerConfig, ConfigError
+from apiserver.http.certificate_files import CHECK_SECONDS, CertificateFiles
+
+log = logging.getLogger(__name__)
 
 _NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
 
 
-def server_context(config: ApiServerConfig, now: datetime) -> ssl.SSLContext:
+class Serving:
+    """The listener's `context`. Raises ConfigError for files that cannot be used when it is made.
+
+    A listener keeps its context for life, so every handshake is handed over to the newest one: that changes
+    certificate, key and trusted authorities alike, and an authority that is gone is trusted no more.
+    """
+
+    def __init__(self, config: ApiServerConfig, now: datetime) -> None:
+        self._config = config
+        self._pair = _pair(config, now)
+        self._files = CertificateFiles(
+            (*self._pair, config.client_ca_file, config.requestheader_client_ca_file)
+        )
+        self._newest = self.context = server_context(config, self._pair)
+        self.context.sni_callback = self._hand_over
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        if self._newest is not self.context:
+            connection.context = self._newest
+
+    async def follow(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Look at the files now; those that cannot be used leave everything as it is, with one warning."""
+        if not self._files.changed():
+            return
+        try:
+            self._newest = await asyncio.to_thread(server_context, self._config, self._pair)
+        except ConfigError as exc:
+            log.warning("the certificates in use stay: %s", exc)
+            return
+        log.info("certificates read again: %s", self._files)
+
+
+def _pair(config: ApiServerConfig, now: datetime) -> tuple[Path, Path]:
+    if config.tls_cert_file is None or config.tls_private_key_file is None:
+        return _self_signed(config, now)
+    return config.tls_cert_file, config.tls_private_key_file
+
+
+def server_context(config: ApiServerConfig, pair: tuple[Path, Path]) -> ssl.SSLContext:
     """Raises ConfigError for files that cannot be used."""
-    certificate, key = config.tls_cert_file, config.tls_private_key_file
-    if certificate is None or key is None:
-        certificate, key = _self_signed(config, now)
+    certificate, key = pair
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as exc:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ssl.SSLError, ValueError) as exc:
         raise ConfigError(f"--tls-cert-file {certificate}, --tls-private-key-file {key}: {exc}") from exc
     authorities = {
         "--client-ca-file": config.client_ca_file,
@@ -38,6 +88,11 @@ def server_context(config: ApiServerConfig, now: datetime) -> ssl.SSLContext:
             raise ConfigError(f"{flag} {path}: {exc}") from exc
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+def _no_password() -> str:
+    """Else OpenSSL would ask on the terminal."""
+    raise ValueError("the key is encrypted")
 
 
 def _self_signed(config: ApiServerConfig, now: datetime) -> tuple[Path, Path]:

@@ -2,6 +2,7 @@
 
 PatchError
 ├── BadPatch        the document is not a patch of this format (400)
+├── TooLong         a JSON patch of more operations than one may have (413)
 ├── CannotApply     a JSON patch whose operations do not fit the object (422, no text)
 └── PatchFailure    a strategic patch that contradicts itself (500 with the original's text)
 """
@@ -14,6 +15,10 @@ class PatchError(ValueError):
 
 
 class BadPatch(PatchError):
+    pass
+
+
+class TooLong(PatchError):
     pass
 
 

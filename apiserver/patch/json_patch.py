@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from apiserver.api import codec, go_json
-from apiserver.patch.errors import BadPatch, CannotApply
+from apiserver.patch.errors import BadPatch, CannotApply, TooLong
 
 
 class OperationTestFailed(CannotApply):
@@ -19,7 +19,7 @@ MAX_COPIED_BYTES: Final = 3 << 20
 
 
 def apply(target: Any, patch: Any) -> Any:
-    """``target`` is not changed. Raises BadPatch, CannotApply (OperationTestFailed)."""
+    """``target`` is not changed. Raises BadPatch, CannotApply (OperationTestFailed), TooLong."""
     import jsonpatch
     import jsonpointer
 
@@ -29,9 +29,7 @@ def apply(target: Any, patch: Any) -> Any:
         if step is not None and not isinstance(step, dict):
             raise _not_a(step, "handlers.jsonPatchOp")
     if len(patch) > MAX_OPERATIONS:
-        raise CannotApply(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
-        )
+        raise TooLong(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
     try:
         _limit_copies(target, patch)
         return _applied(target, patch)

@@ -117,6 +117,11 @@ class Strategy:
         self._warnings = WARNINGS.get((gvk.group, gvk.kind))
         self.status: StatusStrategy | None = StatusStrategy(self) if self.has_status else None
 
+    @property
+    def validates_long(self) -> bool:
+        """Whether validating one object may take long: it must then be pure, and is done in a thread."""
+        return False
+
     def default(self, obj: Object) -> None:
         """Fill in what the API defines as default."""
 

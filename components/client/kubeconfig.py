@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+_USER_FILES = ("client-certificate", "client-key", "tokenFile")
 
 
 class KubeconfigError(ValueError):
@@ -22,7 +24,10 @@ class KubeconfigError(ValueError):
 
 @dataclass(frozen=True)
 class ClientConfig:
-    """One server and one identity. Certificates and keys are PEM bytes."""
+    """One server and one identity. Certificates and keys are PEM bytes.
+
+    `sources` are the files it was read from, the kubeconfig first: `reload` follows them. `context` is its entry there.
+    """
 
     server: str
     ca: bytes | None = None
@@ -32,6 +37,8 @@ class ClientConfig:
     namespace: str = "default"
     insecure_skip_tls_verify: bool = False
     tls_server_name: str | None = None
+    sources: tuple[Path, ...] = field(default=(), compare=False)
+    context: str | None = field(default=None, compare=False)
 
 
 def load(path: Path | str, context: str | None = None) -> ClientConfig:
@@ -57,6 +64,8 @@ def load(path: Path | str, context: str | None = None) -> ClientConfig:
         namespace=chosen.get("namespace") or "default",
         insecure_skip_tls_verify=bool(cluster.get("insecure-skip-tls-verify")),
         tls_server_name=cluster.get("tls-server-name"),
+        sources=(path, *_files(path, cluster, "certificate-authority"), *_files(path, user, *_USER_FILES)),
+        context=context,
     )
 
 
@@ -120,6 +129,11 @@ def _named(path: Path, document: dict[str, Any], section: str, key: str, name: s
         if entry.get("name") == name:
             return entry.get(key) or {}
     raise KubeconfigError(f"{path}: no entry named {name!r} in {section}")
+
+
+def _files(path: Path, entry: dict[str, Any], *keys: str) -> list[Path]:
+    """Those that are read because nothing is given inline."""
+    return [path.parent / entry[key] for key in keys if entry.get(key) and not entry.get(f"{key}-data")]
 
 
 def _data(path: Path, entry: dict[str, Any], key: str) -> bytes | None:

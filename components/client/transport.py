@@ -8,6 +8,7 @@ Retries are decided by `retry`; a watch is never resumed here but by the informe
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +21,10 @@ from apiserver.api.meta import Object
 from components.client import retry
 from components.client.connect import new_session
 from components.client.errors import ApiError, ConnectionFailed
-from components.client.kubeconfig import ClientConfig, load
+from components.client.kubeconfig import ClientConfig, KubeconfigError, load
 from components.client.lines import LineSplitter
 from components.client.paths import query_of, resource_path
+from components.client.reload import Reload
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -30,6 +32,8 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 CONNECT_TIMEOUT = 5.0
 WATCH_IDLE_TIMEOUT = 90.0  # a healthy server sends a bookmark every minute
+
+log = logging.getLogger(__name__)
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -52,7 +56,8 @@ class ApiClient:
     """One identity at one server. Safe for any number of concurrent requests on one event loop.
 
     `timeout` (seconds) bounds each attempt of a request including its answer; watches have no overall
-    limit but fail when nothing arrives for `watch_idle_timeout` seconds.
+    limit but fail when nothing arrives for `watch_idle_timeout` seconds. The files of a configuration that was
+    loaded are followed: new requests and watches go out with what they say now.
     """
 
     def __init__(
@@ -71,15 +76,19 @@ class ApiClient:
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=watch_idle_timeout
         )
         self._session: aiohttp.ClientSession | None = None
+        self._retired: list[aiohttp.ClientSession] = []  # watches go on; idle connections end by themselves
+        self._reload = Reload(config)
 
     @classmethod
     def from_kubeconfig(cls, path: Path | str, *, user_agent: str) -> ApiClient:
         return cls(load(path), user_agent=user_agent)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (*self._retired, self._session):
+            if session is not None:
+                await session.close()
+        self._retired.clear()
+        self._session = None
 
     async def __aenter__(self) -> ApiClient:
         return self
@@ -271,7 +280,7 @@ class ApiClient:
     async def _attempt(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], query: dict[str, str]
     ) -> _Answer:
-        async with self._http().request(
+        async with (await self._http()).request(
             method,
             self.config.server + path,
             data=body,
@@ -285,7 +294,7 @@ class ApiClient:
 
     async def _open_watch(self, path: str, query: dict[str, str]) -> aiohttp.ClientResponse:
         async with asyncio.timeout(self._timeout):
-            response = await self._http().get(
+            response = await (await self._http()).get(
                 self.config.server + path,
                 params=query,
                 timeout=self._watch_timeout,
@@ -297,10 +306,25 @@ class ApiClient:
                 content = await response.read()
         raise _error(_Answer(response.status, None, content))
 
-    def _http(self) -> aiohttp.ClientSession:
+    async def _http(self) -> aiohttp.ClientSession:
+        newer = await self._reload.newer()
+        if newer is not None:
+            self.use(newer)
         if self._session is None:
             self._session = new_session(self.config, self._user_agent)
         return self._session
+
+    def use(self, config: ClientConfig) -> None:
+        """From the next request on. A configuration that cannot be used changes nothing and is warned of."""
+        try:
+            session = new_session(config, self._user_agent)
+        except KubeconfigError as error:
+            log.warning("the client configuration in use stays: %s", error)
+            return
+        if self._session is not None:
+            self._retired.append(self._session)
+        self.config, self._session = config, session
+        log.info("the client configuration has changed: new connections to %s", config.server)
 
     def _failure(self, method: str, path: str, error: BaseException) -> ConnectionFailed:
         cause = str(error) or ("timed out" if isinstance(error, TimeoutError) else type(error).__name__)

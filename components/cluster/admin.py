@@ -6,7 +6,7 @@ Answers come from this master's own state and never wait for the others, but for
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from apiserver.api.meta import parse_time
 from components.cluster import ipc
 from components.cluster.errors import ClusterError
 from components.cluster.stalls import StallWatch
-from components.cluster.status import MemberAnswer, NodeStatus
+from components.cluster.status import BackupStatus, MemberAnswer, NodeStatus
 from kvstore.errors import StoreError
 from kvstore.member import Member
 from kvstore.types import RangeRequest
@@ -33,6 +33,7 @@ class Admin:
         self._stalls = stalls
         self.synced: Callable[[], bool] = lambda: False
         self.draining = False
+        self.backups: BackupStatus | None = None
 
     def server(self, path: Path) -> ipc.Server:
         """The socket that offers them."""
@@ -41,6 +42,7 @@ class Admin:
             "nodes": self._nodes,
             "snapshot": self._snapshot,
             "move-leader": self._move_leader,
+            "backups": self._told_of_backups,
         }
         return ipc.Server(path, {name: _translated(operation) for name, operation in operations.items()})
 
@@ -74,6 +76,16 @@ class Admin:
         except (OSError, StoreError) as error:
             raise ClusterError(f"{path}: the snapshot could not be taken: {error}", "try again") from error
         return {"revision": meta.revision, "size": meta.size, "sha256": meta.sha256}
+
+    def metrics(self) -> Iterable[Any]:
+        """Families for `/metrics`. What they are made with is loaded with the first scrape."""
+        from components.cluster.backup_metrics import families
+
+        return families(self.backups)
+
+    async def _told_of_backups(self, request: dict[str, Any]) -> Any:
+        """How the supervisor's backups go, for `/metrics`."""
+        self.backups = msgspec.convert(request["status"], BackupStatus)
 
     async def _move_leader(self, request: dict[str, Any]) -> Any:
         by_name = {member.name: member.id for member in self._member.member_list()}

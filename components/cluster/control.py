@@ -40,6 +40,15 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
+    async def renew_certificates(request: dict[str, Any]) -> Any:
+        return await supervisor.renew_certificates(request["names"])
+
+    async def exchange_authorities(request: dict[str, Any]) -> Any:
+        return await supervisor.exchange_authorities()
+
+    async def drop_authorities(request: dict[str, Any]) -> Any:
+        await supervisor.drop_authorities()
+
     operations = {
         "status": status,
         "kill": kill,
@@ -48,5 +57,8 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "progress": progress,
         "snapshot": snapshot,
         "move-leader": move_leader,
+        "renew-certificates": renew_certificates,
+        "exchange-authorities": exchange_authorities,
+        "drop-authorities": drop_authorities,
     }
     return ipc.Server(path, operations)

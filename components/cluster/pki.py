@@ -24,9 +24,11 @@ from components.cluster.errors import ClusterError
 from components.cluster.files import write_private
 from components.cluster.layout import unusable
 
+AUTHORITIES = ("cluster", "store", "front-proxy")
 CA_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
+CROSS = "ca-cross.crt"
 _BACKDATE = timedelta(minutes=5)  # clocks of a restored or copied cluster may differ a little
 
 
@@ -43,12 +45,14 @@ class Identity:
 
     @property
     def authority(self) -> str:
-        """`store`, `cluster` or `front-proxy`."""
+        """One of `AUTHORITIES`."""
         return self.path.split("/", 1)[0]
 
 
 @dataclass(frozen=True)
-class _Authority:
+class Authority:
+    """What signs."""
+
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
@@ -57,7 +61,7 @@ def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None
     """Make what is missing or outdated below `directory`; returns the paths issued. Raises ClusterError."""
     at = now or datetime.now(UTC)
     issued: list[str] = []
-    authorities: dict[str, _Authority] = {}
+    authorities: dict[str, Authority] = {}
     for identity in identities:
         name = identity.authority
         if name not in authorities:
@@ -69,48 +73,108 @@ def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None
     return issued
 
 
-def _authority(directory: Path, name: str, now: datetime, issued: list[str]) -> _Authority:
+def renew(directory: Path, identities: Iterable[Identity], now: datetime | None = None) -> list[str]:
+    """Issue each of these anew by the authorities that are there; returns their paths. Raises ClusterError.
+
+    Certificate and key are two files: who follows them takes them up once both fit.
+    """
+    at = now or datetime.now(UTC)
+    chosen = list(identities)
+    authorities = {
+        name: _living(_load_authority(directory / name / "ca.crt", directory / name / "ca.key"), name, at)
+        for name in sorted({identity.authority for identity in chosen})
+    }
+    for identity in chosen:
+        _issue(directory / identity.path, identity, authorities[identity.authority], at)
+    return [identity.path for identity in chosen]
+
+
+def forget_authorities(directory: Path) -> None:
+    """`ensure` makes new ones, and issues everything anew; so does the next start, wherever this is cut off."""
+    for name in AUTHORITIES:
+        for file in ("ca.crt", "ca.key", CROSS, "ca-next.key", "ca-next.crt", "ca-next-cross.crt"):
+            path = directory / name / file
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise unusable(path, error) from error
+
+
+def _living(authority: Authority, name: str, now: datetime) -> Authority:
+    ended = authority.certificate.not_valid_after_utc
+    if ended <= now:
+        raise ClusterError(
+            f"pki/{name}/ca.crt: the certificate authority has ended on {ended:%Y-%m-%d}",
+            "make a new one, while the cluster is stopped: kuberaft certs renew --ca",
+        )
+    return authority
+
+
+def _authority(directory: Path, name: str, now: datetime, issued: list[str]) -> Authority:
     certificate_file, key_file = directory / "ca.crt", directory / "ca.key"
     if certificate_file.exists() and key_file.exists():
-        return _load_authority(certificate_file, key_file)
+        return _living(_load_authority(certificate_file, key_file), name, now)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(directory, error) from error
+    made = new_authority(name, now)
+    write_private(key_file, _key_pem(made.key))
+    write_private(certificate_file, made.certificate.public_bytes(serialization.Encoding.PEM))
+    issued.append(f"{name}/ca")
+    return made
+
+
+def new_authority(name: str, now: datetime) -> Authority:
+    """A self-signed authority, in memory."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"kuberaft-{name}-ca")])
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (
         _builder(subject, subject, key.public_key(), now, CA_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(identifier, critical=False)
         .sign(key, hashes.SHA256())
     )
-    write_private(key_file, _key_pem(key))
-    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
-    issued.append(f"{name}/ca")
-    return _Authority(certificate, key)
+    return Authority(certificate, key)
 
 
-def _load_authority(certificate_file: Path, key_file: Path) -> _Authority:
+def cross_signed(by: Authority, other: Authority, now: datetime) -> x509.Certificate:
+    """`other` as an authority below `by`: who trusts that one alone comes to trust what `other` has signed."""
+    key = other.key.public_key()
+    life = min(CA_LIFE, by.certificate.not_valid_after_utc - now)
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key())
+    return (
+        _builder(other.certificate.subject, by.certificate.subject, key, now, life)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(issuer_id, critical=False)
+        .sign(by.key, hashes.SHA256())
+    )
+
+
+def _load_authority(certificate_file: Path, key_file: Path) -> Authority:
+    """The one of the certificates in the file (`authorities`) that the key belongs to."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        certificates = x509.load_pem_x509_certificates(certificate_file.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"{certificate_file.parent}: the certificate authority cannot be read: {error}",
             "restore the directory from a backup (kuberaft restore), or start afresh: kuberaft down --purge",
         ) from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+    own = next((c for c in certificates if c.public_key() == key.public_key()), None)
+    if own is None or not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ClusterError(
             f"{key_file}: is not the key of {certificate_file.name}",
             "restore the directory from a backup (kuberaft restore), or start afresh: kuberaft down --purge",
         )
-    return _Authority(certificate, key)
+    return Authority(own, key)
 
 
-def _usable(path: Path, identity: Identity, authority: _Authority, now: datetime) -> bool:
+def _usable(path: Path, identity: Identity, authority: Authority, now: datetime) -> bool:
     """Is the pair on disk this identity's, of this authority, and not about to end?"""
     try:
         certificate = x509.load_pem_x509_certificate(path.with_name(path.name + ".crt").read_bytes())
@@ -136,13 +200,14 @@ def _hosts_of(certificate: x509.Certificate) -> set[str]:
     return {str(name.value) for name in names}
 
 
-def _issue(path: Path, identity: Identity, authority: _Authority, now: datetime) -> None:
+def _issue(path: Path, identity: Identity, authority: Authority, now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] if identity.server else []
     usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if identity.client else []
+    life = min(LEAF_LIFE, authority.certificate.not_valid_after_utc - now)
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
-        _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, LEAF_LIFE)
+        _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -151,9 +216,19 @@ def _issue(path: Path, identity: Identity, authority: _Authority, now: datetime)
     if identity.hosts:
         names = x509.SubjectAlternativeName([_general_name(host) for host in identity.hosts])
         builder = builder.add_extension(names, critical=False)
-    certificate = builder.sign(authority.key, hashes.SHA256())
+    certificate = builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    if identity.server:
+        certificate += _chain(path.parent)
     write_private(path.with_name(path.name + ".key"), _key_pem(key))
-    write_private(path.with_name(path.name + ".crt"), certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(path.with_name(path.name + ".crt"), certificate)
+
+
+def _chain(directory: Path) -> bytes:
+    """What servers show beside their own certificate while an authority is exchanged (`authorities`)."""
+    try:
+        return (directory / CROSS).read_bytes()
+    except OSError:
+        return b""
 
 
 def _builder(
@@ -195,6 +270,18 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def load_authority(directory: Path) -> Authority:
+    """The authority in a directory that is to sign now. Raises ClusterError."""
+    return _living(
+        _load_authority(directory / "ca.crt", directory / "ca.key"), directory.name, datetime.now(UTC)
+    )
+
+
+def key_pem(authority: Authority) -> bytes:
+    """Its private key."""
+    return _key_pem(authority.key)
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -66,6 +66,19 @@ def identities(topology: Topology, addresses: Addresses) -> list[Identity]:
     return found
 
 
+def serving(topology: Topology, addresses: Addresses) -> dict[str, list[tuple[str, int]]]:
+    """Identity -> where its certificate is shown to whoever connects."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for name in master_names(topology):
+        address = addresses.master(index(name))
+        ports = [PEER_PORT, *([CLIENT_PORT] if topology.store.client_port else [])]
+        found[f"store/{name}"] = [(address, port) for port in ports]
+        found[f"cluster/apiserver-{name}"] = [(address, API_PORT)]
+    for name in worker_names(topology):
+        found[f"cluster/kubelet-{name}"] = [(addresses.node(index(name)), KUBELET_PORT)]
+    return found
+
+
 def kubeconfigs(topology: Topology) -> dict[str, str]:
     """Component kubeconfig name -> identity, for those that go through the failover endpoint."""
     return {"kube-proxy": "cluster/kube-proxy", **{w: f"cluster/kubelet-{w}" for w in worker_names(topology)}}

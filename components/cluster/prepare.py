@@ -170,14 +170,19 @@ def _write(layout: Layout, topology: Topology, addresses: Addresses, decided: St
     files = plan.process_files(topology, addresses, layout, decided.token, str(secrets or ""))
     for name, content in files.items():
         write_if_changed(layout.config_file(name), content)
+    write_kubeconfigs(layout, topology, addresses, url)
+    write_if_changed(layout.topology, topology_file.dump(topology).encode())
+    state.save(layout, decided)
+
+
+def write_kubeconfigs(layout: Layout, topology: Topology, addresses: Addresses, url: str) -> None:
+    """Those of the components and the user's, with the certificates as they are now."""
     for name, identity in plan.kubeconfigs(topology).items():
         write_if_changed(layout.component_kubeconfig(name), render(layout.pki, identity, url))
     for name, (identity, master) in plan.local_kubeconfigs(topology).items():
         own = f"https://{addresses.master(plan.index(master))}:{API_PORT}"
         write_if_changed(layout.component_kubeconfig(name), render(layout.pki, identity, own))
     write_if_changed(layout.kubeconfig, render(layout.pki, "cluster/admin", url, cluster=topology.name))
-    write_if_changed(layout.topology, topology_file.dump(topology).encode())
-    state.save(layout, decided)
 
 
 def _check_space(directory: Path) -> None:

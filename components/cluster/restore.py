@@ -20,7 +20,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from components.cluster import backup, interrupted, slots, state, stopping, topology_file
+from components.cluster import backup, contents, interrupted, slots, state, stopping, topology_file
 from components.cluster.backup import Manifest
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_private
@@ -29,11 +29,16 @@ from components.cluster.prepare import STOP_OTHER, first_missing, refuse_foreign
 from components.cluster.state import State
 from components.cluster.topology import master_names, with_api_port
 from kvstore import backup as store_backup
-from kvstore.errors import StoreError
+from kvstore.backend import DATA_FILE
+from kvstore.errors import Compacted, FutureRevision, StoreError
+from kvstore.rewind import rewind
 
 
-def restore(file: Path, layout: Layout, api_port: int | None = None) -> Manifest:
-    """Replace the stopped cluster in `layout` (or make one) by the one in the backup. Raises ClusterError."""
+def restore(file: Path, layout: Layout, api_port: int | None = None, to_revision: int = 0) -> Manifest:
+    """Replace the stopped cluster in `layout` (or make one) by the one in the backup. Raises ClusterError.
+
+    `to_revision`: as of that revision, which the backup's store must still have; 0 is its last.
+    """
     with backup.opened(file) as (manifest, unpacked), contextlib.ExitStack() as undo:
         made = first_missing(layout.root)
         if not layout.exists():
@@ -48,16 +53,30 @@ def restore(file: Path, layout: Layout, api_port: int | None = None) -> Manifest
         remedy = f"{STOP_OTHER}: the Services in {file} have addresses of that slot"
         undo.callback(slots.claim(manifest.slot, remedy).close)
         try:
-            _replace(layout, unpacked, manifest, api_port)
+            _replace(layout, unpacked, manifest, api_port, to_revision)
         except (OSError, StoreError) as error:
             raise _failed(layout, error) from error
         return manifest
 
 
-def _replace(layout: Layout, unpacked: Path, manifest: Manifest, api_port: int | None) -> None:
+def restore_own(layout: Layout, to_revision: int, api_port: int | None = None) -> Manifest:
+    """Bring the stopped cluster in `layout` back to what it held at a revision that its store still has."""
+    decided = state.load(layout)
+    if decided is None:
+        raise ClusterError(f"{layout.root}: there is no cluster", "name its directory: --dir DIR")
+    name = topology_file.load(layout.topology).name
+    with backup.workspace(layout.root.parent if os.access(layout.root.parent, os.W_OK) else None) as work:
+        contents.of_stopped(layout, work / "store")
+        backup.write(layout, name, work / "store", work / "file")
+        return restore(work / "file", layout, api_port, to_revision)
+
+
+def _replace(
+    layout: Layout, unpacked: Path, manifest: Manifest, api_port: int | None, to_revision: int
+) -> None:
     with tempfile.TemporaryDirectory(prefix=interrupted.PREFIX, dir=layout.root) as directory:
         work = Path(directory)
-        new = _build(unpacked, work / "new", manifest, api_port)
+        new = _build(unpacked, work / "new", manifest, api_port, to_revision)
         _end_pods_elsewhere(layout, manifest)
         _exchange(layout, work / "new", work / "old", new)
 
@@ -67,7 +86,7 @@ def _remove_unless_restored(layout: Layout, made: Path | None) -> None:
         remove_new(layout, made)
 
 
-def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None) -> State:
+def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None, to_revision: int) -> State:
     """The new cluster's files in `new`."""
     topology = topology_file.load(unpacked / "topology.yaml")
     if api_port is not None:
@@ -77,9 +96,28 @@ def _build(unpacked: Path, new: Path, manifest: Manifest, api_port: int | None) 
     for directory in (new / "pki", *filter(Path.is_dir, (new / "pki").rglob("*"))):
         directory.chmod(0o700)
     write_private(new / "topology.yaml", topology_file.dump(topology).encode())
-    for name in master_names(topology):
-        store_backup.restore(unpacked / backup.SNAPSHOT, new / "masters" / name)
+    if to_revision:
+        _fill(unpacked / backup.SNAPSHOT, new / "masters", master_names(topology), to_revision)
+    else:
+        for name in master_names(topology):
+            store_backup.restore(unpacked / backup.SNAPSHOT, new / "masters" / name)
     return State(slot=manifest.slot, token=state.new_token(), masters=topology.masters.count, formed=True)
+
+
+def _fill(snapshot: Path, masters: Path, names: list[str], revision: int) -> None:
+    """Every master gets a copy of one database, so that all are alike to the last byte."""
+    first, *others = (masters / name / "member" / "db" for name in names)
+    for directory in (first, *others):
+        directory.mkdir(mode=0o700, parents=True)
+    with store_backup.unpacked(snapshot, masters) as (data, _):
+        store_backup.put_in_place(data, first)
+    try:
+        rewind(first, revision)
+    except (Compacted, FutureRevision) as error:
+        raise contents.not_retained(revision, error, "the store") from error
+    store_backup.begin_anew(first, store_backup.REVISION_BUMP, mark_compacted=True)
+    for directory in others:
+        shutil.copyfile(first / DATA_FILE, directory / DATA_FILE)
 
 
 def _exchange(layout: Layout, new: Path, old: Path, decided: State) -> None:

@@ -62,8 +62,30 @@ class ProcessStatus(Struct, frozen=True, rename="camel"):
     exit: str
 
 
+class BackupStatus(Struct, frozen=True, rename="camel"):
+    """How the scheduled backups go. Times are seconds since the epoch, `duration` seconds, `size` bytes.
+
+    `last` is the file name of the last good one, from this start of the cluster or an earlier one; `error` says why the
+    latest attempt failed, empty when it did not.
+    """
+
+    directory: str
+    schedule: str
+    keep: int
+    kept: int = 0
+    last: str = ""
+    last_success: float | None = None
+    duration: float | None = None
+    size: int | None = None
+    revision: int | None = None
+    successes: int = 0
+    failures: int = 0
+    error: str = ""
+    next: float | None = None
+
+
 class ClusterStatus(Struct, frozen=True, rename="camel"):
-    """One cluster at one moment."""
+    """One cluster at one moment. `warnings` are lines about what needs a person's attention."""
 
     name: str
     directory: str
@@ -77,6 +99,8 @@ class ClusterStatus(Struct, frozen=True, rename="camel"):
     members: list[MemberStatus]
     nodes: list[NodeStatus]
     connections: dict[str, int]
+    warnings: list[str] = []
+    backups: BackupStatus | None = None
 
 
 def process_status(process: Process, now: float) -> ProcessStatus:

@@ -24,8 +24,9 @@ from typing import Any
 
 import msgspec
 
-from components.cluster import rejoin, state, stopping
+from components.cluster import rejoin, renewal, state, stopping
 from components.cluster.addresses import API_PORT
+from components.cluster.caretaker import BackupCare, CertificateWatch, allow_rotation
 from components.cluster.errors import ClusterError
 from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
@@ -35,6 +36,7 @@ from components.cluster.plan import index
 from components.cluster.prepare import Prepared
 from components.cluster.processes import Process, ProcessTable
 from components.cluster.status import (
+    BackupStatus,
     ClusterStatus,
     MemberAnswer,
     NodeStatus,
@@ -79,6 +81,13 @@ class Supervisor:
         self._finished = False
         self._starter_lives = True
         self._later: list[asyncio.Task[None]] = []  # masters that wait for the others
+        self._certificates = CertificateWatch(self._layout, self._say)
+        self._renewing = asyncio.Lock()
+        self._backups: BackupCare | None = None
+        if prepared.topology.backup is not None:
+            self._backups = BackupCare(
+                self._layout, prepared.topology.backup, prepared.topology.name, self.ready_masters, self._say
+            )
         self.ready = asyncio.Event()
         self.failure: ClusterError | None = None
 
@@ -128,6 +137,8 @@ class Supervisor:
             members=members,
             nodes=self._nodes,
             connections=self._failover.connections,
+            warnings=[*self._certificates.warnings, *(self._backups.warnings if self._backups else ())],
+            backups=self._backup_status(),
         )
 
     async def start(self, name: str) -> int:
@@ -167,6 +178,41 @@ class Supervisor:
         self._say(f"{name}: sent {signal.Signals(number).name}")
         return name
 
+    def _backup_status(self) -> BackupStatus | None:
+        return None if self._backups is None else self._backups.status
+
+    async def renew_certificates(self, names: list[str]) -> list[str]:
+        """Issue them anew (all for no names); the processes take them up by themselves. Raises ClusterError."""
+        prepared = self._prepared
+        async with self._renewing:
+            issued = await asyncio.to_thread(
+                renewal.renew, self._layout, prepared.topology, prepared.addresses, prepared.api_url, names
+            )
+        self._say(f"certificates renewed: {', '.join(issued)}")
+        await self._certificates.look()
+        return issued
+
+    async def exchange_authorities(self) -> list[str]:
+        """New authorities for the running cluster; the paths issued by them. Raises ClusterError."""
+        prepared = self._prepared
+        known = (self._layout, prepared.topology, prepared.addresses, prepared.api_url)
+        async with self._renewing:
+            await asyncio.to_thread(renewal.begin_authorities, *known)
+            self._say("new authorities are trusted beside the old ones")
+            await asyncio.sleep(renewal.TRUST_SECONDS)
+            issued = await asyncio.to_thread(renewal.switch_authorities, *known)
+        self._say("the new authorities have signed all certificates")
+        await self._certificates.look()
+        return issued
+
+    async def drop_authorities(self) -> None:
+        """Trust no old authority any more. Raises ClusterError."""
+        prepared = self._prepared
+        known = (self._layout, prepared.topology, prepared.addresses, prepared.api_url)
+        async with self._renewing:
+            await asyncio.to_thread(renewal.drop_authorities, *known)
+        self._say("the old authorities are trusted no more")
+
     async def progress(self) -> AsyncIterator[str]:
         """What has happened since the start, line by line, until all nodes are Ready or the cluster has
         stopped.
@@ -185,11 +231,15 @@ class Supervisor:
         """The admin socket of a master that serves: the leader when it does. Raises ClusterError when none
         does.
         """
-        ready = sorted(self._failover.ready)
+        return self.ready_masters()[0]
+
+    def ready_masters(self) -> list[Path]:
+        """The admin sockets of all that serve, the leader's first. Raises ClusterError when none does."""
+        leader = self.status().leader
+        ready = sorted(self._failover.ready, key=lambda name: (name != leader, name))
         if not ready:
             raise ClusterError("no master is ready", "look at kuberaft status and kuberaft logs m1")
-        leader = self.status().leader
-        return self._layout.admin_socket(leader if leader in ready else ready[0])
+        return [self._layout.admin_socket(name) for name in ready]
 
     # -- processes
 
@@ -284,6 +334,10 @@ class Supervisor:
         for process in self._table.of("master"):
             yield self._monitor(process).run()
         yield NodeMonitor(self._any_ready_socket, self._on_nodes).run()
+        yield self._certificates.run()
+        yield allow_rotation(self._layout, self.ready)
+        if self._backups is not None:
+            yield self._backups.run(self.ready)
 
     def _monitor(self, process: Process) -> MasterMonitor:
         report = functools.partial(self._on_master, process.name)

@@ -117,6 +117,22 @@ class ApiServer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ] = False
 
 
+class Backup(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """Backups of the whole cluster on a schedule."""
+
+    directory: Annotated[
+        str, Meta(pattern=r"^/", description="An absolute path, best on another disk than the cluster's.")
+    ]
+    schedule: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description='An interval ("6h"), counted from the newest backup there, or cron in UTC ("0 3 * * *").',
+        ),
+    ] = "6h"
+    keep: Annotated[int, Meta(ge=1, description="How many of the newest stay.")] = 14
+
+
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
     """Timings, shorter than Kubernetes' own (in brackets), so that a drill on a laptop shows its
     effect soon.
@@ -166,6 +182,7 @@ class Topology(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     store: Store = Store()
     timing: Timing = Timing()
     api_server: ApiServer = ApiServer()
+    backup: Backup | None = None
 
 
 def master_names(topology: Topology) -> list[str]:
@@ -216,9 +233,33 @@ def contradictions(topology: Topology) -> Iterator[tuple[tuple[str, ...], str, s
     if seconds(timing.leader_renew_deadline) <= 1.2 * seconds(timing.leader_retry_period):
         wrong = "a leader would give up before its second try"
         yield ("timing", "leaderRetryPeriod"), wrong, "use less than leaderRenewDeadline / 1.2"
+    yield from _backup_contradictions(topology.backup)
     if seconds(timing.node_monitor_grace_period) < 2 * seconds(timing.node_lease_duration) / 4:
         wrong = "one late Lease renewal would make a node NotReady"
         yield ("timing", "nodeMonitorGracePeriod"), wrong, "use at least half of nodeLeaseDuration"
+
+
+def _backup_contradictions(backup: Backup | None) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    if backup is None:
+        return
+    from kvstore.commands import schedule  # it brings the store along, which few commands need
+
+    try:
+        schedule.parse(backup.schedule)
+    except ValueError:
+        wrong = "it is neither an interval of a second or more nor a cron expression"
+        yield ("backup", "schedule"), wrong, 'write it as 6h, or as "0 3 * * *"'
+
+
+def with_backup(
+    topology: Topology, directory: str | None, schedule: str | None, keep: int | None
+) -> Topology:
+    """The topology with these settings of its backups replaced; None leaves one as it is."""
+    given = {"directory": directory, "schedule": schedule, "keep": keep}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if topology.backup is not None:
+        return msgspec.structs.replace(topology, backup=msgspec.structs.replace(topology.backup, **chosen))
+    return msgspec.structs.replace(topology, backup=msgspec.convert(chosen, Backup)) if chosen else topology
 
 
 def with_workers(topology: Topology, count: int) -> Topology:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from components.cluster.status import ClusterStatus, MemberStatus, ProcessStatus
+from components.cluster.status import BackupStatus, ClusterStatus, MemberStatus, ProcessStatus
 from components.cluster.supervisor import Supervisor
 
 REFRESH = 0.5  # seconds
@@ -25,7 +26,9 @@ def render(status: ClusterStatus, width: int = 160) -> RenderableType:
     head = Text.assemble(
         (status.name, "bold"), "  ", state, f"  {status.server}  kubeconfig {status.kubeconfig}"
     )
-    return Group(head, _masters(status, width), _workers(status))
+    lines = [Text(backups_line(status.backups))] if status.backups else []
+    lines += [Text(f"warning: {line}", "yellow") for line in status.warnings]
+    return Group(head, _masters(status, width), _workers(status), *lines)
 
 
 def _masters(status: ClusterStatus, width: int) -> Table:
@@ -88,6 +91,20 @@ def _workers(status: ClusterStatus) -> Table:
             _uptime(process.uptime),
         )
     return table
+
+
+def backups_line(backups: BackupStatus) -> str:
+    """Where they go, what there is, when the next one is due."""
+    last = "none yet"
+    if backups.last_success is not None:
+        size = "" if backups.size is None else f", {_size(backups.size)}"
+        last = f"last {_moment(backups.last_success)}{size}, {backups.kept} kept"
+    coming = "" if backups.next is None else f"; next {_moment(backups.next)}"
+    return f"backups ({backups.schedule}) in {backups.directory}: {last}{coming}"
+
+
+def _moment(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _state(state: str, exit_text: str) -> Text:

@@ -31,6 +31,7 @@ class ControllerOptions:
     terminated_pod_gc_threshold: int = 12500
     resource_quota_sync_period: float = 300.0
     root_ca: str = ""
+    root_ca_file: Path | None = None  # followed: what it says later replaces `root_ca`
     enable_garbage_collector: bool = True
     cluster_signing_cert_file: Path | None = None
     cluster_signing_key_file: Path | None = None

@@ -22,13 +22,13 @@ from components.controllers.replicaset.controller import (
     ReplicaController,
 )
 from components.controllers.resourcequota.controller import ResourceQuotaController
-from components.controllers.rootca.controller import root_ca_publisher
+from components.controllers.rootca.controller import RootCaPublisher
 from components.controllers.serviceaccount.controller import service_account_controller
 from components.controllers.tokencleaner.controller import TokenCleaner
 
 CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "serviceaccount-controller": service_account_controller,
-    "root-ca-certificate-publisher-controller": root_ca_publisher,
+    "root-ca-certificate-publisher-controller": RootCaPublisher,
     "deployment-controller": DeploymentController,
     "replicaset-controller": lambda context: ReplicaController(
         context, REPLICA_SET, context.options.concurrent_replicaset_syncs

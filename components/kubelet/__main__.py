@@ -44,6 +44,8 @@ def parse(arguments: list[str]) -> KubeletConfig:
     add("--tls-cert-file", type=Path)
     add("--tls-private-key-file", type=Path)
     add("--client-ca-file", type=Path, help="whose client certificates the HTTPS server accepts")
+    add("--rotate-certificates", action="store_true", help="renew the client certificate by requests")
+    add("--cert-dir", type=Path, help="where renewed client certificates are kept; ROOT_DIR/pki if not given")
     add("--node-labels", type=_pairs, default={}, help="key=value,…")
     add("--register-with-taints", type=_taints, default=(), help="key=value:Effect,…")
     add("--system-reserved", type=_pairs, default={}, help="cpu=200m,memory=150Mi: not given to pods")
@@ -66,6 +68,8 @@ def parse(arguments: list[str]) -> KubeletConfig:
         tls_cert_file=known.tls_cert_file,
         tls_private_key_file=known.tls_private_key_file,
         client_ca_file=known.client_ca_file,
+        rotate_certificates=known.rotate_certificates,
+        cert_dir=known.cert_dir,
         labels=known.node_labels,
         taints=known.register_with_taints,
         system_reserved=known.system_reserved,

@@ -7,6 +7,7 @@ import asyncio
 import os
 
 from components.client.transport import ApiClient
+from components.kubelet.certificates.rotation import Rotation
 from components.kubelet.config import VERSION, KubeletConfig
 from components.kubelet.images.catalogue import Catalogue
 from components.kubelet.kubelet import Kubelet
@@ -32,14 +33,30 @@ async def run_kubelet(config: KubeletConfig) -> None:
         await runtime.start()
         kubelet = Kubelet(config, client, runtime)
         server = KubeletServer(config, kubelet, runtime)
+        rotation = _rotation(config, client)
         await server.start(client)
         try:
             await kubelet.run()
         finally:
+            await _ended(rotation)
             await server.stop()
     finally:
         await asyncio.shield(runtime.close())
         await client.close()
+
+
+def _rotation(config: KubeletConfig, client: ApiClient) -> asyncio.Task[None] | None:
+    if not config.rotate_certificates:
+        return None
+    rotation = Rotation(client, config.node_name, config.cert_dir or config.root_dir / "pki")
+    rotation.take_up()
+    return asyncio.create_task(rotation.run(), name="client certificate")
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _check_root(config: KubeletConfig) -> None:

@@ -27,6 +27,9 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert_file: Path | None = None
     tls_private_key_file: Path | None = None
     client_ca_file: Path | None = None
+    rotate_certificates: bool = False
+    cert_dir: Path | None = None
+    """Where renewed client certificates are kept; below `root_dir` when None."""
     labels: Mapping[str, str] = {}
     taints: tuple[dict[str, Any], ...] = ()
     cpu: str | None = None

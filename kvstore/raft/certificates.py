@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import ssl
+from pathlib import Path
 
 from kvstore.raft.config import TlsFiles
 
 log = logging.getLogger(__name__)
 
-Stamp = tuple[tuple[int, int], ...]
+Stamp = tuple[tuple[int, int] | None, ...]
 
 
 def server_context(tls: TlsFiles) -> ssl.SSLContext:
@@ -33,29 +34,39 @@ class Certificates:
     def __init__(self, tls: TlsFiles) -> None:
         self._tls = tls
         self._stamp = _stamp(tls)
-        self.server = server_context(tls)
+        self._newest = self.server = server_context(tls)
+        self.server.sni_callback = self._hand_over
         self.client = client_context(tls)
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        if self._newest is not self.server:
+            connection.context = self._newest
 
     def refresh(self) -> None:
         """Called now and then, and before dialling. Files that cannot be used leave everything as it is.
 
-        A listening socket keeps its context, so that one is changed in place: a new authority is trusted at
-        once, an old one until the member is started again.
+        A listening socket keeps its context, so every handshake is handed over to the newest: a new authority is
+        trusted at once, and one that is gone no more.
         """
-        try:
-            stamp = _stamp(self._tls)
-            if stamp == self._stamp:
-                return
-            self.client = client_context(self._tls)
-            self.server.load_verify_locations(self._tls.ca)
-            self.server.load_cert_chain(self._tls.cert, self._tls.key)
-        except (OSError, ssl.SSLError) as error:
-            log.warning("%s: the changed certificates cannot be used yet: %s", self._tls.cert, error)
+        stamp = _stamp(self._tls)
+        if stamp == self._stamp:
             return
-        self._stamp = stamp
+        self._stamp = stamp  # one warning for each change
+        try:
+            self.client, self._newest = client_context(self._tls), server_context(self._tls)
+        except (OSError, ssl.SSLError) as error:
+            log.warning("%s: the certificates in use stay: %s", self._tls.cert, error)
+            return
         log.info("%s: using the changed certificates", self._tls.cert)
 
 
 def _stamp(tls: TlsFiles) -> Stamp:
-    stats = [path.stat() for path in tls]
-    return tuple((stat.st_mtime_ns, stat.st_ino) for stat in stats)
+    return tuple(_stamp_of(path) for path in tls)
+
+
+def _stamp_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

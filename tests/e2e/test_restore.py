@@ -114,6 +114,11 @@ def seen(saved: Saved) -> Seen:
     assert now.keys() == saved.config_maps.keys() | {"late"}
     assert now["kept"] != saved.config_maps["kept"]
     eventually(lambda: saved.follower.content() == now, "the informer has seen the changes")
+    told = json.loads(cluster.kuberaft("restore", str(saved.backup), "--preview", "-o", "json"))
+    changes = {(change["kind"], change["resource"], change["name"]) for change in told["changes"]}
+    assert ("return", "deployments", "default/web") in changes
+    assert ("vanish", "configmaps", "default/late") in changes
+    assert ("change", "configmaps", "default/kept") in changes
     highest = list_version(cluster)
     cluster.close()
     shutil.rmtree(cluster.dir)
@@ -166,10 +171,16 @@ def test_05_elsewhere_and_on_another_port(saved: Saved, seen: Seen, tmp_path: Pa
     other = LocalCluster(tmp_path / "other")
     try:
         other.kuberaft("restore", str(saved.backup), "--api-port", "0")
-        other.kuberaft("up", "--detach")
+        other.kuberaft("up", "--detach", "--backup-dir", str(tmp_path / "backups"))
         assert int(other.status()["server"].rpartition(":")[2]) != saved.port
         assert objects(other) == saved.objects
         eventually(lambda: table(other) == saved.table, "kubectl get all -A is as it was")
         eventually(lambda: serves(other), "both pods run and answer")
+        done = eventually(lambda: other.status()["backups"]["last"], "the first scheduled backup")
+        assert re.search(rf"{done} .* yes ", other.kuberaft("backup", "list"))
+        eventually(
+            lambda: "kuberaft_backup_successes_total 1.0" in other.kubectl("get", "--raw", "/metrics"),
+            "a master shows how the backups go",
+        )
     finally:
         other.close()

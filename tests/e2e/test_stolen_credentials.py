@@ -191,3 +191,19 @@ def test_a_certificate_of_the_cluster_opens_no_kubelet_by_itself(stage: LocalClu
         assert ask_kubelet(stage, identity, command, "POST") == 403, identity
     assert ask_kubelet(stage, "apiserver-kubelet-client", "/pods") == 200
     assert not as_identity(stage, "apiserver-kubelet-client", "get", "secrets", "-A")
+
+
+def test_no_secret_and_no_token_is_in_any_log(stage: LocalCluster) -> None:
+    """Of the secrets and tokens that pods here have used; in the logs of every process of the cluster."""
+    canary, bench = "canary-7be1c0d94f", Bench(stage)
+    bench.apply({**secret("canary"), "stringData": {"key": canary}})
+    env = [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "canary", "key": "key"}}}]
+    bench.apply(pod("leaky", echo(env=env), nodeName=KUBELET))
+    bench.phase("leaky", "Running")
+    token = stage.kubectl("create", "token", "default").strip()
+    stage.run_kubectl("--token", token, "get", "secrets")
+    admin = yaml.safe_load(stage.kubeconfig.read_text())["users"][0]["user"]["client-key-data"]
+    hidden = (canary, base64.b64encode(canary.encode()).decode(), token.rpartition(".")[2], admin)
+    logs = {path.name: path.read_text(errors="replace") for path in (stage.dir / "logs").iterdir()}
+    assert {"m1.log", "w1.log", "supervisor.log"} <= set(logs)
+    assert [(name, word) for name, text in logs.items() for word in hidden if word in text] == []

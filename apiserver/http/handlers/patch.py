@@ -5,6 +5,7 @@ Server-side apply is in :mod:`apiserver.http.handlers.apply`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from aiohttp import web
@@ -21,13 +22,14 @@ from apiserver.http.rest.ownership import Ownership
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
 from apiserver.patch import json_patch, merge, strategic
-from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
+from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure, TooLong
 from apiserver.patch.go_text import go_value
 from apiserver.schema.check import duplicate_fields
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
+_MANY_STEPS: Final = 200
 _FORMATS: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.YAML)
 
 
@@ -47,7 +49,8 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:
-        new = patcher.apply(owner, old)
+        long = isinstance(patcher, Patcher) and patcher.is_long
+        new = await asyncio.to_thread(patcher.apply, owner, old) if long else patcher.apply(owner, old)
         check_name(new, info.name)
         resource.strategy.default(new)
         return new if isinstance(patcher, apply.Applier) else owner.update(old, new)
@@ -103,15 +106,24 @@ class Patcher:
         patch = _decode(raw, media_type)
         return cls(exchange, gvk, media_type, patch, validation, raw)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it may take so long to apply that the event loop must not wait for it."""
+        if self._media_type != JSON_PATCH or not isinstance(self._patch, list):
+            return False
+        return len(self._patch) > _MANY_STEPS or any(_copies(step) for step in self._patch)
+
     def apply(self, _: Ownership, old: Object | None) -> Object:
         """``old`` is there: such patches create nothing.
 
-        Raises 400, 422 and the original's 500 for self-contradicting strategic patches."""
+        Raises 400, 413, 422 and the original's 500 for self-contradicting strategic patches."""
         assert old is not None
         try:
             new = self._applied(old)
         except BadPatch as exc:
             raise errors.bad_request(str(exc)) from None
+        except TooLong as exc:
+            raise errors.request_entity_too_large(str(exc)) from None
         except CannotApply:
             raise errors.generic(422) from None
         except PatchFailure as exc:
@@ -149,6 +161,10 @@ class Patcher:
         """The original shows the patched object, or a strategic patch itself as Go prints it."""
         shown = go_value(self._patch) if self._media_type == STRATEGIC else codec.dumps_sorted(new).decode()
         return errors.invalid(GroupKind("", ""), "", [invalid(Path("patch"), shown, reason)])
+
+
+def _copies(step: Any) -> bool:
+    return isinstance(step, dict) and step.get("op") == "copy"
 
 
 def document_complaints(raw: bytes, patch: Any, media_type: str) -> list[str]:

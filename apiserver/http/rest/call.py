@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ class Call:
         allowed, reason = await self.services.authorizer.decide(asked)
         if not allowed:
             raise errors.forbidden(gvr.group_resource, name, reason)
+
+    async def validated(self, name: str, validate: Callable[..., list[FieldError]], *objects: Object) -> None:
+        """Raises 422. What may take long does so in a thread: the event loop serves others meanwhile."""
+        long = self.resource.strategy.validates_long
+        self.check(name, await asyncio.to_thread(validate, *objects) if long else validate(*objects))
 
     def check(self, name: str, found: list[FieldError]) -> None:
         if found:

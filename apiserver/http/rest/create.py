@@ -65,7 +65,7 @@ async def _create_once(call: Call, namespace: str, obj: Object) -> Object:
     try:
         strategy.prepare_for_create(obj)
         _sign_request(call, obj)
-        call.check(name, strategy.validate(obj))
+        await call.validated(name, strategy.validate, obj)
         for text in strategy.warnings(obj, None):
             call.warn(text)
         await call.may_create(namespace, name)

@@ -82,7 +82,7 @@ async def _update_once(call: Call, namespace: str, name: str, stored: Stored, ch
     saved = False
     try:
         change.strategy.prepare_for_update(new, old)
-        call.check(name, change.strategy.validate_update(new, old))
+        await call.validated(name, change.strategy.validate_update, new, old)
         for text in () if call.subresource else call.resource.strategy.warnings(new, old):
             call.warn(text)
         await call.services.admission.validate(_seen(call, namespace, name, new, old, change))

@@ -1,4 +1,4 @@
-"""`kuberaft backup FILE` and `kuberaft backup verify FILE`."""
+"""`kuberaft backup FILE`, `kuberaft backup verify FILE` and `kuberaft backup list [DIR]`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,24 @@ SNAPSHOT_SECONDS = 600.0
 
 
 def command(
-    words: Annotated[list[str], typer.Argument(metavar="[verify] FILE", help="The backup file.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[verify] FILE | list [DIR]", help="The backup file, or a directory of them."),
+    ],
     directory: Dir = None,
 ) -> None:
-    """Write the running cluster (store, certificates, topology) to one file, or verify such a file."""
-    if len(words) == 2 and words[0] == "verify":
+    """Write the running cluster (store, certificates, topology) to one file; verify such a file, or list them."""
+    if words[0] == "list" and len(words) <= 2:
+        _list(Layout.at(directory), Path(words[1]).absolute() if len(words) == 2 else None)
+    elif len(words) == 2 and words[0] == "verify":
         _verify(Path(words[1]))
     elif len(words) == 1:
         _backup(Layout.at(directory), Path(words[0]).absolute())
     else:
-        raise ClusterError(f"not understood: {' '.join(words)}", "use: kuberaft backup [verify] FILE")
+        raise ClusterError(
+            f"not understood: {' '.join(words)}",
+            "use: kuberaft backup [verify] FILE, or kuberaft backup list [DIR]",
+        )
 
 
 def _verify(path: Path) -> None:
@@ -32,6 +40,37 @@ def _verify(path: Path) -> None:
 
     found = backup.verify(path)
     print(f"{path}: good; cluster {found.name}, revision {found.revision}, taken {found.created}")
+
+
+def _list(layout: Layout, directory: Path | None) -> None:
+    from components.cluster import backup
+    from kvstore.commands.tables import human_size, table
+
+    chosen = directory or _scheduled(layout)
+    if not chosen.is_dir():
+        raise ClusterError(f"{chosen}: there is no such directory", "name another: kuberaft backup list DIR")
+    rows = []
+    for path in sorted(chosen.glob("*.backup")):
+        size = human_size(path.stat().st_size)
+        try:
+            found = backup.verify(path)
+        except ClusterError as error:
+            rows.append([path.name, "", "", size, f"no: {error.message.removeprefix(f'{path}: ')}"])
+        else:
+            rows.append([path.name, found.created, str(found.revision), size, "yes"])
+    print(table(["file", "taken", "revision", "size", "verified"], rows) if rows else f"{chosen}: no backups")
+
+
+def _scheduled(layout: Layout) -> Path:
+    from components.cluster import topology_file
+
+    topology = topology_file.load(layout.topology) if layout.exists() else None
+    if topology is None or topology.backup is None:
+        raise ClusterError(
+            f"{layout.root}: no cluster there has scheduled backups",
+            "name a directory: kuberaft backup list DIR",
+        )
+    return Path(topology.backup.directory)
 
 
 def _backup(layout: Layout, target: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 
+from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.cluster.options import Dir
-from components.cluster.topology import MAX_WORKERS, Topology, with_api_port, with_workers
+from components.cluster.topology import MAX_WORKERS, Topology, with_api_port, with_backup, with_workers
 
 
 def command(
@@ -29,28 +31,53 @@ def command(
         typer.Option("--api-port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one."),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all nodes are Ready.")] = False,
+    backup_dir: Annotated[
+        Path | None, typer.Option("--backup-dir", help="Write backups there on a schedule.")
+    ] = None,
+    backup_schedule: Annotated[
+        str | None,
+        typer.Option("--backup-schedule", help='An interval ("6h"), or cron in UTC ("0 3 * * *").'),
+    ] = None,
+    backup_keep: Annotated[
+        int | None, typer.Option("--backup-keep", min=1, help="How many of the newest backups stay.")
+    ] = None,
     notify: Annotated[int | None, typer.Option("--notify-fd", hidden=True)] = None,
 ) -> None:
     """Start a cluster and show it until Ctrl-C, which stops everything."""
     from components.cluster import run
 
     layout = Layout.at(directory)
-    topology = _topology(layout, config, workers, api_port)
+    backups = Backups(
+        None if backup_dir is None else str(backup_dir.absolute()), backup_schedule, backup_keep
+    )
+    topology = _topology(layout, config, workers, api_port, backups)
     if detach:
-        run.in_background(layout, config, workers, api_port)
+        run.in_background(layout, config, workers, api_port, backups.flags())
     elif notify is not None:
         run.as_daemon(layout, topology, notify)
     else:
         run.in_foreground(layout, topology)
 
 
+class Backups(NamedTuple):
+    """What the flags say; None leaves it to the topology."""
+
+    directory: str | None
+    schedule: str | None
+    keep: int | None
+
+    def flags(self) -> list[str]:
+        given = zip(("--backup-dir", "--backup-schedule", "--backup-keep"), self, strict=True)
+        return [word for flag, value in given if value is not None for word in (flag, str(value))]
+
+
 def _topology(
-    layout: Layout, config: str | None, workers: int | None, api_port: int | None
+    layout: Layout, config: str | None, workers: int | None, api_port: int | None, backups: Backups
 ) -> Topology | None:
     """What was asked for; None for "what is there, else the default"."""
     from components.cluster import topology_file
 
-    if config is None and workers is None and api_port is None:
+    if config is None and workers is None and api_port is None and not backups.flags():
         return None
     if config is not None:
         topology = topology_file.load(topology_file.find(config))
@@ -60,4 +87,15 @@ def _topology(
         topology = topology_file.load(topology_file.find("ha"))
     if workers is not None:
         topology = with_workers(topology, workers)
-    return topology if api_port is None else with_api_port(topology, api_port)
+    if api_port is not None:
+        topology = with_api_port(topology, api_port)
+    return _with_backups(topology, backups)
+
+
+def _with_backups(topology: Topology, backups: Backups) -> Topology:
+    from components.cluster import topology_file
+
+    if backups.flags() and topology.backup is None and backups.directory is None:
+        raise ClusterError("where are the backups to go?", "name a directory: --backup-dir DIR")
+    changed = with_backup(topology, backups.directory, backups.schedule, backups.keep)
+    return topology_file.parse(topology_file.dump(changed), "the flags")

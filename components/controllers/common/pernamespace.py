@@ -46,6 +46,11 @@ class PerNamespace:
     async def run(self) -> None:
         await run_workers(self._queue, self.sync, 5, self.name)
 
+    def check_all(self) -> None:
+        """What is desired has changed."""
+        for namespace in self._namespaces.store.list():
+            self._namespace_changed(namespace)
+
     def _namespace_changed(self, namespace: Object) -> None:
         self._queue.add(meta.name(namespace))
 

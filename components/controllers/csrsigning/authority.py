@@ -43,11 +43,12 @@ class Authority:
 
     @classmethod
     def load(cls, certificate: Path, key: Path) -> Authority:
-        """Raises OSError, ValueError."""
-        return cls(
-            x509.load_pem_x509_certificate(certificate.read_bytes()),
-            serialization.load_pem_private_key(key.read_bytes(), password=None),
-        )
+        """The one of the certificates in the file that the key belongs to. Raises OSError, ValueError."""
+        private: Any = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        for candidate in x509.load_pem_x509_certificates(certificate.read_bytes()):
+            if candidate.public_key() == private.public_key():
+                return cls(candidate, private)
+        raise ValueError(f"{key} is not the key of {certificate}")
 
     def sign(self, request: Sign, now: datetime) -> bytes:
         """PEM. The subject, the alternative names and the key are the request's, nothing else is taken from it.

@@ -15,6 +15,7 @@ from apiserver.api import certificate_requests as requests
 from apiserver.api import meta
 from apiserver.api.meta import Object
 from components.client.errors import ApiError
+from components.client.reload import Stamp, stamp_of
 from components.client.resources import CERTIFICATE_SIGNING_REQUESTS
 from components.client.run import run_workers
 from components.client.workqueue import WorkQueue
@@ -23,6 +24,8 @@ from components.controllers.common.objects import created_at, status, time_of
 from components.controllers.csrsigning.plan import Refuse, decide, failed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from components.controllers.csrsigning.authority import Authority
 
 _DONE = timedelta(hours=1)
@@ -38,6 +41,7 @@ class CertificateSigner:
         self._client = context.client
         self._queue = WorkQueue()
         self._authority: Authority | None = None
+        self._stamp: Stamp = ()
         self._requests = context.informers.informer(CERTIFICATE_SIGNING_REQUESTS)
         self._requests.add_handler(self._changed, lambda _, new: self._changed(new))
 
@@ -63,17 +67,22 @@ class CertificateSigner:
         await self._client.update(CERTIFICATE_SIGNING_REQUESTS, update, subresource="status")
 
     async def _loaded(self) -> Authority:
-        if self._authority is None:
-            self._authority = await asyncio.to_thread(self._load)
+        """As its files are now; requests are rare, so that nothing has to be remembered but what they were."""
+        stamp = stamp_of(self._files())
+        if self._authority is None or stamp != self._stamp:
+            self._authority, self._stamp = await asyncio.to_thread(self._load), stamp
         return self._authority
+
+    def _files(self) -> tuple[Path, Path]:
+        options = self._context.options
+        assert options.cluster_signing_cert_file is not None
+        assert options.cluster_signing_key_file is not None
+        return options.cluster_signing_cert_file, options.cluster_signing_key_file
 
     def _load(self) -> Authority:
         from components.controllers.csrsigning.authority import Authority
 
-        options = self._context.options
-        assert options.cluster_signing_cert_file is not None
-        assert options.cluster_signing_key_file is not None
-        return Authority.load(options.cluster_signing_cert_file, options.cluster_signing_key_file)
+        return Authority.load(*self._files())
 
     async def _clean(self) -> None:
         while True:

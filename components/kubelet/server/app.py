@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from components.kubelet.server.logs import LogHandler
 from components.kubelet.server.lookup import Lookup
 from components.kubelet.server.portforward.handler import PortForward
 from components.kubelet.server.remotecommand.handler import RemoteCommand
+from components.kubelet.server.tls import Serving
 
 if TYPE_CHECKING:
     from components.kubelet.kubelet import Kubelet
@@ -35,12 +35,13 @@ class KubeletServer:
     def __init__(self, config: KubeletConfig, kubelet: Kubelet, runtime: Runtime) -> None:
         self._config, self._kubelet, self._runtime = config, kubelet, runtime
         self._runner: web.AppRunner | None = None
+        self._following: asyncio.Task[None] | None = None
         self.port = config.port
 
     async def start(self, reviewer: Reviewer) -> None:
         """Listen on the node's address; nothing is served without TLS, or to whom `reviewer` does not allow it."""
-        context = self._tls()
-        if context is None:
+        serving = self._serving()
+        if serving is None:
             log.warning("no --tls-cert-file and --client-ca-file: logs and statistics are not served")
             return
         clock = asyncio.get_running_loop().time
@@ -50,23 +51,32 @@ class KubeletServer:
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await self._runner.setup()
         site = web.TCPSite(
-            self._runner, self._config.node_ip, self._config.port, ssl_context=context, shutdown_timeout=1.0
+            self._runner,
+            self._config.node_ip,
+            self._config.port,
+            ssl_context=serving.context,
+            shutdown_timeout=1.0,
         )
         await site.start()
+        self._following = asyncio.create_task(serving.follow(), name="kubelet's serving certificate")
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def _serving(self) -> Serving | None:
         config = self._config
-        if config.tls_cert_file is None or config.client_ca_file is None:
+        if (
+            config.tls_cert_file is None
+            or config.tls_private_key_file is None
+            or config.client_ca_file is None
+        ):
             return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.client_ca_file))
-        context.load_cert_chain(str(config.tls_cert_file), str(config.tls_private_key_file))
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
+        return Serving(config.tls_cert_file, config.tls_private_key_file, config.client_ca_file)
 
     def application(self) -> web.Application:
         app = web.Application()

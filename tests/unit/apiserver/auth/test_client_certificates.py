@@ -38,3 +38,22 @@ def test_without_a_client_authority_a_certificate_names_nobody(tmp_path: Path) -
     named = certificates.user(der(pki.issue("front")), CIMultiDict({"x-remote-user": "jane"}))
     assert named is not None
     assert named.name == "jane"
+
+
+def test_authorities_that_are_exchanged_are_followed(tmp_path: Path) -> None:
+    """And a file that cannot be read leaves those that were there."""
+    clients, proxies = Pki(tmp_path / "clients"), Pki(tmp_path / "proxies")
+    certificates = ClientCertificates(clients.ca, FrontProxy(proxies.ca), lambda: datetime.now(UTC))
+    headers, old = CIMultiDict({"X-Remote-User": "jane"}), der(proxies.issue("front"))
+    assert named(certificates, old, headers) == "jane"
+    proxies.ca.write_bytes(b"no certificate")
+    assert named(certificates, old, headers) == "jane"
+    proxies.replace_authority()
+    assert named(certificates, der(proxies.issue("front")), headers) == "jane"
+    with pytest.raises(StatusError):
+        certificates.user(old, headers)
+
+
+def named(certificates: ClientCertificates, shown: bytes, headers: CIMultiDict[str]) -> str:
+    user = certificates.user(shown, headers)
+    return "" if user is None else user.name

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.patch import json_patch, merge, strategic
-from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
+from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure, TooLong
 from apiserver.schema.schemas import Schemas
 
 SCHEMAS = Schemas.load()
@@ -273,7 +273,7 @@ def test_json_patch_that_is_no_list_or_too_long() -> None:
         BadPatch, match=r"cannot unmarshal object into Go value of type \[\]handlers.jsonPatchOp"
     ):
         json_patch.apply({}, {"op": "add"})
-    with pytest.raises(CannotApply, match="allowed maximum operations in a JSON patch is 10000, got 10001"):
+    with pytest.raises(TooLong, match="allowed maximum operations in a JSON patch is 10000, got 10001"):
         json_patch.apply({}, [{}] * 10_001)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from components.cluster import backup, state
+from components.cluster import backup, preview, state
+from components.cluster import contents as store_contents
 from components.cluster.config import MasterConfig, load
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.cluster.prepare import prepare
-from components.cluster.restore import restore
+from components.cluster.restore import restore, restore_own
 from components.cluster.topology import Masters, Topology, Workers
 from components.cluster.topology_file import load as load_topology
 from kvstore.backup import REVISION_BUMP
@@ -74,7 +77,9 @@ def backed_up(tmp_path: Path) -> tuple[Layout, Path, int]:
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    """Without the table in which LMDB keeps its readers."""
+    files = [p for p in sorted(path.rglob("*")) if p.is_file() and p.name != "lock.mdb"]
+    return {str(p.relative_to(path)): p.read_bytes() for p in files}
 
 
 def test_a_restored_cluster_has_the_old_state_and_a_new_identity(backed_up: tuple[Layout, Path, int]) -> None:
@@ -101,6 +106,49 @@ def test_restoring_into_an_empty_directory_on_another_port(
     assert prepared.addresses.slot == state.load(original).slot  # type: ignore[union-attr]
     assert load(layout.config_file("m1"), MasterConfig).store.cluster_token == state.load(layout).token  # type: ignore[union-attr]
     assert asyncio.run(read(layout))[0][0] == b"/k0"
+
+
+def test_a_restore_to_an_earlier_revision(backed_up: tuple[Layout, Path, int]) -> None:
+    layout, target, _ = backed_up
+    restore(target, layout, to_revision=5)
+    keys, revision, _ = asyncio.run(read(layout))
+    assert keys == [b"/k%d" % n for n in range(4)]
+    assert revision > REVISION_BUMP
+
+
+def test_a_cluster_goes_back_in_its_own_history(backed_up: tuple[Layout, Path, int]) -> None:
+    layout, target, _ = backed_up
+    last = backup.verify(target).revision
+    with contextlib.closing(prepare(layout, None)), pytest.raises(ClusterError, match="already running"):
+        restore_own(layout, last)
+    before = contents(layout.root)
+    with pytest.raises(ClusterError, match="has not reached revision 99"):
+        restore_own(layout, 99)
+    assert contents(layout.root) == before
+    restore_own(layout, last)
+    assert asyncio.run(read(layout))[0] == [b"/k%d" % n for n in range(10)]
+    with pytest.raises(ClusterError, match=f"no history of revision {last} any more"):
+        restore_own(layout, last)
+
+
+def test_a_stopped_cluster_is_compared_with_its_backup(
+    backed_up: tuple[Layout, Path, int], tmp_path: Path
+) -> None:
+    layout, target, _ = backed_up
+    found = preview.preview(target, layout, 0, datetime.now(UTC))
+    assert (found.backup_revision, found.cluster_revision, found.changes) == (
+        11,
+        12,
+        [],
+    )  # nothing of Kubernetes
+    assert preview.as_text(found).endswith("no object would change")
+    store_contents.of_stopped(layout, tmp_path / "now")
+    now = store_contents.of_snapshot(tmp_path / "now", tmp_path).digests
+    assert len(now) == 11
+    assert b"/later" in now
+    assert preview.as_json(found)["ageSeconds"] < 3600
+    with pytest.raises(ClusterError, match="has not reached revision 12"):
+        preview.preview(target, layout, 12, datetime.now(UTC))
 
 
 def test_a_backup_is_private_and_names_what_it_holds(backed_up: tuple[Layout, Path, int]) -> None:

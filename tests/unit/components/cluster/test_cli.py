@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.cluster import kubeconfigs, pki, stopping
+from components.cluster.cli import main
 from components.cluster.commands.kill import parse_signal
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
@@ -48,6 +49,37 @@ def test_errors_name_what_and_remedy_and_leave_nothing(
     assert message.replace("{dir}", str(tmp_path)) in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == [bad]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("up", "--backup-keep", "3"), "where are the backups to go?\n  name a directory: --backup-dir DIR"),
+        (
+            ("up", "--backup-dir", "/b", "--backup-schedule", "soon"),
+            "backup.schedule = 'soon': it is neither",
+        ),
+        (("backup", "list"), "no cluster there has scheduled backups"),
+        (("restore",), "which backup?"),
+        (("restore", "--to-revision", "5"), "{dir}: there is no cluster"),
+        (("certs", "check"), "{dir}: there is no cluster"),
+        (("certs", "renew", "--all"), "{dir}: there is no cluster"),
+        (("certs", "renew", "--all", "--ca"), "which certificates are to be renewed?"),
+    ],
+)
+def test_more_errors_in_this_process(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kuberaft", *arguments, "--dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    assert raised.value.code == 1
+    assert message.replace("{dir}", str(tmp_path)) in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

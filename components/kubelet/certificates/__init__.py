@@ -1,0 +1,1 @@
+"""The kubelet renews its own client certificate, by certificate signing requests."""
