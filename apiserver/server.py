@@ -15,6 +15,7 @@ import random
 import socket
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +43,7 @@ from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
 from apiserver.http.connections import Connections
+from apiserver.http.extension import Extension
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
@@ -74,10 +76,13 @@ def _utc_now() -> datetime:
 class ApiServer:
     """``port`` is the real one once started. Stopping ends watches cleanly and leaves the storage open."""
 
-    def __init__(self, config: ApiServerConfig, storage: Storage) -> None:
+    def __init__(
+        self, config: ApiServerConfig, storage: Storage, extensions: Sequence[Extension] = ()
+    ) -> None:
         config.check()
         self.config = config
         self.services = _services(config, storage)
+        self.services.extensions = tuple(extensions)
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from apiserver.http import request_info
+from apiserver.http import extension, request_info
 from apiserver.http.filters.access import ACCESS_LOG_FROM, with_access_log
 from apiserver.http.filters.audit import with_audit, with_failed_authentication_audit
 from apiserver.http.filters.authentication import with_authentication
@@ -36,7 +36,11 @@ def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.Strea
 
     async def entry(request: web.BaseRequest) -> web.StreamResponse:
         info = request_info.parse(request.method, request.rel_url.raw_path, request.query)
-        return await handler(Exchange(request, services, info))
+        exchange = Exchange(request, services, info)
+        if not info.is_resource:
+            exchange.extension = extension.find(services.extensions, info.path)
+            info.is_watch = exchange.extension is not None and request_info.boolean(request.query.get("watch"))
+        return await handler(exchange)
 
     return entry
 

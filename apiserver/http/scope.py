@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from apiserver.audit.log import AuditLog
     from apiserver.audit.policy import Policy
     from apiserver.flowcontrol.controller import FlowController
+    from apiserver.http.extension import Extension
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
@@ -84,6 +85,7 @@ class Services:
     audit_policy: Policy | None = None
     webhooks: WebhookClient | None = None
     fanout: Fanout = field(default_factory=Fanout)
+    extensions: tuple[Extension, ...] = ()
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -114,6 +116,7 @@ class Exchange:
     annotations: dict[str, str] = field(default_factory=dict)
     panic: str = ""
     on_begun: Callable[[int], None] | None = None
+    extension: Extension | None = None
     _resource: Resource | None = None
 
     @property
