@@ -18,8 +18,10 @@ from components.cluster.commands import (
     restore,
     start,
     status,
+    story,
     tour,
     up,
+    why,
 )
 from components.cluster.errors import ClusterError
 
@@ -41,6 +43,8 @@ app.command("kubeconfig")(kubeconfig.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.command("tour")(tour.command)
+app.command("why")(why.command)
+app.command("story")(story.command)
 
 
 def main() -> None:
