@@ -38,7 +38,7 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[Change]:
 
 def paths(old: Any, new: Any, limit: int = 50) -> list[str]:
     """The paths of the first ``limit`` changes."""
-    found = []
+    found: list[str] = []
     for change in changes(old, new):
         if len(found) >= limit:
             break

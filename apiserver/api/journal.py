@@ -102,8 +102,8 @@ class Journal:
         return self._count
 
     @property
-    def bytes(self) -> int:
-        """Of the records that are kept."""
+    def size(self) -> int:
+        """Bytes of the records that are kept."""
         return self._bytes
 
     def note(
