@@ -2,8 +2,8 @@
 
 Used by `chain` where a trail is kept (``apiserver.trail``). A plugin that puts another object in the place of the one
 it was shown (webhooks, policies) is found by that. Those that change objects in place say which fields they may change
-(`Plugin.changes`); only these are looked at, only in new objects, and mostly only whether they are still the same value:
-a pod costs some 25 microseconds, what no plugin changes nearly nothing.
+(`Plugin.changes`); only these are looked at, only in new objects, and mostly only whether they still hold the same
+value: a pod costs some 25 microseconds, what no plugin changes nearly nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Table:
 
 def look(obj: Object | None, fields: Sequence[Field]) -> list[Any]:
     """To be compared after the plugin by `note`; holds the values, so that no other can have their place."""
-    found, last, values = [], "", {}
+    found: list[Any] = []
+    last, values = "", dict[str, Any]()
     for part, key, inside, _ in fields:
         if part != last:
             last, values = part, (obj or {}).get(part) or {}
