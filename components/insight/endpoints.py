@@ -280,7 +280,6 @@ class Insight:
         activity, journal = self._activity, self._activity.journal
         controllers = []
         for name, queue in sorted(activity.queues.items()):
-            last = journal.records(Query(source="controller", component=name, limit=1))
             controllers.append(
                 {
                     "name": name,
@@ -289,7 +288,7 @@ class Insight:
                     "queue": len(queue),
                     "processing": queue.processing,
                     "retries": queue.waiting,
-                    "lastDecision": last[0] if last else None,
+                    "lastDecision": journal.last("controller", name),
                 }
             )
         scheduler = None
