@@ -15,6 +15,7 @@ import random
 import socket
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +31,7 @@ from apiserver.admission.interface import AdmissionOptions
 from apiserver.admission.setup import configured_plugins
 from apiserver.aggregator.setup import Aggregator
 from apiserver.api.gvk import GroupVersionResource
+from apiserver.api.journal import Journal
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
@@ -45,6 +47,7 @@ from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
 from apiserver.http.connections import Connections
+from apiserver.http.extension import Extension
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
@@ -78,13 +81,22 @@ def _utc_now() -> datetime:
 class ApiServer:
     """``port`` is the real one once started. Stopping ends watches cleanly and leaves the storage open."""
 
-    def __init__(self, config: ApiServerConfig, storage: Storage) -> None:
+    def __init__(
+        self,
+        config: ApiServerConfig,
+        storage: Storage,
+        extensions: Sequence[Extension] = (),
+        journal: Journal | None = None,
+    ) -> None:
+        """``journal``: where each write is recorded."""
         config.check()
         self.config = config
         self.followed: list[FollowedFile] = []
         """Files that are read again when they change."""
         self.services = _services(config, storage, self.followed)
         self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self.followed}
+        self.services.extensions = tuple(extensions)
+        self.services.journal = journal
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None
@@ -143,6 +155,10 @@ class ApiServer:
         if self.services.flow is not None:
             following = self.services.flow.follow(self.services.caches)
             self._background.append(asyncio.create_task(following, name="flow control"))
+
+    def extend(self, *extensions: Extension) -> None:
+        """For those that are made of this server's parts. Before it starts."""
+        self.services.extensions += extensions
 
     @property
     def synced(self) -> bool:

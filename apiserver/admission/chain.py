@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apiserver.admission import observing
 from apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -31,6 +32,7 @@ from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from apiserver.trail import CURRENT
 
 
 class Chain:
@@ -38,18 +40,34 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin], reader: Reader) -> None:
         self._plugins = tuple(plugins)
+        self._watched = observing.Table(self._plugins)
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
         """Twice, where a webhook has changed the object: once more for those that have not seen the change."""
-        for plugin in self._plugins:
-            await plugin.admit(attributes, self._reader)
+        await self._admit_all(attributes)
         if attributes.reinvocation is not None and attributes.reinvocation.wanted:
             attributes.reinvocation.again = True
+            await self._admit_all(attributes)
+
+    async def _admit_all(self, attributes: Attributes) -> None:
+        trail = CURRENT.get()
+        if trail is None or attributes.obj is None:
             for plugin in self._plugins:
                 await plugin.admit(attributes, self._reader)
+            return
+        trail.obj = attributes.obj
+        for plugin, fields in self._watched.rows(attributes):
+            before = attributes.obj
+            seen = observing.look(before, fields) if fields else []
+            await plugin.admit(attributes, self._reader)
+            if fields or attributes.obj is not before:
+                observing.note(trail, plugin, before, attributes.obj, fields, seen)
 
     async def validate(self, attributes: Attributes) -> None:
+        trail = CURRENT.get()
+        if trail is not None:
+            trail.obj = attributes.obj or attributes.old
         for plugin in self._plugins:
             await plugin.validate(attributes, self._reader)
 

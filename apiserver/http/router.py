@@ -11,10 +11,12 @@ from apiserver.api import errors
 from apiserver.http import body, discovery, health, negotiation, openapi, responders
 from apiserver.http.handlers import create, delete, deletecollection, get, patch, update, watch
 from apiserver.http.handlers import list as listing
+from apiserver.http.proxy.lifetime import attended
 from apiserver.http.scope import Exchange
 from apiserver.http.subresources import catalogue
 
 if TYPE_CHECKING:
+    from apiserver.http.extension import Extension
     from apiserver.registry.table import Resource
 
 Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
@@ -48,6 +50,8 @@ async def route(exchange: Exchange) -> web.StreamResponse:
         return await aggregator.serve(exchange, elsewhere)
     if exchange.info.is_resource:
         return await _resource(exchange)
+    if exchange.extension is not None:
+        return await _extension(exchange, exchange.extension)
     return await _non_resource(exchange)
 
 
@@ -107,6 +111,11 @@ def _terminating(resource: Resource) -> errors.StatusError:
     refusal = errors.method_not_supported(resource.gvr.group_resource, "create")
     refusal.message = "create not allowed while custom resource definition is terminating"
     return refusal
+
+
+async def _extension(exchange: Exchange, extension: Extension) -> web.StreamResponse:
+    work = extension.handle(exchange.request, exchange.user)
+    return await (attended(exchange, work) if exchange.info.is_watch else work)
 
 
 async def _non_resource(exchange: Exchange) -> web.StreamResponse:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from apiserver.api import errors
+from apiserver.api.journal import Journal
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from apiserver.audit.log import AuditLog
     from apiserver.audit.policy import Policy
     from apiserver.flowcontrol.controller import FlowController
+    from apiserver.http.extension import Extension
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
@@ -37,6 +39,20 @@ if TYPE_CHECKING:
     from apiserver.webhook_client import WebhookClient
 
 Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where in the log of the store a revision was made, and which member led then."""
+
+    index: int
+    term: int
+    leader: str
+
+
+def _nowhere(_: int) -> Placement | None:
+    """The store does not say."""
+    return None
 
 
 class Stopping:
@@ -86,6 +102,9 @@ class Services:
     webhooks: WebhookClient | None = None
     aggregator: Aggregator | None = None
     fanout: Fanout = field(default_factory=Fanout)
+    extensions: tuple[Extension, ...] = ()
+    journal: Journal | None = None
+    placement: Callable[[int], Placement | None] = _nowhere
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -116,6 +135,7 @@ class Exchange:
     annotations: dict[str, str] = field(default_factory=dict)
     panic: str = ""
     on_begun: Callable[[int], None] | None = None
+    extension: Extension | None = None
     _resource: Resource | None = None
 
     @property

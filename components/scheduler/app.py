@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from components.client.activity import Activity
 from components.client.events import EventRecorder
 from components.client.informer import InformerFactory
 from components.client.kubeconfig import ClientConfig
@@ -37,6 +38,7 @@ class SchedulerOptions:
     lease_namespace: str = "kube-system"
     lease_name: str = "kube-scheduler"
     scheduler_name: str = "default-scheduler"
+    activity: Activity | None = None
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
 
 
@@ -62,6 +64,7 @@ async def run_term(client: ApiClient, options: SchedulerOptions) -> None:
         lambda: datetime.now(UTC),
         random.Random(),
         scheduler_name=options.scheduler_name,
+        activity=options.activity,
     )
     caching: list[asyncio.Task[None]] = []
 

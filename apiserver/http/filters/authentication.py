@@ -27,6 +27,8 @@ def with_authentication(services: Services, handler: Handler) -> Handler:
 
     async def handle(exchange: Exchange) -> web.StreamResponse:
         request = exchange.request
+        if exchange.extension is not None and exchange.extension.public:
+            return await handler(exchange)
         certificate = None
         if request.transport is not None:
             tls = request.transport.get_extra_info("ssl_object")

@@ -25,7 +25,7 @@ def with_authorization(services: Services, handler: Handler) -> Handler:
     metrics = services.metrics
 
     async def handle(exchange: Exchange) -> web.StreamResponse:
-        if exchange.info.path.rstrip("/") in _ALWAYS_PUBLIC:
+        if _public(exchange):
             return await handler(exchange)
         asked = attributes(exchange)
         started = time.perf_counter()
@@ -47,6 +47,11 @@ def with_authorization(services: Services, handler: Handler) -> Handler:
         return await handler(exchange)
 
     return handle
+
+
+def _public(exchange: Exchange) -> bool:
+    extension = exchange.extension
+    return exchange.info.path.rstrip("/") in _ALWAYS_PUBLIC or (extension is not None and extension.public)
 
 
 def attributes(exchange: Exchange) -> Attributes:

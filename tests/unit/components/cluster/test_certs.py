@@ -50,7 +50,7 @@ def test_everything_is_listed_and_good(layout: Layout) -> None:
     expected = {identity.path for identity in plan.identities(TOPOLOGY, renewal.known(layout)[1])}
     files = {"kubeconfig", "config/w1.kubeconfig", "config/kube-proxy.kubeconfig"}
     files |= {f"config/kube-{part}-m1.kubeconfig" for part in ("scheduler", "controller-manager")}
-    assert set(found) == expected | files | {"cluster/ca", "store/ca"}
+    assert set(found) == expected | files | {"cluster/ca", "store/ca", "front-proxy/ca"}
     assert {certificate.problem for certificate in found.values()} == {""}
     admin, kubelet = found["cluster/admin"], found["cluster/kubelet-w1"]
     assert (admin.use, admin.subject) == ("client", "kuberaft-admin (system:masters)")
@@ -134,7 +134,11 @@ def test_all_but_the_authorities_are_renewed(layout: Layout) -> None:
     before = serials(layout)
     renewal.renew_stopped(layout, [])
     after = serials(layout)
-    assert {name for name in before if before[name] == after[name]} == {"cluster/ca", "store/ca"}
+    assert {name for name in before if before[name] == after[name]} == {
+        "cluster/ca",
+        "store/ca",
+        "front-proxy/ca",
+    }
 
 
 @pytest.mark.parametrize(
