@@ -31,6 +31,8 @@ from components.cluster.errors import ClusterError
 from components.cluster.stalls import StallWatch
 from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
+from components.dashboard.drills import Drills
+from components.dashboard.extension import Pages
 from components.proxy.sockets import may_listen
 from components.scheduler.app import SchedulerOptions, run_scheduler
 from kvstore.config import MemberConfig
@@ -39,6 +41,7 @@ from kvstore.member import Member
 from kvstore.raft.config import TlsFiles
 
 if TYPE_CHECKING:
+    from apiserver.http.extension import Extension
     from kvstore.server.embedded import ClientPort
 
 logger = logging.getLogger(__name__)
@@ -136,7 +139,7 @@ async def _serve(
     api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
 ) -> None:
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
-    server = ApiServer(api, EmbeddedStorage(member))
+    server = ApiServer(api, EmbeddedStorage(member), _dashboard(config))
     waiting = asyncio.create_task(leaving.wait(), name="leaving")
     leading: asyncio.Task[None] | None = None
     try:
@@ -154,6 +157,12 @@ async def _serve(
         if leading is not None:
             await _ended(leading)
         await server.stop()
+
+
+def _dashboard(config: MasterConfig) -> list[Extension]:
+    """What the page at `/ui` needs beside the API and the endpoints of insight."""
+    drills = [Drills(Path(config.supervisor_socket))] if config.supervisor_socket else []
+    return [Pages(), *drills]
 
 
 async def _lead(config: MasterConfig) -> None:

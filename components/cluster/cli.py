@@ -11,6 +11,7 @@ import typer
 
 from components.cluster.commands import (
     backup,
+    dashboard,
     down,
     kill,
     kubeconfig,
@@ -40,6 +41,7 @@ app.command("logs")(logs.command)
 app.command("kubeconfig")(kubeconfig.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
+app.command("dashboard")(dashboard.command)
 app.command("tour")(tour.command)
 
 

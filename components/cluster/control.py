@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from components.cluster import ipc
+from components.cluster.drilling import DrillRuns
 from components.cluster.supervisor import Supervisor
 
 SNAPSHOT_TIMEOUT = 600.0
 
 
-def server(supervisor: Supervisor, path: Any) -> ipc.Server:
-    """The control socket of one supervisor."""
+def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
+    """The control socket of one supervisor; drills are run beside it."""
 
     async def status(request: dict[str, Any]) -> Any:
         return msgspec.to_builtins(supervisor.status())
@@ -40,6 +41,21 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
+    async def drill_list(request: dict[str, Any]) -> Any:
+        return await drills.catalogue()
+
+    async def drill_start(request: dict[str, Any]) -> Any:
+        return await drills.start(request["name"], request["options"])
+
+    async def drill_status(request: dict[str, Any]) -> Any:
+        return drills.status(request["id"], request["since"])
+
+    async def drill_stop(request: dict[str, Any]) -> Any:
+        return drills.stop(request["id"])
+
+    async def drill_report(request: dict[str, Any]) -> Any:
+        return drills.report(request["id"])
+
     operations = {
         "status": status,
         "kill": kill,
@@ -48,5 +64,10 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "progress": progress,
         "snapshot": snapshot,
         "move-leader": move_leader,
+        "drill-list": drill_list,
+        "drill-start": drill_start,
+        "drill-status": drill_status,
+        "drill-stop": drill_stop,
+        "drill-report": drill_report,
     }
     return ipc.Server(path, operations)

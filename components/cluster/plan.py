@@ -92,6 +92,7 @@ def master(topology: Topology, addresses: Addresses, layout: Layout, token: str,
             retry_period=seconds(timing.leader_retry_period),
         ),
         node_timing=_node_timing(topology),
+        supervisor_socket=str(layout.socket),
     )
 
 
