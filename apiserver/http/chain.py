@@ -39,7 +39,9 @@ def build(services: Services) -> Callable[[web.BaseRequest], Awaitable[web.Strea
         exchange = Exchange(request, services, info)
         if not info.is_resource:
             exchange.extension = extension.find(services.extensions, info.path)
-            info.is_watch = exchange.extension is not None and request_info.boolean(request.query.get("watch"))
+            info.is_watch = exchange.extension is not None and request_info.boolean(
+                request.query.get("watch")
+            )
         return await handler(exchange)
 
     return entry

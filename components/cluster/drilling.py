@@ -1,8 +1,8 @@
 """Drills that somebody asked for over the control socket: each a process of its own, `kuberaft drill NAME`.
 
-Fed by `control` (masters forward what the dashboard asks); owned by the supervisor's process, which outlives the masters
-that a drill ends. Its messages (one JSON object a line) and its report are kept for whoever asks; what they mean is
-between the drill and the reader. One drill runs at a time: two would judge each other's faults. Leaves out: drills.
+Fed by `control` (masters forward what the dashboard asks); owned by the supervisor's process, which outlives the
+masters that a drill ends. Its messages (one JSON object a line) and its report are kept for whoever asks; what they
+mean is between the drill and the reader. One drill runs at a time: two would judge each other's faults.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Options = Mapping[str, str | int | float | bool]
 
 @dataclass
 class Run:
-    """`state`: running, passed, failed (its hypothesis did not hold), error or stopped. Times are seconds since 1970."""
+    """`state`: running, passed, failed (its hypothesis did not hold), error or stopped. Times: seconds since 1970."""
 
     id: str
     name: str

@@ -65,7 +65,7 @@ class Drills:
                 return _json(await self._ask("drill-stop", id=run))
             case "GET", [run, "report.html"]:
                 return _report(await self._ask("drill-report", id=run))
-            case ("GET" | "POST" | "DELETE"), _:
+            case (("GET" | "POST" | "DELETE"), _):
                 raise errors.generic(404)
             case _:
                 raise errors.generic(405)

@@ -63,8 +63,8 @@ VIEWER_POLICY: Final = "; ".join(
         "frame-ancestors 'self'",
     )
 )
-"""A report is one file with its own script in it. The sandbox gives it an origin of its own, so that it sees neither the
-page's token nor the API, and it can send nothing anywhere."""
+"""A report is one file with its own script in it. The sandbox gives it an origin of its own, so that it sees neither
+the page's token nor the API, and it can send nothing anywhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
     browser ──HTTP, secret──▶ Proxy ──HTTPS, token of a service account──▶ failover endpoint ──▶ a ready master
 
-A browser that opens the cluster's own address warns of an authority that it does not know. This address needs none: the
-proxy checks the server's certificate against the cluster's authority, as kubectl does. What comes in must carry the
-secret of this run as its bearer token; the page keeps it in its session storage, which no other origin reads, and it was
-handed over in the URL's fragment, which no server sees. There is no cookie, so no other page can make a browser ask for
-it. The token behind it is renewed at half of its life. Leaves out: upgrades (exec, port-forward), which the page has no use for.
+A browser that opens the cluster's own address warns of an authority that it does not know. This address needs none:
+the proxy checks the server's certificate against the cluster's authority, as kubectl does. What comes in must carry the
+secret of this run as its bearer token; the page keeps it in its session storage, which no other origin reads, and it
+was handed over in the URL's fragment, which no server sees. There is no cookie, so no other page can make a browser use
+it. The token behind it is renewed at half of its life. Leaves out: upgrades (exec, port-forward), which the page does
+not use.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from components.client.kubeconfig import ClientConfig
 logger = logging.getLogger(__name__)
 
 ONCE_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 0.5  # for answers that are under way when the command ends
 _CONNECT_SECONDS: Final = 15.0  # the failover endpoint waits up to ten for a master that is ready
 _BODY_LIMIT: Final = 4 << 20
 _PUBLIC: Final = "/ui"
@@ -64,7 +66,9 @@ class Proxy:
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None))
+        # A browser that leaves a stream ends the stream behind it too.
+        server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         with socket.create_server(("127.0.0.1", port)) as listener:
             site = web.SockSite(self._runner, listener.dup())

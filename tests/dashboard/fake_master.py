@@ -55,7 +55,9 @@ class FakeMaster:
         watching = request.query.get("watch") == "true"
         name = request.path.rsplit("/", 1)[1]
         if watching:
-            return await _stream(request, {"cluster": self._statuses, "records": self._records}.get(name, self._changes))
+            return await _stream(
+                request, {"cluster": self._statuses, "records": self._records}.get(name, self._changes)
+            )
         answers = {"cluster": self._status, "controllers": controllers, "drills": drills}
         return web.json_response(answers[name]() if name in answers else {"items": [], "records": []})
 
@@ -116,14 +118,19 @@ def pod(number: int) -> dict[str, Any]:
         "status": {
             "phase": "Running",
             "conditions": [{"type": "Ready", "status": "True" if number % 9 else "False"}],
-            "containerStatuses": [{"name": "web", "restartCount": 0, "state": {"running": {"startedAt": BEGAN}}}],
+            "containerStatuses": [
+                {"name": "web", "restartCount": 0, "state": {"running": {"startedAt": BEGAN}}}
+            ],
         },
     }
 
 
 def bookmark(revision: int) -> dict[str, Any]:
     annotations = {"k8s.io/initial-events-end": "true"}
-    return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(revision), "annotations": annotations}}}
+    return {
+        "type": "BOOKMARK",
+        "object": {"metadata": {"resourceVersion": str(revision), "annotations": annotations}},
+    }
 
 
 def record(number: int) -> dict[str, Any]:
@@ -168,12 +175,17 @@ def cluster_status(revision: int) -> dict[str, Any]:
         "leader": "m1",
         "term": 3,
         "members": [member(number) for number in (1, 2, 3)],
-        "nodes": [{"name": f"w{n}", "ready": True, "pods": 250, "cpu": 1.5, "memory": 2**31} for n in (1, 2, 3, 4)],
+        "nodes": [
+            {"name": f"w{n}", "ready": True, "pods": 250, "cpu": 1.5, "memory": 2**31} for n in (1, 2, 3, 4)
+        ],
     }
 
 
 def controllers() -> dict[str, Any]:
-    return {"controllers": [], "scheduler": {"instance": "m1", "active": 0, "backoff": 0, "unschedulable": 0, "last": []}}
+    return {
+        "controllers": [],
+        "scheduler": {"instance": "m1", "active": 0, "backoff": 0, "unschedulable": 0, "last": []},
+    }
 
 
 def drills() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A real cluster whose drills are quick stand-ins: `kuberaft up` with `tests.support.quick_drill` in the place of drills."""
+"""A real cluster whose drills are quick: `kuberaft up` with `tests.support.quick_drill` in their place."""
 
 from __future__ import annotations
 

@@ -50,7 +50,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 @pytest.fixture(scope="module")
 def door(cluster: LocalCluster) -> Iterator[str]:
     """The address that `kuberaft dashboard` prints, while it runs."""
-    command = [sys.executable, "-m", "components.cluster.cli", "dashboard", "--no-open", "--dir", str(cluster.dir)]
+    command = [
+        sys.executable,
+        "-m",
+        "components.cluster.cli",
+        "dashboard",
+        "--no-open",
+        "--dir",
+        str(cluster.dir),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -88,7 +96,9 @@ def test_log_in_with_a_token(cluster: LocalCluster, browser: Browser) -> None:
     assert browser.run("return sessionStorage.getItem('kuberaft.token')") == token
     browser.click("button[aria-label='Log out']")
     browser.find("main.login")
-    refused = [text for text in browser.complaints() if "status of 401" not in text and "status of 403" not in text]
+    refused = [
+        text for text in browser.complaints() if "status of 401" not in text and "status of 403" not in text
+    ]
     assert refused == []
 
 
@@ -105,7 +115,9 @@ def test_what_goes_over_the_wire(cluster: LocalCluster, browser: Browser) -> Non
     )
     assert len(sizes) > 10
     assert sum(sizes) < BUDGET
-    hosts = browser.run("return [...new Set(performance.getEntriesByType('resource').map((one) => new URL(one.name).host))]")
+    hosts = browser.run(
+        "return [...new Set(performance.getEntriesByType('resource').map((one) => new URL(one.name).host))]"
+    )
     assert len(hosts) == 1
 
 
@@ -157,7 +169,9 @@ def test_the_cluster_as_it_was(cluster: LocalCluster, page: Browser) -> None:
     then = int(cluster.get("deployment", "past")["metadata"]["resourceVersion"])
     cluster.kubectl("scale", "deployment/past", "--replicas=3")
     cluster.kubectl("delete", "deployment/web", "--ignore-not-found")
-    eventually(lambda: cluster.get("deployment", "past")["status"].get("readyReplicas") == 3, "three replicas")
+    eventually(
+        lambda: cluster.get("deployment", "past")["status"].get("readyReplicas") == 3, "three replicas"
+    )
     page.go(f"timeline?tab=then&revision={then}")
     past = page.find(".then-row[data-name=past]", "2 of 2 ready")
     assert past.get_attribute("data-state") == "changed"
@@ -181,7 +195,11 @@ def test_what_happens_is_shown_as_it_happens(cluster: LocalCluster, page: Browse
     page.press("live pod")
     page.until(lambda: all("live" in text for text in page.texts(".stream .words")), "only what matches")
     page.press(ESCAPE)
-    for tab, selector in (("events", ".stream .row"), ("controllers", "[data-controller]"), ("scheduler", ".decisions li")):
+    for tab, selector in (
+        ("events", ".stream .row"),
+        ("controllers", "[data-controller]"),
+        ("scheduler", ".decisions li"),
+    ):
         page.click(f"[data-tab={tab}]")
         page.find(selector)
         page.shoot_all(f"watch-{tab}")

@@ -78,9 +78,7 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(
-    folder: Path, *, extensions: Sequence[Extension] = (), **flags: Any
-) -> AsyncIterator[Api]:
+async def serving(folder: Path, *, extensions: Sequence[Extension] = (), **flags: Any) -> AsyncIterator[Api]:
     """With the users admin and alice, RBAC, and a key for service account tokens."""
     tokens = folder / "tokens.csv"
     users = ('admintoken,admin,admin,"system:masters"', "aliceToken,alice,alice-uid,dev")

@@ -1,6 +1,6 @@
 """Stands in for `kuberaft drill` where only who starts drills is tested: it says a few words and writes a report.
 
-`list -o json` names two drills. `NAME --report DIR ...` ends with 0; `wrong` ends with 1; `--hold` waits for SIGINT first.
+`list -o json` names two drills. `NAME --report DIR ...` ends with 0, `wrong` with 1; `--hold` waits for SIGINT first.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ async def _serve(config: ClientConfig, access: Access, opens: bool, port: int) -
         await proxy.start(port)
     except OSError as error:
         raise ClusterError(
-            f"port {port} of 127.0.0.1 cannot be opened: {error.strerror}", "name another with --port, or none"
+            f"port {port} of 127.0.0.1 cannot be opened: {error.strerror}",
+            "name another with --port, or none",
         ) from error
     try:
         print(f"dashboard: {proxy.url}\nCtrl-C ends the access.", flush=True)

@@ -31,7 +31,7 @@ def play(folder: Path, scene: Callable[[DrillRuns], Awaitable[None]]) -> None:
 
 
 async def until(runs: DrillRuns, run: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    while not holds(status := runs.status(run)):
+    while not holds(status := runs.status(run)):  # noqa: ASYNC110  what a process says cannot be awaited
         await asyncio.sleep(0.01)
     return status
 

@@ -59,13 +59,18 @@ def play(folder: Path, scene: Callable[[Api], Awaitable[None]], *, supervised: b
     asyncio.run(main())
 
 
+async def ended(api: Api, run: str) -> Any:
+    while (status := (await api.ask("GET", f"{DRILLS}/{run}")).body)["state"] == "running":  # noqa: ASYNC110  a process
+        await asyncio.sleep(0.01)
+    return status
+
+
 def test_from_the_list_to_the_report(tmp_path: Path) -> None:
     async def scene(api: Api) -> None:
         listed = await api.ask("GET", DRILLS)
         assert [drill["name"] for drill in listed.body["drills"]] == ["leader-kill", "wrong"]
         run = (await api.create(DRILLS, {"name": "leader-kill"}))["id"]
-        while (status := (await api.ask("GET", f"{DRILLS}/{run}")).body)["state"] == "running":
-            await asyncio.sleep(0.01)
+        status = await ended(api, run)
         assert status["state"] == "passed"
         assert (await api.ask("GET", f"{DRILLS}/{run}?since=2")).body["events"] == status["events"][2:]
         assert b"<h1>leader-kill</h1>" in (await api.ask("GET", f"{DRILLS}/{run}/report.html")).body

@@ -54,7 +54,11 @@ def test_who_knows_the_secret_is_the_service_account(tmp_path: Path) -> None:
         async with door.session.post(door.base + WHO, data=REVIEW, headers={**door.secret, **JSON}) as answer:
             user = (await answer.json())["status"]["userInfo"]["username"]
             assert user == f"system:serviceaccount:kube-system:{NAME}"
-        for path, code in (("/api/v1/pods", 200), ("/api/v1/secrets", 403), ("/apis/apps/v1/deployments", 200)):
+        for path, code in (
+            ("/api/v1/pods", 200),
+            ("/api/v1/secrets", 403),
+            ("/apis/apps/v1/deployments", 200),
+        ):
             async with door.session.get(door.base + path, headers=door.secret) as answer:
                 assert (path, answer.status) == (path, code)
 
