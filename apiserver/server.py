@@ -30,6 +30,7 @@ from apiserver.admission.chain import default_chain
 from apiserver.admission.interface import AdmissionOptions
 from apiserver.admission.setup import configured_plugins
 from apiserver.api.gvk import GroupVersionResource
+from apiserver.api.journal import Journal
 from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
@@ -77,12 +78,18 @@ class ApiServer:
     """``port`` is the real one once started. Stopping ends watches cleanly and leaves the storage open."""
 
     def __init__(
-        self, config: ApiServerConfig, storage: Storage, extensions: Sequence[Extension] = ()
+        self,
+        config: ApiServerConfig,
+        storage: Storage,
+        extensions: Sequence[Extension] = (),
+        journal: Journal | None = None,
     ) -> None:
+        """``journal``: where each write is recorded."""
         config.check()
         self.config = config
         self.services = _services(config, storage)
         self.services.extensions = tuple(extensions)
+        self.services.journal = journal
         self.port = config.secure_port
         self._runner: web.ServerRunner | None = None
         self._connections: Connections | None = None

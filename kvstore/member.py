@@ -265,6 +265,18 @@ class Member(Calls, Reconfiguration):
             found.append(Progress(id_, name, own or id_ in connected, match, lag))
         return found
 
+    def entry_of(self, revision: int) -> tuple[int, int] | None:
+        """(Raft index, term) of the entry that made a revision; None unless it was applied here lately."""
+        return self._state().entry_of(revision)
+
+    def round_trips(self) -> dict[int, float]:
+        """Of a leader: seconds to each other member and back, by id."""
+        return self._running().round_trips()
+
+    def sync_times(self) -> list[float]:
+        """Seconds that the last batches of this member's log took to be on disk."""
+        return self._running().sync_times()
+
     async def status(self) -> StatusResponse:
         """Of this member; answered without the others."""
         engine, state = self._running(), self._state()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -73,6 +74,9 @@ _COMPACTION_WEIGHT = 4
 _COMPACTION_SHARE = 0.1
 """Of the time: what reclaiming compacted space may take from everything else."""
 
+_REMEMBERED_ENTRIES = 4096
+"""Whose place in the log is known by their revision."""
+
 Outcome = TypeVar("Outcome", bound=msgspec.Struct)
 
 
@@ -116,6 +120,7 @@ class KVStateMachine:
         self._compactor, self._lessor = self._parts.compactor, self._parts.lessor
         self.members = self._parts.members
         self._events: list[Event] = []
+        self._written: deque[tuple[int, int, int]] = deque(maxlen=_REMEMBERED_ENTRIES)
         self._used = self._backend.size_in_use()
         self._uncommitted = 0
         self._committed_at = self._flushed_at = self._clock()
@@ -144,7 +149,20 @@ class KVStateMachine:
             return []
         self._index, self._term = index, term
         self._uncommitted += len(commands) or 1
-        return [self._apply(command) for command in commands]
+        before = self._mvcc.revision
+        results = [self._apply(command) for command in commands]
+        if self._mvcc.revision != before:
+            self._written.append((self._mvcc.revision, index, term))
+        return results
+
+    def entry_of(self, revision: int) -> tuple[int, int] | None:
+        """(Raft index, term) of the entry that made a revision; None unless it was applied here lately."""
+        found: tuple[int, int] | None = None
+        for newest, index, term in reversed(self._written):
+            if newest < revision:
+                return found
+            found = index, term
+        return None
 
     def begin_with(self, members: Iterable[MemberInfo]) -> None:
         """The members that a new cluster starts with; without effect if the state knows its members."""

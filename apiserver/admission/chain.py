@@ -23,6 +23,7 @@ from apiserver.admission.interface import (
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
+from apiserver.admission.observing import Observer
 from apiserver.admission.podsecurity.plugin import PodSecurity, PodSecurityOptions
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RbacEscalation
@@ -31,6 +32,7 @@ from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from apiserver.trail import CURRENT
 
 
 class Chain:
@@ -42,14 +44,25 @@ class Chain:
 
     async def admit(self, attributes: Attributes) -> None:
         """Twice, where a webhook has changed the object: once more for those that have not seen the change."""
-        for plugin in self._plugins:
-            await plugin.admit(attributes, self._reader)
+        await self._admit_all(attributes)
         if attributes.reinvocation is not None and attributes.reinvocation.wanted:
             attributes.reinvocation.again = True
+            await self._admit_all(attributes)
+
+    async def _admit_all(self, attributes: Attributes) -> None:
+        trail = CURRENT.get()
+        if trail is None or attributes.obj is None:
             for plugin in self._plugins:
                 await plugin.admit(attributes, self._reader)
+            return
+        observer = Observer(attributes, trail)
+        for plugin in self._plugins:
+            await observer.admit(plugin, self._reader)
 
     async def validate(self, attributes: Attributes) -> None:
+        trail = CURRENT.get()
+        if trail is not None:
+            trail.obj = attributes.obj or attributes.old
         for plugin in self._plugins:
             await plugin.validate(attributes, self._reader)
 

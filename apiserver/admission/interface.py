@@ -129,6 +129,8 @@ class Plugin:
     """Both phases default to nothing; both raise `StatusError`."""
 
     name: str
+    changes: tuple[str, ...] = ()
+    """Resources whose new objects `admit` changes in place."""
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         """Change `attributes.obj` in place, or refuse it."""

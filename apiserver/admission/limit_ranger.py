@@ -19,6 +19,7 @@ class LimitRanger(Plugin):
     """Acts on new pods and on claims; an update of a pod is never refused for its resources."""
 
     name = "LimitRanger"
+    changes = ("pods", "persistentvolumeclaims")
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         pod = attributes.obj

@@ -15,6 +15,7 @@ class Priority(Plugin):
     """As `plugin/pkg/admission/priority`."""
 
     name = "Priority"
+    changes = ("pods",)
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         pod = attributes.obj

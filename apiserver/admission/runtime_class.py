@@ -13,6 +13,7 @@ class RuntimeClass(Plugin):
     """As `plugin/pkg/admission/runtimeclass`."""
 
     name = "RuntimeClass"
+    changes = ("pods",)
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         if attributes.obj is None or not attributes.is_on("", "pods", CREATE):

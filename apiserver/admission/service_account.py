@@ -21,6 +21,7 @@ class ServiceAccount(Plugin):
     """As `plugin/pkg/admission/serviceaccount`."""
 
     name = "ServiceAccount"
+    changes = ("pods",)
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

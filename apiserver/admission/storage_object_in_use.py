@@ -14,6 +14,7 @@ class StorageObjectInUseProtection(Plugin):
     """The protection controllers take the finalizer away again."""
 
     name = "StorageObjectInUseProtection"
+    changes = ("persistentvolumeclaims", "persistentvolumes")
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         finalizer = FINALIZERS.get(attributes.gvr.resource)

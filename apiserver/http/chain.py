@@ -21,6 +21,7 @@ from apiserver.http.filters.headers import with_headers
 from apiserver.http.filters.impersonation import with_impersonation
 from apiserver.http.filters.in_flight import with_in_flight_limit
 from apiserver.http.filters.interface import Filter, Handler
+from apiserver.http.filters.journal import with_journal
 from apiserver.http.filters.measure import with_metrics
 from apiserver.http.filters.priority import with_priority_and_fairness
 from apiserver.http.filters.timeout import with_timeout
@@ -61,6 +62,7 @@ def filters(services: Services) -> tuple[Filter, ...]:
         with_authentication,  # who is it
         *((with_audit, with_errors) if audited else ()),  # what was asked and answered, errors included
         with_impersonation,  # as whom do they act
+        *((with_journal,) if services.journal is not None else ()),  # what it did, for those who ask why
         # a seat, a place in a queue, or 429; watches take no seat
         with_in_flight_limit if services.flow is None else with_priority_and_fairness,
         with_authorization,  # may they

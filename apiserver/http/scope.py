@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
 from apiserver.api import errors
+from apiserver.api.journal import Journal
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
@@ -37,6 +38,19 @@ if TYPE_CHECKING:
     from apiserver.webhook_client import WebhookClient
 
 Object = dict[str, Any]
+
+
+class Placement(NamedTuple):
+    """Where in the log of the store a revision was made, and which member led then."""
+
+    index: int
+    term: int
+    leader: str
+
+
+def _nowhere(_: int) -> Placement | None:
+    """The store does not say."""
+    return None
 
 
 class Stopping:
@@ -86,6 +100,8 @@ class Services:
     webhooks: WebhookClient | None = None
     fanout: Fanout = field(default_factory=Fanout)
     extensions: tuple[Extension, ...] = ()
+    journal: Journal | None = None
+    placement: Callable[[int], Placement | None] = _nowhere
 
     @property
     def media_types(self) -> tuple[str, ...]:

@@ -21,14 +21,23 @@ from apiserver.storage.interface import (
     StorageWatch,
     Stored,
 )
+from apiserver.trail import CURRENT
 
 T = TypeVar("T")
 _ANSWERS = (KeyExists, RevisionMismatch, Compacted, FutureRevision)
 """Errors that are answers: the store did its work."""
 
 
+def _noted(key: str, revision: int, previous: int) -> int:
+    trail = CURRENT.get()
+    if trail is not None:
+        trail.wrote(key, revision, previous)
+    return revision
+
+
 class MeasuredStorage:
-    """``report(operation, key, seconds, failed)`` is called after each operation."""
+    """``report(operation, key, seconds, failed)`` is called after each operation. What was written is noted in the
+    trail of the request, if it has one."""
 
     def __init__(self, inner: Storage, report: Callable[[str, str, float, bool], None]) -> None:
         self._inner = inner
@@ -64,13 +73,16 @@ class MeasuredStorage:
         return await self._timed("list", prefix, work)
 
     async def create(self, key: str, value: bytes, *, ttl: int = 0) -> int:
-        return await self._timed("create", key, self._inner.create(key, value, ttl=ttl))
+        revision = await self._timed("create", key, self._inner.create(key, value, ttl=ttl))
+        return _noted(key, revision, 0)
 
     async def update(self, key: str, value: bytes, expected_revision: int, *, ttl: int = 0) -> int:
-        return await self._timed("update", key, self._inner.update(key, value, expected_revision, ttl=ttl))
+        work = self._inner.update(key, value, expected_revision, ttl=ttl)
+        return _noted(key, await self._timed("update", key, work), expected_revision)
 
     async def delete(self, key: str, expected_revision: int) -> int:
-        return await self._timed("delete", key, self._inner.delete(key, expected_revision))
+        revision = await self._timed("delete", key, self._inner.delete(key, expected_revision))
+        return _noted(key, revision, expected_revision)
 
     def watch(self, prefix: str, start_revision: int) -> AbstractAsyncContextManager[StorageWatch]:
         return self._inner.watch(prefix, start_revision)

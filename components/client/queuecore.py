@@ -38,6 +38,11 @@ class QueueCore(Generic[K]):
     def processing(self) -> frozenset[K]:
         return frozenset(self._processing)
 
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for their time."""
+        return len(self._waiting)
+
     def add(self, key: K) -> None:
         if key in self._dirty:
             return

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
+from components.client.activity import CURRENT, observed
 from components.client.errors import ApiError
 from components.client.workqueue import ShutDown, WorkQueue
 
@@ -20,10 +22,12 @@ Sync = Callable[[str], Awaitable[None]]
 
 async def run_workers(queue: WorkQueue, sync: Sync, workers: int, name: str) -> None:
     """Reconcile keys with `workers` concurrent workers until cancelled or the queue is shut down."""
+    activity = CURRENT.get()
     try:
-        async with asyncio.TaskGroup() as group:
-            for number in range(workers):
-                group.create_task(_work(queue, sync, name), name=f"{name} worker {number}")
+        with activity.running(name, queue) if activity is not None else nullcontext():
+            async with asyncio.TaskGroup() as group:
+                for number in range(workers):
+                    group.create_task(_work(queue, sync, name), name=f"{name} worker {number}")
     finally:
         queue.shut_down()
 
@@ -42,7 +46,8 @@ async def _work(queue: WorkQueue, sync: Sync, name: str) -> None:
 
 async def _sync_one(queue: WorkQueue, sync: Sync, name: str, key: str) -> None:
     try:
-        await sync(key)
+        with observed(name, key, lambda: queue.num_requeues(key)):
+            await sync(key)
     except ApiError as error:
         # Conflicts and a server that is away are part of normal life.
         logger.info("%s: %s will be tried again: %s", name, key, error)

@@ -18,6 +18,7 @@ import msgspec
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.api.meta import Object
 from components.client import retry
+from components.client.activity import acted
 from components.client.connect import new_session
 from components.client.errors import ApiError, ConnectionFailed
 from components.client.kubeconfig import ClientConfig, load
@@ -246,7 +247,9 @@ class ApiClient:
         answer = await self._send(method, path, data, headers, query or {})
         if answer.code >= 300:
             raise _error(answer)
-        return _object(answer)
+        found = _object(answer)
+        acted(method, path, found)
+        return found
 
     async def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], query: dict[str, str]

@@ -34,6 +34,16 @@ class WorkQueue:
         """Keys ready to be taken."""
         return len(self._core)
 
+    @property
+    def processing(self) -> int:
+        """Keys that were taken and are not done."""
+        return len(self._core.processing)
+
+    @property
+    def waiting(self) -> int:
+        """Keys whose time has not come: they failed, or are to be looked at again."""
+        return self._core.waiting
+
     def add(self, key: str) -> None:
         if self._shut_down:
             return

@@ -10,6 +10,7 @@ import socket
 import uuid
 from dataclasses import dataclass
 
+from components.client.activity import Activity
 from components.client.kubeconfig import ClientConfig
 from components.client.leaderelection import LeaderElector
 from components.client.transport import ApiClient
@@ -34,22 +35,25 @@ async def run_controller_manager(
     client_config: ClientConfig,
     options: ControllerOptions,
     election: ElectionOptions = ElectionOptions(),
+    activity: Activity | None = None,
 ) -> None:
     """Until cancelled. Raises LeadershipLost when another instance may have taken over."""
     client = ApiClient(client_config, user_agent="kube-controller-manager")
     try:
         if election.leader_elect:
-            await _elector(client, options, election).run()
+            await _elector(client, options, election, activity).run()
         else:
-            await ControllerManager(client, options).run()
+            await ControllerManager(client, options, tells=activity).run()
     finally:
         await client.close()
 
 
-def _elector(client: ApiClient, options: ControllerOptions, election: ElectionOptions) -> LeaderElector:
+def _elector(
+    client: ApiClient, options: ControllerOptions, election: ElectionOptions, activity: Activity | None
+) -> LeaderElector:
     async def lead() -> None:
         # A manager per term: what an earlier term had cached must not be acted upon.
-        await ControllerManager(client, options).run()
+        await ControllerManager(client, options, tells=activity).run()
 
     return LeaderElector(
         client,

@@ -11,12 +11,14 @@ import random
 from collections.abc import Callable
 from datetime import datetime
 
+from components.client import activity
+from components.client.activity import Activity
 from components.client.informer import InformerFactory
 from components.client.transport import ApiClient
 from components.controllers.common.context import Controller, ControllerContext, utc_now
 from components.controllers.csrsigning.controller import CertificateSigner
 from components.controllers.options import ControllerOptions
-from components.controllers.table import CONTROLLERS
+from components.controllers.table import CONTROLLERS, KEYS
 
 
 class ControllerManager:
@@ -27,7 +29,10 @@ class ControllerManager:
         *,
         now: Callable[[], datetime] = utc_now,
         rng: random.Random | None = None,
+        tells: Activity | None = None,
     ) -> None:
+        """``tells``: where the controllers tell of their work."""
+        self._activity = tells
         self._context = ControllerContext(
             client, InformerFactory(client), options, now=now, rng=rng or random.Random()
         )
@@ -36,6 +41,9 @@ class ControllerManager:
     async def run(self) -> None:
         """All enabled controllers until cancelled."""
         context = self._context
+        if self._activity is not None:
+            self._activity.kinds = KEYS
+            activity.CURRENT.set(self._activity)
         controllers = [build(context) for name, build in CONTROLLERS.items() if self._enabled(name)]
         try:
             async with asyncio.TaskGroup() as group:

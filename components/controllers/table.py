@@ -49,3 +49,23 @@ CONTROLLERS: dict[str, Callable[[ControllerContext], Controller]] = {
     "certificatesigningrequest-approving-controller": CertificateApprover,
     "certificatesigningrequest-signing-controller": CertificateSigner,
 }
+
+KEYS: dict[str, tuple[str, str]] = {
+    # controller: (group, resource) of what its keys name
+    "serviceaccount-controller": ("", "namespaces"),
+    "root-ca-certificate-publisher-controller": ("", "namespaces"),
+    "deployment-controller": ("apps", "deployments"),
+    "replicaset-controller": ("apps", "replicasets"),
+    "replicationcontroller-controller": ("", "replicationcontrollers"),
+    "endpointslice-controller": ("", "services"),
+    "endpoints-controller": ("", "services"),
+    "namespace-controller": ("", "namespaces"),
+    "node-lifecycle-controller": ("", "nodes"),
+    "disruption-controller": ("policy", "poddisruptionbudgets"),
+    "resourcequota-controller": ("", "resourcequotas"),
+    "clusterrole-aggregation-controller": ("rbac.authorization.k8s.io", "clusterroles"),
+    "token-cleaner-controller": ("", "secrets"),
+    "certificatesigningrequest-approving-controller": ("certificates.k8s.io", "certificatesigningrequests"),
+    "certificatesigningrequest-signing-controller": ("certificates.k8s.io", "certificatesigningrequests"),
+}
+"""For `components.client.activity`; one whose keys name no single object is not in it."""

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from apiserver.api.journal import Journal
 from apiserver.api.meta import format_time
 from apiserver.api.pods import is_pod_terminal
 from components.client.events import EventRecorder
@@ -33,6 +34,7 @@ from components.kubelet.pods.containers import ContainerBuilder
 from components.kubelet.pods.reporter import StatusReporter
 from components.kubelet.pods.starter import Starter
 from components.kubelet.pods.status import rejected
+from components.kubelet.pods.steps import Steps
 from components.kubelet.pods.worker import PodWorker, Services
 from components.kubelet.probes.probers import Prober
 from components.kubelet.probes.worker import ProbeManager
@@ -53,7 +55,10 @@ class Kubelet:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
+        journal: Journal | None = None,
     ) -> None:
+        """``journal``: where this node's steps are kept; its server gives them out."""
+        self.steps = Steps(journal or Journal(config.node_name, now))
         self.config, self.runtime = config, runtime
         self._client, self._now = client, now
         self._workers: dict[str, PodWorker] = {}
@@ -93,7 +98,8 @@ class Kubelet:
             probes=ProbeManager(self._prober, self._poke, self.report, rng),
             volumes=volumes,
             tokens=tokens,
-            reporter=StatusReporter(self._client),
+            reporter=StatusReporter(self._client, self.steps.status_sent),
+            steps=self.steps,
             report=self.report,
             backoff=Backoff(),
             now=self._now,
@@ -128,6 +134,7 @@ class Kubelet:
             inits = [c["name"] for c in pod["spec"].get("initContainers") or []]
             field = "initContainers" if container["name"] in inits else "containers"
             path = f"spec.{field}{{{container['name']}}}"
+        self.steps.event(pod, container.get("name") or "", reason, message)
         self._recorder.event(pod, kind, reason, message, field_path=path)
 
     # --- pods
@@ -152,6 +159,7 @@ class Kubelet:
         if refused is not None and not pod["metadata"].get("deletionTimestamp"):
             self._group.create_task(self._reject(pod, *refused))
             return
+        self.steps.note(pod, "admitted", f"{self.config.node_name} took the pod up")
         worker = PodWorker(self._services, pod)
         self._workers[uid] = worker
         self._tasks[uid] = self._group.create_task(self._work(worker), name=f"pod {uid}")

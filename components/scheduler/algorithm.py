@@ -26,11 +26,22 @@ class Weighted(NamedTuple):
 
 @dataclass
 class Rejected:
-    """No node is possible: per node the rejection, and which plugins rejected any."""
+    """No node is possible: per node the rejection and the plugin it is from, and which plugins rejected any."""
 
     total: int
     nodes: dict[str, Rejection] = field(default_factory=dict)
     plugins: set[str] = field(default_factory=set)
+    by: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Trace:
+    """How a decision was made: what was rejected, and each scoring plugin's points for the `possible` nodes."""
+
+    rejected: Rejected
+    possible: list[NodeInfo] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)
+    points: list[tuple[str, int, list[float]]] = field(default_factory=list)
 
 
 class Algorithm:
@@ -43,11 +54,14 @@ class Algorithm:
         self._scores = scores
         self._rng = rng
         self._start = 0
+        self.trace = Trace(Rejected(0))
+        """Of the last decision."""
 
     def schedule(self, pod: PodInfo, nodes: list[NodeInfo]) -> NodeInfo | Rejected:
         """The node for `pod`, or why there is none. Changes nothing but where the next search starts."""
         rejected = Rejected(len(nodes))
         possible = self._possible(pod, nodes, rejected)
+        self.trace = Trace(rejected, possible)
         if not possible:
             return rejected
         return possible[0] if len(possible) == 1 else self._best(pod, possible, nodes)
@@ -76,6 +90,8 @@ class Algorithm:
                 continue
             scores = plugin.normalize(state, [plugin.score(state, pod, node) for node in possible], possible)
             totals = [total + weight * int(score) for total, score in zip(totals, scores, strict=True)]
+            self.trace.points.append((plugin.name, weight, scores))
+        self.trace.totals = totals
         best = max(totals)
         return self._rng.choice([node for node, total in zip(possible, totals, strict=True) if total == best])
 
@@ -100,6 +116,7 @@ def _first_rejection(
         rejection = plugin.filter(state, pod, node)
         if rejection is not None:
             rejected.nodes[node.name] = rejection
+            rejected.by[node.name] = plugin.name
             rejected.plugins.add(plugin.name)
             return rejection
     return None

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from components.client.activity import Activity
 from components.client.events import EventRecorder
 from components.client.informer import InformerFactory
 from components.client.kubeconfig import ClientConfig
@@ -32,6 +33,7 @@ class SchedulerOptions:
     lease_namespace: str = "kube-system"
     lease_name: str = "kube-scheduler"
     scheduler_name: str = "default-scheduler"
+    activity: Activity | None = None
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
 
 
@@ -57,6 +59,7 @@ async def _run_term(client: ApiClient, options: SchedulerOptions) -> None:
         lambda: datetime.now(UTC),
         random.Random(),
         scheduler_name=options.scheduler_name,
+        activity=options.activity,
     )
     watching = asyncio.create_task(informers.run(), name="scheduler informers")
     try:

@@ -57,6 +57,14 @@ class SchedulingQueue:
     def __len__(self) -> int:
         return len(self._active) + len(self._backoff) + len(self._unschedulable)
 
+    def lengths(self) -> dict[str, int]:
+        """Pods by pool."""
+        return {
+            "active": len(self._active),
+            "backoff": len(self._backoff),
+            "unschedulable": len(self._unschedulable),
+        }
+
     def where(self, key: str) -> str | None:
         """The pool that holds the pod: active, backoff, unschedulable, or None."""
         for name in ("active", "backoff", "unschedulable"):

@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
-from apiserver.api.meta import labels
+from apiserver.api.journal import ObjectRef
+from apiserver.api.meta import labels, resource_version
+from components.client.activity import Activity
 from components.client.errors import ApiError
 from components.client.events import EventRecorder
 from components.client.informer import InformerFactory
@@ -27,11 +31,13 @@ from components.client.resources import (
     STATEFUL_SETS,
 )
 from components.client.transport import ApiClient
+from components.scheduler import telling
 from components.scheduler.algorithm import Rejected
 from components.scheduler.binder import Binder
 from components.scheduler.cache import Cache
 from components.scheduler.diagnosis import fit_error
 from components.scheduler.handlers import ClusterHandlers
+from components.scheduler.podinfo import PodInfo
 from components.scheduler.profile import default_profile
 from components.scheduler.queue import QueuedPod, SchedulingQueue
 from components.scheduler.workloads import Workloads
@@ -55,7 +61,9 @@ class Scheduler:
         rng: random.Random,
         *,
         scheduler_name: str = "default-scheduler",
+        activity: Activity | None = None,
     ) -> None:
+        self._activity = activity
         self._cache = Cache()
         namespaces = informers.informer(NAMESPACES).store
         workloads = _workloads(informers)
@@ -77,6 +85,10 @@ class Scheduler:
         """Schedule until cancelled; bindings on their way are cancelled too and seen by the next leader."""
         await self._informers.wait_synced()
         logger.info("scheduling over %d nodes", len(self._cache.nodes))
+        with self._seen_working():
+            await self._schedule()
+
+    async def _schedule(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._tasks = group
             group.create_task(self._flush_regularly(), name="scheduler flush")
@@ -108,15 +120,41 @@ class Scheduler:
         if self._cache.is_assumed(pod.key) or self._pods.store.get(pod.key) is None:
             self._binder.release()
             return
+        begun = time.perf_counter()
         decision = self._algorithm.schedule(pod, self._cache.nodes)
+        took = (time.perf_counter() - begun) * 1000
         if isinstance(decision, Rejected):
             self._binder.release()
             message = fit_error(pod, decision, self._cache.nodes)
+            self._tell(pod, "unschedulable", "", f"{pod.key} fits nowhere: {message}", took)
             self._queue.put_unschedulable(queued, decision.plugins, _clock())
             group.create_task(self._report(queued, "Unschedulable", message))
             return
+        summary = telling.summary(self._algorithm.trace, pod.key, decision.name)
+        self._tell(pod, "bound", decision.name, summary, took)
         self._cache.assume(pod, decision.name)
         group.create_task(self._binder.bind(queued, decision.name), name=f"bind {pod.key}")
+
+    def _tell(self, pod: PodInfo, result: str, node: str, summary: str, milliseconds: float) -> None:
+        if self._activity is None:
+            return
+        detail = telling.detail(self._algorithm.trace, result, node, milliseconds)
+        ref = ObjectRef("pods", "", pod.namespace, pod.name, pod.uid)
+        version = resource_version(pod.pod)
+        revision = int(version) if version.isdigit() else None
+        ago = milliseconds / 1000
+        self._activity.journal.note("scheduler", "decision", ref, summary, detail, revision=revision, ago=ago)
+
+    @contextmanager
+    def _seen_working(self) -> Iterator[None]:
+        if self._activity is None:
+            yield
+            return
+        self._activity.scheduler = self._queue
+        try:
+            yield
+        finally:
+            self._activity.scheduler = None
 
     async def _report(self, queued: QueuedPod, reason: str, message: str) -> None:
         async with self._reports:
@@ -128,6 +166,7 @@ class Scheduler:
     def _bind_failed(self, queued: QueuedPod, error: ApiError) -> None:
         """The pod may be gone, or assigned by someone else: its informer knows or soon will."""
         logger.info("binding pod %s failed: %s", queued.info.key, error)
+        self._tell_error(queued.info, error)
         self._handlers.unassume(queued.info)
         stored = self._pods.store.get(queued.info.key)
         if error.is_not_found or stored is None or (stored.get("spec") or {}).get("nodeName"):
@@ -137,6 +176,14 @@ class Scheduler:
         if self._tasks is not None:
             message = f"binding rejected: {error.message}"
             self._tasks.create_task(self._report(queued, "SchedulerError", message))
+
+    def _tell_error(self, pod: PodInfo, error: ApiError) -> None:
+        if self._activity is None:
+            return
+        ref = ObjectRef("pods", "", pod.namespace, pod.name, pod.uid)
+        detail = {"result": "error", "error": error.message}
+        text = f"{pod.key} was not bound: {error.message}"
+        self._activity.journal.note("scheduler", "decision", ref, text, detail)
 
     async def _flush_regularly(self) -> None:
         """Long waits end, assumed pods that were never seen expire."""

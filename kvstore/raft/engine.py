@@ -197,6 +197,14 @@ class Engine(EngineView):
 
     # State.
 
+    def round_trips(self) -> dict[int, float]:
+        """Seconds by member, as a leader measured them with its last linearizable read; empty elsewhere."""
+        return dict(self._reads.round_trips) if self.is_leader else {}
+
+    def sync_times(self) -> list[float]:
+        """Seconds that the last batches of the log took to be on disk."""
+        return list(self._syncing.took)
+
     @property
     def port(self) -> int:
         return self._transport.port

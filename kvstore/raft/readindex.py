@@ -7,6 +7,7 @@ is in, which it says again after a crash or has left.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from kvstore.errors import StoreError
@@ -28,6 +29,9 @@ class ReadIndex:
         self._asked: list[asyncio.Future[int]] = []  # of the leader
         self._led: list[asyncio.Future[int]] = []  # given to a round of this leader
         self._ask_number = nonce << 32
+        self._sent = (0, 0.0)  # the round that was broadcast last, and when
+        self.round_trips: dict[int, float] = {}
+        """Of a leader: seconds from a question to a member's answer, the last one."""
 
     def add(self, future: asyncio.Future[int]) -> bool:
         """True for the first of several: `pump` a little later, so that they share a round."""
@@ -54,6 +58,8 @@ class ReadIndex:
             if message["term"] == node.term:
                 self._send([(peer, {**message, "type": READ_ACK})])
         elif kind == READ_ACK:
+            if message["round"] == self._sent[0]:
+                self.round_trips[peer] = time.perf_counter() - self._sent[1]
             self._rounds.ack(peer, message["term"], message["round"])
             if node.is_leader:
                 self._rounds.finish(node.term, node.voters)
@@ -68,6 +74,7 @@ class ReadIndex:
             _answer(asked, message["index"])
 
     def leader_changed(self) -> None:
+        self.round_trips.clear()
         self._rounds.reset()
         self._asked += self._led
         self._led = []
@@ -118,6 +125,7 @@ class ReadIndex:
 
     def _broadcast(self, round_: Round) -> None:
         message = {"type": READ, "term": round_.term, "round": round_.number}
+        self._sent = round_.number, time.perf_counter()
         self._send([(peer, message) for peer in sorted(self._core.node.voters)])
 
 

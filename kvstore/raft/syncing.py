@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from kvstore.raft.config import RaftConfig
@@ -18,6 +19,8 @@ from kvstore.raft.wal import Batch, Wal
 
 MAX_SYNC_TIMEOUTS = 10
 """Election timeouts for which a leader holds its place while its disk hangs."""
+
+_REMEMBERED = 512
 
 Send = Callable[[Iterable[tuple[int, Message]]], None]
 
@@ -31,6 +34,8 @@ class Syncing:
         self._pace = Pace(config.member_id)
         self._since: float | None = None
         self._said_alive_at = 0.0
+        self.took: deque[float] = deque(maxlen=_REMEMBERED)
+        """Seconds that the last batches took to be on disk."""
 
     @property
     def under_way(self) -> bool:
@@ -49,7 +54,9 @@ class Syncing:
     def _write(self, batch: Batch) -> None:
         began = time.perf_counter()
         self._wal.commit(batch)
-        self._pace.observe(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self.took.append(took)
+        self._pace.observe(took)
 
     def outlast(self, core: Core, now: float) -> None:
         """A slow sync must not cost the leadership; one that takes very long should. Called now and then."""

@@ -18,6 +18,7 @@ from apiserver.api import meta
 from apiserver.api.conditions import get_condition
 from apiserver.api.meta import Object
 from apiserver.api.pods import is_pod_ready
+from components.client.activity import observed
 from components.client.errors import ApiError
 from components.client.resources import LEASES, NODES, PODS
 from components.controllers.common.context import BY_NODE, ControllerContext
@@ -91,7 +92,8 @@ class NodeLifecycleController:
 
     async def _guarded(self, step: Callable[[Object], Awaitable[T]], node: Object) -> T | None:
         try:
-            return await step(node)
+            with observed(self.name, meta.name(node)):
+                return await step(node)
         except ApiError as error:
             logger.info("%s: node %s will be looked at again: %s", self.name, meta.name(node), error)
             return None

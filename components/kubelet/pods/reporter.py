@@ -8,6 +8,7 @@ another pod of the same name.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from components.client.errors import ApiError
@@ -23,8 +24,10 @@ _OWNED = (
 
 
 class StatusReporter:
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, on_sent: Callable[[Object, Object], None] | None = None) -> None:
+        """``on_sent(pod, status)`` is called for each status that has arrived."""
         self._client = client
+        self._on_sent = on_sent
         self._sent: dict[str, Object] = {}
 
     def forget(self, uid: str) -> None:
@@ -49,6 +52,8 @@ class StatusReporter:
             log.warning("status of pod %s/%s not sent: %s", meta["namespace"], meta["name"], error)
             return False
         self._sent[meta["uid"]] = status
+        if self._on_sent is not None:
+            self._on_sent(pod, status)
         return True
 
     async def delete(self, pod: Object) -> bool:

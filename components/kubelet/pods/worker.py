@@ -28,6 +28,7 @@ from components.kubelet.pods.machine import Life, Phase
 from components.kubelet.pods.reporter import StatusReporter
 from components.kubelet.pods.starter import Reporter, Starter, Waiting
 from components.kubelet.pods.status import View, build
+from components.kubelet.pods.steps import Steps
 from components.kubelet.probes.worker import ProbeManager
 from components.kubelet.runtime.interface import (
     ContainerStatus,
@@ -58,6 +59,7 @@ class Services:
     volumes: VolumeManager
     tokens: TokenManager
     reporter: StatusReporter
+    steps: Steps
     report: Reporter
     backoff: Backoff
     now: Callable[[], datetime]
@@ -235,6 +237,10 @@ class PodWorker:
             text = f"Failed to create pod sandbox: {error}"
             self._s.report(self.pod, {}, "Warning", "FailedCreatePodSandBox", text)
             return None
+        address = next((s.ips[0] for s in [self._sandbox()] if s is not None and s.ips), "")
+        self._s.steps.note(
+            self.pod, "sandbox", f"made the pod's sandbox with the address {address or 'none'}"
+        )
         self._tell_about_token()
         self._tell_what_is_not_enforced()
         return self._sandbox()
@@ -280,9 +286,14 @@ class PodWorker:
             self._waiting[name] = (waiting.reason, waiting.message)
             return False
         self._waiting.pop(name, None)
+        self._tell_start(name, attempt)
         if container in init_containers(self.pod):
             self._wake.set()
         return True
+
+    def _tell_start(self, name: str, attempt: int) -> None:
+        history = self._history().get(name) or []
+        self._s.steps.started(self.pod, name, attempt, history[0] if history else None, history[1:2])
 
     def _facts(self, sandbox: SandboxStatus | None) -> dict[str, str]:
         config = self._s.config

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from components.kubelet.config import KubeletConfig
 from components.kubelet.runtime.interface import Runtime
-from components.kubelet.server import stats
+from components.kubelet.server import records, stats
 from components.kubelet.server.authorization import Authorization, Reviewer
 from components.kubelet.server.logs import LogHandler
 from components.kubelet.server.lookup import Lookup
@@ -78,6 +78,7 @@ class KubeletServer:
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.handle)
         app.router.add_get("/stats/summary", self._summary)
         app.router.add_get("/metrics/resource", self._metrics)
+        app.router.add_get(records.PATH, records.Records(self._kubelet.steps.journal).handle)
         for place in ("{namespace}/{pod}", "{namespace}/{pod}/{uid}"):
             _both(app, f"/exec/{place}/{{container}}", commands.exec)
             _both(app, f"/attach/{place}/{{container}}", commands.attach)
