@@ -26,6 +26,7 @@ RUNS_KEPT = 20
 LIST_SECONDS = 20.0
 STOP_SECONDS = 20.0  # for a drill to undo its faults
 LINE_LIMIT = 1 << 20
+OWN_CLUSTER = "own-cluster"  # a drill's need, as `kuberaft drill list` names it
 
 Options = Mapping[str, str | int | float | bool]
 
@@ -43,6 +44,7 @@ class Run:
     exit: int | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     dropped: int = 0
+    judged: bool = False  # it came to a verdict
     stopping: bool = False
     process: asyncio.subprocess.Process | None = None
 
@@ -55,18 +57,21 @@ class Run:
         self._keep({"text": line})
 
     def _keep(self, message: dict[str, Any]) -> None:
+        self.judged = self.judged or message.get("event") == "verdict"
         self.events.append(message)
         if len(self.events) > EVENTS_KEPT:
             del self.events[0]
             self.dropped += 1
 
     def has_ended(self, code: int, now: float) -> None:
-        """Exit status 0: the hypothesis held; 1: it did not; else the drill itself could not be done."""
+        """Exit status 0: the hypothesis held; 1 after a verdict: it did not; else the drill could not be done."""
         self.exit, self.ended = code, now
         if self.stopping:
             self.state = "stopped"
+        elif code == 0:
+            self.state = "passed"
         else:
-            self.state = {0: "passed", 1: "failed"}.get(code, "error")
+            self.state = "failed" if self.judged else "error"
 
     @property
     def report(self) -> Path | None:
@@ -106,13 +111,13 @@ class DrillRuns:
 
     async def start(self, name: str, options: Options) -> dict[str, Any]:
         """Raises ClusterError for a drill that there is not, and while another runs."""
-        known = [drill["name"] for drill in (await self.catalogue())["drills"]]
+        known = {drill["name"]: drill for drill in (await self.catalogue())["drills"]}
         if name not in known:
             raise ClusterError(f"there is no drill {name!r}", f"the drills are {', '.join(known) or 'none'}")
         busy = next((run for run in self._runs.values() if run.state == "running"), None)
         if busy is not None:
             raise ClusterError(f"the drill {busy.name} is running", "wait for its end, or stop it")
-        flags = _flags(options)
+        flags = [*self._place(known[name]), *_flags(options)]
         run = self._new(name)
         run.process = await self._spawn(run, flags)
         task = asyncio.create_task(self._follow(run, run.process), name=f"drill {run.id}")
@@ -151,6 +156,10 @@ class DrillRuns:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def _place(self, drill: Mapping[str, Any]) -> list[str]:
+        """On this cluster, unless the drill must have one of its own: that one is started beside it."""
+        return [] if OWN_CLUSTER in drill.get("needs", ()) else ["--dir", str(self._root)]
 
     def _new(self, name: str) -> Run:
         now = time.time()
@@ -197,7 +206,7 @@ class DrillRuns:
         return await asyncio.create_subprocess_exec(
             *self._command,
             run.name,
-            *("--dir", str(self._root), "--report", str(run.directory), "--progress", "json"),
+            *("--report", str(run.directory), "--progress", "json"),
             *flags,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

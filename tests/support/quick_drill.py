@@ -11,13 +11,38 @@ import sys
 from pathlib import Path
 
 DRILLS = [
-    {"name": "leader-kill", "description": "The leader dies; clients write on within seconds."},
-    {"name": "wrong", "description": "A hypothesis that does not hold."},
+    {
+        "name": "leader-kill",
+        "title": "The leader dies",
+        "description": "Killed while clients write and read. No acknowledged write may be lost.",
+        "needs": [],
+        "seconds": 20,
+    },
+    {
+        "name": "wrong",
+        "title": "What does not hold",
+        "description": "",
+        "needs": ["own-cluster"],
+        "seconds": 9,
+    },
 ]
+CHECK = {"name": "linearizable", "text": "200 operations have an order", "held": True, "offending": []}
 REPORT = """<!doctype html><title>Report</title><style>h1 {color: #1a7f4b}</style>
 <h1>leader-kill</h1><p id="said">no script</p>
 <script>document.getElementById("said").textContent = "the hypothesis held";</script>
 """
+
+
+def figure(held: bool) -> dict[str, object]:
+    title = "longest time without a write"
+    return {
+        "name": "writeOutage",
+        "title": title,
+        "value": 1.2,
+        "unit": "s",
+        "limit": 4.0 if held else 1.0,
+        "held": held,
+    }
 
 
 def say(**message: object) -> None:
@@ -29,17 +54,22 @@ def main() -> int:
         print(json.dumps(DRILLS))
         return 0
     name, report = sys.argv[1], Path(sys.argv[sys.argv.index("--report") + 1])
-    say(phase="steady", text="every master answers", elapsed=0.1)
+    say(event="run", drill=name, run=1, runs=1, seed=7, site="directory" if "--dir" in sys.argv else "own")
     print("a word that is no JSON", flush=True)
     if "--hold" in sys.argv:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        say(phase="holding", text="until told to end")
+        say(event="phase", phase="steady", time=0.0)
         signal.sigwait({signal.SIGINT})
         return 130
-    say(phase="verdict", text="RTO 1.2 s of at most 3 s", elapsed=0.4, rto=1.2)
+    say(event="phase", phase="faults", time=1.0)
+    say(event="fault", time=1.1, step=0, text="m1 gets SIGKILL")
+    say(event="state", time=1.6, leader="m2", masters=2, nodes=2, reads=120, writes=80, errors=3, requests=44)
+    held = name != "wrong"
+    say(event="verdict", run=1, passed=held, figures=[figure(held)], checks=[CHECK], problems=[])
+    say(event="end", passed=held, report=str(report))
     report.mkdir(parents=True, exist_ok=True)
     (report / "report.html").write_text(REPORT)
-    return 1 if name == "wrong" else 0
+    return 0 if held else 1
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ export function toTop(id) {
 }
 
 // `row(item, index)` gives a row's content; `choose(item)` is called for a click or Enter; `key(item)` tells rows apart.
-export function virtualList({ id, items, height, row, key, choose, chosen = () => false, label, empty }) {
+export function virtualList({ id, items, height, row, key, choose, chosen = () => false, label, empty, look = "" }) {
   if (!items.length) return html`<div class="empty">${empty}</div>`;
   const state = stateOf(id);
   const first = Math.max(0, Math.min(Math.floor(state.top / height) - SPARE, items.length - 1));
@@ -41,7 +41,7 @@ export function virtualList({ id, items, height, row, key, choose, chosen = () =
     <div class="list-space" .style=${`height:${items.length * height}px`}>
       <div class="list-rows" .style=${`transform:translateY(${first * height}px)`}>
         ${repeat(visible, key, (item, at) => html`<div
-          id=${rowId(first + at)} role="option" class=${`row ${first + at === state.active ? "active" : ""}`}
+          id=${rowId(first + at)} role="option" class=${`row ${look} ${first + at === state.active ? "active" : ""}`}
           aria-selected=${chosen(item) ? "true" : "false"} .style=${`height:${height}px`}
           @click=${() => { state.active = first + at; choose?.(item); draw(); }}
         >${row(item, first + at)}</div>`)}

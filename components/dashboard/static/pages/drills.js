@@ -2,14 +2,15 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { insight, pause, request } from "../lib/api.js";
 import { draw } from "../lib/draw.js";
-import { duration } from "../lib/format.js";
-import { badge, empty, facts, failure, icon } from "../lib/parts.js";
+import { count, duration } from "../lib/format.js";
+import { badge, empty, failure, icon } from "../lib/parts.js";
 
 export const title = "Drills";
 
 const LOOK = 500; // milliseconds between two looks at a run
 const LIST = 3000;
 const KEPT = 1000;
+const NEEDS = { "own-cluster": "on a cluster of its own" };
 const TONES = { running: "busy", passed: "good", failed: "bad", error: "bad", stopped: "" };
 
 let list = null;
@@ -122,7 +123,7 @@ export function view() {
   </div>`;
 }
 
-const textOf = (drill) => drill.description || drill.summary || drill.title || "";
+const textOf = (drill) => `${drill.title || ""} ${drill.description || ""}`;
 
 function catalogue() {
   if (!list) return error ? nothing : empty("Asking for the drills…");
@@ -131,9 +132,11 @@ function catalogue() {
   if (!found.length) return empty(list.drills.length ? "No drill matches" : "No drill is shipped here");
   const busy = list.runs.some((run) => run.state === "running");
   return html`<ul class="card plain-list drills">${found.map((drill) => html`<li data-drill=${drill.name}>
-    <div><h3>${drill.name}</h3><p class="quiet">${textOf(drill)}</p></div>
+    <div><h3>${drill.title || drill.name}</h3><p class="quiet">${drill.description}</p>
+      <p class="about"><code>${drill.name}</code>${drill.seconds ? html`<span>about ${drill.seconds} s</span>` : nothing}
+      ${(drill.needs || []).map((need) => html`<span>${NEEDS[need] || `needs ${need}`}</span>`)}</p></div>
     ${asking === drill.name
-      ? html`<div class="ask" role="group" aria-label=${`Start ${drill.name}?`}><span>This hurts the cluster.</span>
+      ? html`<div class="ask" role="group" aria-label=${`Start ${drill.name}?`}><span>${(drill.needs || []).includes("own-cluster") ? "It starts a cluster of its own." : "This hurts the cluster."}</span>
           <button class="danger" @click=${() => start(drill.name)}>Start it</button><button @click=${() => { asking = ""; draw(); }}>No</button></div>`
       : html`<button ?disabled=${busy} @click=${() => { asking = drill.name; draw(); }}>Start</button>`}
   </li>`)}</ul>`;
@@ -161,18 +164,48 @@ function oneRun() {
       ${run.state === "running" ? html`<button @click=${() => stop(id)}>Stop</button>` : nothing}
       <button @click=${() => { shown = null; draw(); }}>All runs</button>
     </div>
+    ${run.state === "running" ? now(events) : nothing}
+    ${events.filter((event) => event.event === "verdict").map(verdict)}
     ${events.length ? html`<ol class="messages" tabindex="0" aria-label="Messages">${[...events].reverse().map(message)}</ol>` : empty("No word yet")}
   </article>`;
 }
 
-// A message says {"time"|"at", "phase"|"type"|"event", "text"|"message", ...}; what else it has is shown as it is.
+const PHASES = {
+  start: "It begins", prepare: "The clients get ready", steady: "All is well", faults: "The faults begin", recovery: "Faults are undone; until everything is at work again",
+  calm: "Everything is at work", judge: "What the clients saw is judged",
+};
+const WORDS = { fault: "fault", undone: "undone", note: "note", phase: "phase", run: "run", end: "end" };
+
+// What a drill says, as `kuberaft drill --progress json` prints it; of its figures only the last are shown, by themselves.
 function message(event) {
-  const { time, at, elapsed, phase, type, event: name, kind, text, message: words, summary, ...rest } = event;
-  const when = time ?? at ?? elapsed;
-  const figures = Object.entries(rest).filter(([, value]) => typeof value !== "object" && value !== "");
-  return html`<li><span class="when">${when === undefined ? "" : typeof when === "number" && when < 1e6 ? `${when.toFixed(1)} s` : String(when).slice(11, 19) || when}</span>
-    <span class="what">${phase || type || name || kind || ""}</span>
-    <span class="words">${text || words || summary || ""}${figures.length ? facts(figures.slice(0, 6).map(([key, value]) => [key, String(value)])) : nothing}</span></li>`;
+  if (event.event === "state" || event.event === "verdict") return nothing;
+  const text = event.text ?? PHASES[event.phase] ?? (event.event === "run" ? `Run ${event.run} of ${event.runs}, seed ${event.seed}` : event.event === "end" ? (event.passed ? "Every promise was kept" : "A promise was broken") : JSON.stringify(event));
+  return html`<li class=${`said ${event.event || "plain"}`}><span class="when">${typeof event.time === "number" ? `${event.time.toFixed(1)} s` : ""}</span>
+    <span class="what">${WORDS[event.event] || event.event || ""}</span><span class="words">${text}</span></li>`;
+}
+
+function now(events) {
+  const last = events.findLast((event) => event.event === "state");
+  if (!last) return nothing;
+  return html`<dl class="tiles small">${[["Leader", last.leader || "nobody"], ["Masters", last.masters], ["Nodes", last.nodes], ["Writes", count(last.writes)], ["Reads", count(last.reads)], ["Errors", count(last.errors)]].map(
+    ([name, value]) => html`<div class="tile"><dt class="quiet">${name}</dt><dd>${value}</dd></div>`,
+  )}</dl>`;
+}
+
+function figure(value, unit) {
+  if (value === null || value === undefined) return "–";
+  if (unit === "s") return `${value.toFixed(2)} s`;
+  return unit === "share" ? `${(100 * value).toFixed(1)} %` : count(value);
+}
+
+const kept = (held) => (held === null || held === undefined ? nothing : badge(held ? "kept" : "broken", held ? "good" : "bad"));
+
+function verdict(event) {
+  return html`<div class="scroll"><table class="verdict"><thead><tr><th>Promise</th><th class="figure">Measured</th><th class="figure">Promised</th><th></th></tr></thead><tbody>
+    ${(event.figures || []).map((one) => html`<tr><td>${one.title || one.name}</td><td class="figure">${figure(one.value, one.unit)}</td>
+      <td class="figure quiet">${one.limit === null || one.limit === undefined ? "" : `≤ ${figure(one.limit, one.unit)}`}</td><td>${kept(one.held)}</td></tr>`)}
+    ${(event.checks || []).map((one) => html`<tr><td>${one.name}</td><td colspan="2">${one.text}</td><td>${kept(one.held)}</td></tr>`)}
+  </tbody></table></div>${(event.problems || []).map((text) => html`<div class="notice bad">${text}</div>`)}`;
 }
 
 function viewer() {

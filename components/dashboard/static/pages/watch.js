@@ -156,7 +156,7 @@ function streamView() {
       <div class="card stream">
         ${newer && !paused ? html`<button class="newer" @click=${() => { frozen = null; toTop("stream"); }}>${count(newer)} newer ↑</button>` : nothing}
         ${virtualList({
-          id: "stream", items: found, height: 40, label: "What happens", key: (line) => line.id, row: lineRow,
+          id: "stream", items: found, height: innerWidth > 700 ? 40 : 52, look: "line", label: "What happens", key: (line) => line.id, row: lineRow,
           choose: (line) => { opened = line; draw(); }, chosen: (line) => line === opened,
           empty: html`<strong>${lines.length ? "Nothing matches" : "Quiet"}</strong><p>${lines.length ? "Another filter may find more." : "What is written to the API, decided and started shows here as it happens."}</p>`,
         })}

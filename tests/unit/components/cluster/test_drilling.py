@@ -45,7 +45,9 @@ def test_a_drill_is_started_followed_and_reported(tmp_path: Path) -> None:
         run = (await runs.start("leader-kill", {"seed": 1}))["id"]
         status = await ended(runs, run)
         assert (status["state"], status["exit"], status["report"]) == ("passed", 0, True)
-        assert [event.get("phase") for event in status["events"]] == ["steady", None, "verdict"]
+        said = [event.get("event") for event in status["events"]]
+        assert said == ["run", None, "phase", "fault", "state", "verdict", "end"]
+        assert status["events"][0]["site"] == "directory"
         assert status["events"][1] == {"text": "a word that is no JSON"}
         assert runs.status(run, 2)["events"] == status["events"][2:]
         assert "leader-kill" in runs.report(run)
@@ -57,9 +59,18 @@ def test_a_drill_is_started_followed_and_reported(tmp_path: Path) -> None:
 def test_a_hypothesis_that_does_not_hold_is_told_from_a_drill_that_passed(tmp_path: Path) -> None:
     async def scene(runs: DrillRuns) -> None:
         run = (await runs.start("wrong", {}))["id"]
-        assert (await ended(runs, run))["state"] == "failed"
+        status = await ended(runs, run)
+        assert status["state"] == "failed"
+        assert status["events"][0]["site"] == "own"  # it needs a cluster of its own
 
     play(tmp_path, scene)
+
+
+def test_a_drill_that_cannot_be_done_is_no_verdict(tmp_path: Path) -> None:
+    run = Run("x", "x", tmp_path, 0.0)
+    run.heard("error: no cluster runs there")
+    run.has_ended(1, 1.0)
+    assert run.state == "error"
 
 
 def test_one_drill_runs_at_a_time_and_can_be_ended(tmp_path: Path) -> None:
