@@ -180,7 +180,7 @@ const WORDS = { fault: "fault", undone: "undone", note: "note", phase: "phase", 
 function message(event) {
   if (event.event === "state" || event.event === "verdict") return nothing;
   const text = event.text ?? PHASES[event.phase] ?? (event.event === "run" ? `Run ${event.run} of ${event.runs}, seed ${event.seed}` : event.event === "end" ? (event.passed ? "Every promise was kept" : "A promise was broken") : JSON.stringify(event));
-  return html`<li class=${`said ${event.event || "plain"}`}><span class="when">${typeof event.time === "number" ? `${event.time.toFixed(1)} s` : ""}</span>
+  return html`<li class=${`said said-${event.event || "plain"}`}><span class="when">${typeof event.time === "number" ? `${event.time.toFixed(1)} s` : ""}</span>
     <span class="what">${WORDS[event.event] || event.event || ""}</span><span class="words">${text}</span></li>`;
 }
 
