@@ -144,6 +144,10 @@ class ApiServer:
             following = self.services.flow.follow(self.services.caches)
             self._background.append(asyncio.create_task(following, name="flow control"))
 
+    def extend(self, *extensions: Extension) -> None:
+        """For those that are made of this server's parts. Before it starts."""
+        self.services.extensions += extensions
+
     @property
     def synced(self) -> bool:
         """Whether the caches that every request needs are filled."""

@@ -15,14 +15,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apiserver.api.journal import Journal
 from apiserver.config import ApiServerConfig
+from apiserver.http.scope import Placement
 from apiserver.server import ApiServer
 from apiserver.storage.embedded import EmbeddedStorage
 from components import processes
 from components.client import kubeconfig
+from components.client.activity import Activity
 from components.client.leaderelection import ElectionTimes, LeadershipLost
 from components.cluster import handover
 from components.cluster.admin import Admin
@@ -33,6 +38,7 @@ from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
 from components.dashboard.drills import Drills
 from components.dashboard.extension import Pages
+from components.insight.endpoints import Insight
 from components.proxy.sockets import may_listen
 from components.scheduler.app import SchedulerOptions, run_scheduler
 from kvstore.config import MemberConfig
@@ -139,13 +145,18 @@ async def _serve(
     api: ApiServerConfig, config: MasterConfig, member: Member, admin: Admin, leaving: asyncio.Event
 ) -> None:
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
-    server = ApiServer(api, EmbeddedStorage(member), _dashboard(config))
+    activity = Activity(Journal(config.name, _utc_now))
+    server = ApiServer(api, EmbeddedStorage(member), _dashboard(config), journal=activity.journal)
+    server.services.placement = partial(_placement, member)
+    insight = Insight(server.services, member, activity, _utc_now)
+    server.extend(insight)
     waiting = asyncio.create_task(leaving.wait(), name="leaving")
     leading: asyncio.Task[None] | None = None
     try:
         await server.start()
         admin.synced = lambda: server.synced
-        leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
+        insight.ready = lambda: server.synced and not admin.draining and member.leader_id is not None
+        leading = asyncio.create_task(_lead(config, activity), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
             leading.result()
@@ -156,6 +167,7 @@ async def _serve(
         await _ended(waiting)
         if leading is not None:
             await _ended(leading)
+        await insight.close()
         await server.stop()
 
 
@@ -165,10 +177,20 @@ def _dashboard(config: MasterConfig) -> list[Extension]:
     return [Pages(), *drills]
 
 
-async def _lead(config: MasterConfig) -> None:
+def _placement(member: Member, revision: int) -> Placement | None:
+    """Where this member's log has a revision that it has applied."""
+    found = member.entry_of(revision)
+    return None if found is None else Placement(*found, member.member_name(member.leader_id))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _lead(config: MasterConfig, activity: Activity) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(_run_scheduler(config), name="scheduler")
-        group.create_task(_run_controllers(config), name="controllers")
+        group.create_task(_run_scheduler(config, activity), name="scheduler")
+        group.create_task(_run_controllers(config, activity), name="controllers")
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
@@ -182,14 +204,14 @@ async def _fail_with(member: Member) -> None:
     raise ClusterError(f"the store failed: {failure}", "check the disk, then start this master again")
 
 
-async def _run_scheduler(config: MasterConfig) -> None:
+async def _run_scheduler(config: MasterConfig, activity: Activity) -> None:
     election = config.election
     times = ElectionTimes(election.lease_duration, election.renew_deadline, election.retry_period)
-    options = SchedulerOptions(election=times, identity=config.name)
+    options = SchedulerOptions(election=times, identity=config.name, activity=activity)
     await run_scheduler(kubeconfig.load(config.scheduler_kubeconfig), options)
 
 
-async def _run_controllers(config: MasterConfig) -> None:
+async def _run_controllers(config: MasterConfig, activity: Activity) -> None:
     """A lost lease starts them over, standing by, where the original's process would end and be restarted."""
     election = ElectionOptions(
         lease_duration=config.election.lease_duration,
@@ -208,7 +230,7 @@ async def _run_controllers(config: MasterConfig) -> None:
     client_config = kubeconfig.load(config.controllers_kubeconfig)
     while True:
         try:
-            await run_controller_manager(client_config, options, election)
+            await run_controller_manager(client_config, options, election, activity)
         except LeadershipLost as lost:
             logger.warning("%s; standing by", lost)
 

@@ -1,9 +1,10 @@
 """The roles and bindings every cluster starts with, and what holds besides those that are stored.
 
 ``data/bootstrap_rbac.json`` is the default policy of Kubernetes: `apiserver.http.bootstrap` stores it and keeps it
-up to date, and until that is done it holds as it is. Two identities always have more than is stored: the controller
-manager, whose controllers act with its own certificate here and not each with its service account, and the API server
-where it is the client of kubelets.
+up to date, and until that is done it holds as it is; ``data/kuberaft_rbac.json`` is what this project adds. Two
+identities always have more than is stored: the controller manager, whose controllers act with its own certificate
+here and not each with its service account, and the API server where it is the client of kubelets, and of the other
+masters' records.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from apiserver.auth.policy import Policy, policy_of
 from apiserver.auth.rbac import GROUP, Object
 
 _DATA: Final = Path(__file__).parent / "data" / "bootstrap_rbac.json"
+_OWN: Final = Path(__file__).parent / "data" / "kuberaft_rbac.json"
+_INSIGHT: Final = "kuberaft:insight"
 _CONTROLLER: Final = "system:controller:"
 _MANAGER: Final = "system:kube-controller-manager"
 _AT_KUBELETS: Final = "kube-apiserver-kubelet-client"
@@ -27,6 +30,8 @@ _AT_KUBELETS: Final = "kube-apiserver-kubelet-client"
 def objects() -> dict[str, list[Object]]:
     """``clusterroles``, ``clusterrolebindings``, ``roles``, ``rolebindings`` as they are stored at bootstrap."""
     found: dict[str, list[Object]] = json.loads(_DATA.read_bytes())
+    for kind, own in json.loads(_OWN.read_bytes()).items():
+        found[kind] = [*found[kind], *own]
     return found
 
 
@@ -35,7 +40,8 @@ def standing_bindings() -> list[Object]:
     """Bindings that hold though they are not stored: of a cluster's own components, which could not work without."""
     names = [role["metadata"]["name"] for role in objects()["clusterroles"]]
     of_manager = [_standing(_MANAGER, name) for name in names if name.startswith(_CONTROLLER)]
-    return [*of_manager, _standing(_AT_KUBELETS, "system:kubelet-api-admin")]
+    at_kubelets = [_standing(_AT_KUBELETS, role) for role in ("system:kubelet-api-admin", _INSIGHT)]
+    return [*of_manager, *at_kubelets]
 
 
 def _standing(user: str, role: str) -> Object:

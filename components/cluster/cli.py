@@ -19,8 +19,10 @@ from components.cluster.commands import (
     restore,
     start,
     status,
+    story,
     tour,
     up,
+    why,
 )
 from components.cluster.errors import ClusterError
 
@@ -43,6 +45,8 @@ app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.command("dashboard")(dashboard.command)
 app.command("tour")(tour.command)
+app.command("why")(why.command)
+app.command("story")(story.command)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ spec:
   template:
     metadata: {labels: {app: web}}
     spec:
-      containers: [{name: web, image: echo, resources: {requests: {cpu: 10m}}}]
+      containers: [{name: web, image: "kuberaft/echo:v1", resources: {requests: {cpu: 10m}}}]
 """
 IN_ORDER = ["request", "entry", "revision", "decision", "schedule", "kubelet", "process"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from components.insight.reasons.messages import refusals
 from components.insight.situation import Fact, Finding, Situation
 
+_DELETIONS = frozenset({"delete", "evict", "deletecollection"})
+
 
 def find(situation: Situation) -> list[Finding]:
     if situation.object is not None:
@@ -18,14 +20,8 @@ def find(situation: Situation) -> list[Finding]:
 
 def _deleted(situation: Situation) -> list[Fact]:
     for record in reversed(situation.records):
-        if record.source == "apiserver" and record.detail.get("verb") in (
-            "delete",
-            "evict",
-            "deletecollection",
-        ):
-            if record.detail.get("code", 500) < 400:
-                user = record.detail.get("user", "somebody")
-                return [
-                    Fact(f"{user} deleted it.", f"request {record.detail.get('auditID', '')}", record.time)
-                ]
+        detail = record.detail
+        if detail.get("verb") in _DELETIONS and detail.get("code", 500) < 400:
+            user = detail.get("user", "somebody")
+            return [Fact(f"{user} deleted it.", f"request {detail.get('auditID', '')}", record.time)]
     return []

@@ -29,7 +29,8 @@ def find(situation: Situation) -> list[Finding]:
 
 
 def _pods(situation: Situation) -> Fact:
-    return Fact(f"{len(situation.of('Pod'))} pods are on it.", "pods with this spec.nodeName")
+    count = len(situation.of("Pod"))
+    return Fact(f"{count} pod{' is' if count == 1 else 's are'} on it.", "pods with this spec.nodeName")
 
 
 def _pressures(situation: Situation) -> list[Fact]:

@@ -138,21 +138,18 @@ function nodeCard(node, own) {
   return html`<article class=${`card node ${node.ready ? "" : "gone"}`} data-node=${node.name}>
     <header><h3>${node.name}</h3>${badge(node.ready ? "Ready" : "NotReady", node.ready ? "good" : "bad")}
       <span class="quiet end">${count(own.length)} pods</span></header>
-    ${use("CPU", node.cpu, (value) => `${value < 10 ? Number(value).toFixed(2) : Math.round(value)}`, "cores")}
-    ${use("Memory", node.memory, bytes, "")}
+    ${asked("CPU", node.cpu, node.cpuCapacity, (value) => `${Number(value).toFixed(2)}`, "cores")}
+    ${asked("Memory", node.memory, node.memoryCapacity, bytes)}
+    ${asked("Pods", node.pods, node.podCapacity, count)}
     ${own.length ? squares(own) : html`<p class="quiet">${needle ? "No pod matches." : "No pods."}</p>`}
   </article>`;
 }
 
-// A figure may be a number (what is used), or {used, requested, capacity}.
-function use(name, figure, format, unit) {
-  if (figure === null || figure === undefined) return nothing;
-  const { used, requested, capacity } = typeof figure === "object" ? figure : { used: figure };
-  const value = used ?? requested;
-  if (value === undefined || value === null) return nothing;
-  const whole = capacity ? ` of ${format(capacity)}` : "";
-  return html`<div class="use"><span>${name}</span>${capacity ? meter(value / capacity) : html`<span></span>`}
-    <span class="use-value">${format(value)}${whole} ${unit}</span></div>`;
+// What the node's pods ask for, of what it has to give.
+function asked(name, value, capacity, format, unit = "") {
+  if (value === null || value === undefined) return nothing;
+  return html`<div class="use" title="What its pods ask for"><span>${name}</span>${capacity ? meter(value / capacity) : html`<span></span>`}
+    <span class="use-value">${format(value)}${capacity ? html`<span class="quiet"> of ${format(capacity)}</span>` : nothing} ${unit}</span></div>`;
 }
 
 const inOrder = (one, other) => (one.namespace + one.name < other.namespace + other.name ? -1 : 1);
