@@ -125,7 +125,7 @@ def chromium(folder: Path) -> Iterator[Browser]:
         "--hide-scrollbars",
     ):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     options.set_capability("acceptInsecureCerts", True)
     started = webdriver.Chrome(options=options, service=Service(executable_path=driver))
     try:

@@ -5,6 +5,7 @@
 // the address leads to the next one.
 const KEY = "kuberaft.token";
 const IDLE = 20000; // a stream of insight that says nothing for so long is dead: it says PING every 5 s
+const HIDDEN = 10000; // milliseconds until a page that cannot be seen lets its streams go
 const RETRY = [50, 150, 300, 600, 1000];
 
 export const session = { token: sessionStorage.getItem(KEY) || "", needsLogin: false, message: "", onLogin: () => {} };
@@ -53,13 +54,40 @@ export async function request(path, { method = "GET", body, signal, text = false
   }
 }
 
+// A page that nobody sees keeps no stream: a browser has six connections for all tabs of one address, and a page in its
+// back-forward cache would hold on to them.
+const parking = { parked: false, streams: new Set(), waiting: [] };
+
+function park() {
+  parking.parked = true;
+  for (const connection of parking.streams) connection.abort();
+}
+
+function unpark() {
+  parking.parked = false;
+  for (const go of parking.waiting.splice(0)) go();
+}
+
+let leaving = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  if (document.hidden) leaving = setTimeout(park, HIDDEN);
+  else unpark();
+});
+addEventListener("pagehide", park);
+addEventListener("pageshow", unpark);
+
+const seen = () => (parking.parked ? new Promise((resolve) => parking.waiting.push(resolve)) : undefined);
+
 // Calls `onItem` with every JSON line, for as long as `signal` is not aborted; `path` is asked again for each connection.
 // `onState` hears "open", "lost" and, for an answer that will not change, "refused" with the error, which ends it.
 export async function stream(path, { signal, onItem, onState = () => {}, headers = {}, idle = IDLE }) {
   let attempt = 0;
   while (!signal.aborted) {
+    await seen();
+    const dead = new AbortController();
+    parking.streams.add(dead);
     try {
-      const dead = new AbortController();
       const response = await send(path(), { signal: AbortSignal.any([signal, dead.signal]), headers });
       onState("open");
       await readLines(response, dead, idle, (item) => {
@@ -72,6 +100,8 @@ export async function stream(path, { signal, onItem, onState = () => {}, headers
         onState("refused", error);
         return;
       }
+    } finally {
+      parking.streams.delete(dead);
     }
     if (signal.aborted) return;
     onState("lost");

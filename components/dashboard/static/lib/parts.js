@@ -69,12 +69,16 @@ export const facts = (pairs) =>
 export function changes(list) {
   if (!list.length) return html`<p class="quiet">Nothing but its version.</p>`;
   return html`<div class="changes">${list.map(
-    (change) => html`<div class="change">
+    (change) => html`<div class=${`change ${isShort(change) ? "short" : ""}`}>
       <code class="path">${change.path}</code>
       ${change.from === undefined ? nothing : html`<pre class="from">${brief(change.from)}</pre>`}
+      ${isShort(change) ? html`<span class="quiet">→</span>` : nothing}
       ${change.to === undefined ? nothing : html`<pre class="to">${brief(change.to)}</pre>`}
     </div>`,
   )}</div>`;
 }
+
+// Both sides fit into one line.
+const isShort = ({ from, to }) => [from, to].every((value) => value !== undefined && (typeof value !== "object" || value === null) && String(value).length < 40);
 
 export const json = (value) => html`<pre class="json">${JSON.stringify(value, null, 2)}</pre>`;

@@ -127,17 +127,19 @@ function nodes(status) {
     <div class="grid nodes">
       ${repeat(status.nodes, (node) => node.name, (node) => nodeCard(node, byNode.get(node.name) || []))}
       ${waiting.length ? html`<article class="card node"><header><h3>On no node</h3>${badge("waiting", "busy")}
-        <span class="quiet end">${waiting.length} pods</span></header>${squares(waiting)}</article>` : nothing}
+        <span class="quiet end">${howMany(waiting)}</span></header>${squares(waiting)}</article>` : nothing}
     </div>
     <p class="legend"><span><i class="swatch good"></i>ready</span><span><i class="swatch busy"></i>starting</span>
       <span><i class="swatch bad"></i>failing</span><span><i class="swatch past"></i>done or ending</span></p>
   </section>`;
 }
 
+const howMany = (own) => `${count(own.length)} ${own.length === 1 ? "pod" : "pods"}`;
+
 function nodeCard(node, own) {
   return html`<article class=${`card node ${node.ready ? "" : "gone"}`} data-node=${node.name}>
     <header><h3>${node.name}</h3>${badge(node.ready ? "Ready" : "NotReady", node.ready ? "good" : "bad")}
-      <span class="quiet end">${count(own.length)} pods</span></header>
+      <span class="quiet end">${howMany(own)}</span></header>
     ${asked("CPU", node.cpu, node.cpuCapacity, (value) => `${Number(value).toFixed(2)}`, "cores")}
     ${asked("Memory", node.memory, node.memoryCapacity, bytes)}
     ${asked("Pods", node.pods, node.podCapacity, count)}

@@ -6,11 +6,10 @@ import { insight, pause, request } from "../lib/api.js";
 import { diff } from "../lib/diff.js";
 import { draw } from "../lib/draw.js";
 import { count } from "../lib/format.js";
-import { cluster } from "../lib/live.js";
 import { byKind, label, listPath, podState } from "../lib/objects.js";
 import { badge, changes, empty, failure } from "../lib/parts.js";
 
-const SHOWN = ["Namespace", "Node", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "Service", "ConfigMap"].map(byKind);
+const SHOWN = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod", "Service", "ConfigMap", "Node", "Namespace"].map(byKind);
 const PAGE = 500; // objects of a kind
 const ROWS = 60;
 const SETTLE = 120; // milliseconds that the slider rests before the past is asked for
@@ -31,7 +30,7 @@ export async function begin(_, signal, revision) {
   signal.addEventListener("abort", () => asking.abort());
   try {
     const kept = await request(insight("revisions", { resource: "namespaces", name: "default" }), { signal });
-    bounds = { oldest: kept.oldest, current: kept.current };
+    bounds = { oldest: Math.max(1, kept.oldest), current: kept.current };
     at = Math.min(Math.max(revision || at || kept.current, kept.oldest), kept.current);
     now = await lists(null, signal);
     await read();
@@ -69,14 +68,12 @@ function go(revision) {
 
 export function view() {
   if (!bounds) return error ? failure(error) : empty("Asking what is kept…");
-  const span = bounds.current - bounds.oldest || 1;
-  const marks = cluster.changes.length;
   return html`<div class="scrub card">
       <div class="scrub-line"><button aria-label="One revision back" @click=${() => go(at - 1)}>‹</button>
         <input type="range" id="scrubber" min=${bounds.oldest} max=${bounds.current} .value=${String(at)} aria-label="Revision of the cluster"
           @input=${(event) => go(Number(event.target.value))}>
         <button aria-label="One revision on" @click=${() => go(at + 1)}>›</button></div>
-      <p><b>revision ${count(at)}</b> <span class="quiet">of ${count(bounds.oldest)} to ${count(bounds.current)} (${count(span + 1)} kept${marks ? "" : ""})</span>
+      <p><b>revision ${count(at)}</b> <span class="quiet">of ${count(bounds.oldest)} to ${count(bounds.current)}</span>
         <button class="link end" @click=${refresh}>to now</button></p>
     </div>
     ${failure(error)}

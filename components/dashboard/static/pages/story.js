@@ -11,6 +11,7 @@ import { STEPS, detail, failed, objectOf, stepBadge, stepOf, storyOf, who } from
 const QUICK = 1000; // milliseconds between two looks while something happens
 const SLOW = 5000;
 const SHOWN = 250; // entries at a time
+const MINOR = new Set(["entry", "revision", "watch"]); // what every write does: one quiet line each
 const GAP = 3000; // milliseconds without an entry that are worth a line
 
 let told = null; // the Story
@@ -106,12 +107,13 @@ function item(entry, before) {
     draw();
   };
   const open = opened.has(key);
+  const minor = MINOR.has(stepOf(entry));
   return html`${passed > GAP ? html`<li class="gap">${milliseconds(passed)} later</li>` : nothing}
-    <li class=${`entry step-${stepOf(entry)} ${failed(entry) ? "failed" : ""}`} data-step=${stepOf(entry)}>
+    <li class=${`entry ${minor ? "minor" : ""} step-${stepOf(entry)} ${failed(entry) ? "failed" : ""}`} data-step=${stepOf(entry)}>
       <button class="entry-line" aria-expanded=${open ? "true" : "false"} @click=${turn}>
         <span class="when" title=${entry.time}>${clock(entry.time)}<small>${before && passed <= GAP ? `+${milliseconds(Math.max(0, passed))}` : ""}</small></span>
         <i class="dot"></i>
-        <span class="words">${entry.summary}<small>${stepBadge(entry)} ${who(entry)}${entry.object?.name && entry.object.name !== told.object.name ? ` · ${objectOf(entry.object)}` : ""}${entry.revision ? ` · revision ${entry.revision}` : ""}</small></span>
+        <span class="words">${entry.summary}${minor ? nothing : html`<small>${stepBadge(entry)} ${who(entry)}${entry.object?.name && entry.object.name !== told.object.name ? ` · ${objectOf(entry.object)}` : ""}${entry.revision ? ` · revision ${entry.revision}` : ""}</small>`}</span>
       </button>
       ${open ? detail(entry) : nothing}
     </li>`;

@@ -3,7 +3,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { insight, poll, stream } from "../lib/api.js";
 import { diff } from "../lib/diff.js";
 import { draw } from "../lib/draw.js";
-import { ago, clock, count, milliseconds } from "../lib/format.js";
+import { ago, clock, count, instant, milliseconds } from "../lib/format.js";
 import { scrolledDown, toTop, virtualList } from "../lib/list.js";
 import { EVENTS, KINDS, byKind, kindOf, label, naming, podState, watch } from "../lib/objects.js";
 import { badge, changes, empty, failure, icon, missing, tabs } from "../lib/parts.js";
@@ -12,6 +12,7 @@ import { SOURCES, detail, failed, objectOf, stepBadge, stepOf, storyOf } from ".
 export const title = "Watch";
 
 const KEPT = 3000; // lines
+const LATE = 100; // lines that one may have to be put before
 const EVENTS_KEPT = 1000;
 const TABS = [["stream", "Stream"], ["events", "Events"], ["controllers", "Controllers"], ["scheduler", "Scheduler"]];
 const VERBS = { ADDED: "good", MODIFIED: "accent", DELETED: "bad" };
@@ -22,6 +23,7 @@ let kind = kindOf("pods");
 let silent = new Set(); // sources that are not shown
 let lines = []; // newest last: {id, at, time, source, record | type, object, before}
 let frozen = null; // what is shown while paused or scrolled
+let frozenAt = 0; // `number` at that moment
 let paused = false;
 let opened = null;
 let number = 0;
@@ -29,7 +31,7 @@ let events = new Map();
 let controllers = null;
 let error = null;
 let states = { records: "lost", objects: "lost" };
-let following = new AbortController();
+let following = new AbortController(); // what the tab that is shown follows
 let alive = new AbortController().signal;
 const latest = new Map(); // uid -> object, for diffs
 
@@ -40,14 +42,27 @@ export function enter(parameters, signal) {
   lines = [];
   events = new Map();
   frozen = opened = error = null;
-  stream(() => insight("records", { watch: "true" }), { signal, onItem: recorded, onState: state("records") });
-  watch(EVENTS, { signal, onEvent: happened, onState: () => {} });
-  followKind();
-  poll(() => insight("controllers"), 1500, {
-    signal,
-    onItem: (answer) => { controllers = answer; error = null; draw(); },
-    onError: (failure) => { error = failure; draw(); },
-  });
+  follow();
+}
+
+// Only what the tab shows: a browser has few connections.
+function follow() {
+  following.abort();
+  following = new AbortController();
+  const signal = AbortSignal.any([following.signal, alive]);
+  if (tab === "stream") {
+    stream(() => insight("records", { watch: "true" }), { signal, onItem: recorded, onState: state("records") });
+    followKind(signal);
+  } else if (tab === "events") {
+    events.clear();
+    watch(EVENTS, { signal, onEvent: happened, onState: state("events") });
+  } else {
+    poll(() => insight("controllers"), 1500, {
+      signal,
+      onItem: (answer) => { controllers = answer; error = null; draw(); },
+      onError: (failure) => { error = failure; draw(); },
+    });
+  }
 }
 
 const state = (name) => (value, why) => {
@@ -56,13 +71,11 @@ const state = (name) => (value, why) => {
   draw();
 };
 
-function followKind() {
-  following.abort();
-  following = new AbortController();
+function followKind(signal) {
   latest.clear();
   let begun = Date.now();
   watch(kind, {
-    signal: AbortSignal.any([following.signal, alive]),
+    signal,
     onState: state("objects"),
     onEvent: (type, object) => {
       if (type === "RESET") {
@@ -85,9 +98,18 @@ function recorded(item) {
 
 function keep(line) {
   number += 1;
-  lines.push({ id: number, at: Date.now(), time: new Date().toISOString(), ...line });
+  const kept = { id: number, time: new Date().toISOString(), ...line };
+  lines.splice(place(kept.time), 0, kept);
   if (lines.length > KEPT + 500) lines = lines.slice(-KEPT);
   draw();
+}
+
+// Where a line belongs: those of other masters come a little later than they happened.
+function place(time) {
+  const at = instant(time);
+  let index = lines.length;
+  for (let back = 0; back < LATE && index > 0 && instant(lines[index - 1].time) > at; back += 1) index -= 1;
+  return index;
 }
 
 function happened(type, event) {
@@ -109,7 +131,7 @@ export function escape() {
 export function view() {
   const named = { stream: streamView, events: eventsView, controllers: controllersView, scheduler: schedulerView };
   return html`<div class="page watch">
-    <div class="section-head">${tabs("Views", TABS, tab, (key) => { tab = key; opened = null; })}
+    <div class="section-head">${tabs("Views", TABS, tab, (key) => { tab = key; opened = error = null; follow(); })}
       ${tab === "stream" || tab === "events" ? html`<input type="search" placeholder="Filter  /" aria-label="Filter" .value=${needle}
         @input=${(event) => { needle = event.target.value; frozen = null; draw(); }}>` : nothing}</div>
     ${failure(error)}${named[tab]()}
@@ -135,6 +157,7 @@ function shown() {
   const fits = (line) => !silent.has(line.source) && (!wanted.length || matches((line.text ??= textOf(line).toLowerCase()), wanted));
   const found = lines.filter(fits).reverse();
   frozen = hold ? found : null;
+  frozenAt = number;
   return found;
 }
 
@@ -142,12 +165,12 @@ const matches = (text, wanted) => wanted.every((word) => (word.startsWith("-") &
 
 function streamView() {
   const found = shown();
-  const newer = frozen ? lines.filter((line) => line.id > (frozen[0]?.id || 0)).length : 0;
+  const newer = frozen ? number - frozenAt : 0;
   const live = states.records === "open" || states.objects === "open";
   return html`<div class="toolbar">
       <div class="chips" role="group" aria-label="Sources">${["object", ...SOURCES].map((source) => html`<button class=${`chip source-${source}`}
         aria-pressed=${silent.has(source) ? "false" : "true"} @click=${() => turn(source)}><i class="dot"></i>${source === "object" ? "objects" : source}</button>`)}</div>
-      <select aria-label="Objects of kind" @change=${(event) => { kind = KINDS[event.target.selectedIndex]; followKind(); draw(); }}>
+      <select aria-label="Objects of kind" @change=${(event) => { kind = KINDS[event.target.selectedIndex]; follow(); draw(); }}>
         ${KINDS.map((one) => html`<option ?selected=${one === kind}>${one.kind}</option>`)}</select>
       <button aria-pressed=${paused ? "true" : "false"} @click=${() => { paused = !paused; if (!paused) frozen = null; draw(); }}>${paused ? "Go on" : "Pause"}</button>
       <span class="quiet end" role="status"><i class=${`dot ${live ? "good" : "busy"}`}></i> ${live ? `${count(lines.length)} lines` : "connecting…"}</span>
@@ -218,7 +241,7 @@ function controllersView() {
     <th class="figure">Working</th><th class="figure">Retries</th><th>Last decision</th></tr></thead>
     <tbody>${all.filter((one) => one.leading !== false).map((one) => html`<tr data-controller=${one.name}><td><b>${one.name}</b></td><td>${one.instance}</td>
       <td class="figure">${busy(one.queue)}</td><td class="figure">${busy(one.processing)}</td><td class="figure">${busy(one.retries)}</td>
-      <td>${one.lastDecision ? html`<span class=${failed(one.lastDecision) ? "failed" : ""}>${one.lastDecision.summary}</span> <small class="quiet">${ago(one.lastDecision.time)}</small>` : html`<span class="quiet">none yet</span>`}</td></tr>`)}</tbody></table></div>`;
+      <td>${one.lastDecision ? html`<span class=${failed(one.lastDecision) ? "failed" : ""}>${one.lastDecision.summary.replace(`${one.name}: `, "")}</span> <small class="quiet">${ago(one.lastDecision.time)}</small>` : html`<span class="quiet">none yet</span>`}</td></tr>`)}</tbody></table></div>`;
 }
 
 const busy = (value) => (value ? html`<b>${count(value)}</b>` : html`<span class="quiet">${count(value ?? null)}</span>`);
