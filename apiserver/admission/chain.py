@@ -55,6 +55,7 @@ class Chain:
             for plugin in self._plugins:
                 await plugin.admit(attributes, self._reader)
             return
+        trail.obj = attributes.obj
         observer = Observer(attributes, trail)
         for plugin in self._plugins:
             await observer.admit(plugin, self._reader)

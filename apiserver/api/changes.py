@@ -22,8 +22,6 @@ class Change(NamedTuple):
 
 def changes(old: Any, new: Any, path: str = "") -> Iterator[Change]:
     """As deep as both sides have the same shape: what is only on one side is one change."""
-    if old == new and type(old) is type(new):
-        return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from changes(old.get(key, MISSING), new.get(key, MISSING), f"{path}/{_escaped(key)}")
@@ -32,13 +30,13 @@ def changes(old: Any, new: Any, path: str = "") -> Iterator[Change]:
             yield from changes(
                 old[at] if at < len(old) else MISSING, new[at] if at < len(new) else MISSING, f"{path}/{at}"
             )
-    else:
+    elif type(old) is not type(new) or old != new:
         yield Change(path, old, new)
 
 
 def paths(old: Any, new: Any, limit: int = 50) -> list[str]:
     """The paths of the first ``limit`` changes."""
-    found = []
+    found: list[str] = []
     for change in changes(old, new):
         if len(found) >= limit:
             break

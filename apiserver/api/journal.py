@@ -102,8 +102,8 @@ class Journal:
         return self._count
 
     @property
-    def bytes(self) -> int:
-        """Of the records that are kept."""
+    def size(self) -> int:
+        """Bytes of the records that are kept."""
         return self._bytes
 
     def note(
@@ -137,6 +137,8 @@ class Journal:
             self._forget(mine.popleft())
         while self._is_over():
             self._drop_oldest()
+        if len(self._entries) > 2 * self._max_records:
+            self._entries = deque(entry for entry in self._entries if entry.data)
         for tell in self._subscribers:
             tell(entry.data)
 
@@ -179,11 +181,7 @@ class Journal:
         return self._entries
 
     def _is_over(self) -> bool:
-        return (
-            self._count > self._max_records
-            or self._bytes > self._max_bytes
-            or len(self._entries) > 2 * self._max_records
-        )
+        return self._count > self._max_records or self._bytes > self._max_bytes
 
     def _drop_oldest(self) -> None:
         oldest = self._entries.popleft()
@@ -196,7 +194,7 @@ class Journal:
         self._forget(oldest)
 
     def _forget(self, entry: _Entry) -> None:
-        """Its place in the order of all goes when it is the oldest."""
+        """Its place in the order of all goes later."""
         self._count -= 1
         self._bytes -= len(entry.data)
         entry.data = b""

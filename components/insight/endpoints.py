@@ -86,15 +86,15 @@ class Insight:
             raise errors.generic(404)
         if request.method not in ("GET", "HEAD"):
             raise errors.generic(405)
-        try:
-            return await answer(request, user)
-        except ValueError as error:
-            raise errors.bad_request(str(error)) from error
+        return await answer(request, user)
 
     # Records.
 
     async def _records(self, request: web.BaseRequest, user: User) -> web.StreamResponse:
-        query, local = query_of(request.query), _is_set(request, "local")
+        try:
+            query, local = query_of(request.query), _is_set(request, "local")
+        except ValueError as error:
+            raise errors.bad_request(str(error)) from error
         if _is_set(request, "watch"):
             source = self._activity.journal.subscribe if local else self._hub.subscribe
             return await stream(request, source)
@@ -304,9 +304,10 @@ def _is_set(request: web.BaseRequest, name: str) -> bool:
 
 
 def _number(request: web.BaseRequest, name: str) -> int:
+    """Raises 400."""
     text = request.query.get(name, "")
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{name}: {text!r} is no revision")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise errors.bad_request(f"{name}: {text!r} is no revision")
     return int(text)
 
 

@@ -129,7 +129,8 @@ class Peers:
         return await self._services.kubelet.session()
 
     def missing(self, masters: Iterable[Answer], others: Iterable[Answer] = ()) -> Missing:
-        """Whoever did not answer, and the masters that nobody can be sent to any more."""
+        """Whoever did not answer, and the masters that nobody can be sent to any more. All masters are members, so one
+        whose name is not known yet is among those that were not heard."""
         answers = list(masters)
         heard = {answer.peer.name for answer in answers if answer.body is not None} | {self.instance}
         errors = {answer.peer.name: answer.error for answer in answers if answer.body is None}
@@ -142,8 +143,9 @@ class Peers:
         ]
         known = {one["instance"] for one in found}
         for answer in [*answers, *others]:
-            if answer.body is None and answer.peer.name not in known and answer.peer.name not in heard:
-                found.append({"instance": answer.peer.name or answer.peer.url, "error": answer.error})
+            name = answer.peer.name
+            if answer.body is None and name and name not in known and name not in heard:
+                found.append({"instance": name, "error": answer.error})
         return found
 
     async def records(self, query: Query, own: list[bytes]) -> tuple[list[bytes], Missing]:

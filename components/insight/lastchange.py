@@ -21,8 +21,10 @@ _COMPONENTS = (
 
 
 def last_change(versions: list[Version], records: list[Record]) -> dict[str, Any] | None:
-    """The newest revision that changed more than what is reported, one of a user before one of a component. None if there
-    is none among the given ones."""
+    """The newest revision that changed more than what is reported, one of a user before one of a component. None if
+    there is none among the given ones."""
+    if not versions:
+        return None
     by_revision = writes(records)
     by_component: dict[str, Any] | None = None
     for older, newer in zip(reversed([None, *versions[:-1]]), reversed(versions), strict=True):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
+_Known = list[tuple[Kind, frozenset[str]]]
+"""Kinds, each with its names."""
+
 
 class Source(Protocol):
     async def kind(self, name: str, group: str = "") -> Kind | None:
@@ -107,7 +110,7 @@ class ClientObjects:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
-        self._known: list[tuple[Kind, frozenset[str]]] | None = None
+        self._known: _Known | None = None
 
     async def kind(self, name: str, group: str = "") -> Kind | None:
         wanted = name.lower()
@@ -140,12 +143,12 @@ class ClientObjects:
         items: list[Object] = answer["items"]
         return items
 
-    async def _kinds(self) -> list[tuple[Kind, frozenset[str]]]:
+    async def _kinds(self) -> _Known:
         if self._known is None:
             self._known = [found for root in ("/api", "/apis") for found in await self._discovered(root)]
         return self._known
 
-    async def _discovered(self, root: str) -> list[tuple[Kind, frozenset[str]]]:
+    async def _discovered(self, root: str) -> _Known:
         code, body = await self._client.raw("GET", root, headers={"Accept": _DISCOVERY})
         if code != 200:
             raise ApiError(code, "", f"{root}: the server answered {code}")

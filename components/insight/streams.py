@@ -16,7 +16,8 @@ import aiohttp
 
 from apiserver.api.journal import Journal, Query
 from components.client.lines import LineSplitter
-from components.insight.gather import RECORDS, Peer, Peers
+from components.insight.gather import Peer, Peers
+from components.kubelet.server.records import PATH as RECORDS
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS: Final = 1.0

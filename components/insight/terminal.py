@@ -70,7 +70,8 @@ def story(answer: Answer, width: int) -> str:
 
 
 def shortened(entries: list[Answer]) -> list[Answer]:
-    """A request's place in the log stands in its own line; what the kubelet has told is not told by its events again."""
+    """A request's place in the log stands in its own line; what the kubelet has told is not told by its events
+    again."""
     by_kubelet = any(entry["source"] == "kubelet" for entry in entries)
     found = []
     for entry in entries:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from apiserver.api.journal import Journal
 from apiserver.http.extension import Extension
 from apiserver.server import ApiServer
 from apiserver.storage.memory import MemoryStorage
@@ -78,13 +79,15 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, extensions: Sequence[Extension] = (), **flags: Any) -> AsyncIterator[Api]:
+async def serving(
+    folder: Path, *, extensions: Sequence[Extension] = (), journal: Journal | None = None, **flags: Any
+) -> AsyncIterator[Api]:
     """With the users admin and alice, RBAC, and a key for service account tokens."""
     tokens = folder / "tokens.csv"
     users = ('admintoken,admin,admin,"system:masters"', "aliceToken,alice,alice-uid,dev")
     tokens.write_text("\n".join(users) + "\n")
     config = configuration(folder, token_auth_file=tokens, cert_dir=folder / "certs", **flags)
-    server = ApiServer(config, MemoryStorage(), extensions)
+    server = ApiServer(config, MemoryStorage(), extensions, journal)
     await server.start()
     try:
         yield Api(server)

@@ -32,5 +32,6 @@ def find(situation: Situation) -> list[Finding]:
         if unset is not None:
             text = f"Quota {unset['name']} counts these, so every pod must say them: {unset['what']}."
             headline = f"{subject(situation)} because quota {unset['name']} needs {unset['what']}."
-            return [Finding([Fact(text, refusal.evidence, refusal.since)], headline, 88)]
+            told = Fact(text, refusal.evidence, refusal.since)
+            return [Finding([told, who(refusal)], headline, 88)]
     return []

@@ -86,6 +86,18 @@ def test_bad_commands_are_answered_with_error_values(store: Driver) -> None:
     assert store.machine.applied() == (1, 1)
 
 
+def test_a_revision_is_found_in_the_log(store: Driver) -> None:
+    put = encode(Command(PutRequest(b"a", b"1")))
+    machine = store.machine
+    machine.apply(5, 1, [put, put])  # revisions 2 and 3
+    machine.apply(6, 1, [])
+    machine.apply(7, 2, [put])
+    assert [machine.entry_of(revision) for revision in (1, 2, 3, 4, 5)] == [None, None, None, (7, 2), None]
+    machine.apply(8, 2, [put])
+    assert machine.entry_of(3) is None, "where the first one that is remembered begins is not known"
+    assert machine.entry_of(5) == (8, 2)
+
+
 def test_an_entry_that_was_applied_is_ignored(store: Driver) -> None:
     store(PutRequest(b"a", b"1"))
     assert store.machine.apply(1, 1, [encode(Command(PutRequest(b"a", b"2")))]) == []
