@@ -163,7 +163,8 @@ def test_a_deployment_from_the_request_to_the_process(cluster: LocalCluster, pag
     page.shoot_all("timeline")
     page.click(".entry.step-request .entry-line")
     page.click(".entry.step-schedule .entry-line")
-    page.find(".detail table.figures")
+    table = page.find(".detail table.figures")
+    page.run("arguments[0].scrollIntoView({block: 'center'})", table)
     page.shoot("timeline-scheduler")
 
 

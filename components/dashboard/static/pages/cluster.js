@@ -42,7 +42,7 @@ export function view() {
   if (error) return html`<div class="page">${failure(error)}</div>`;
   if (!status) return html`<div class="page">${empty("Asking the master…")}</div>`;
   return html`<div class="page">
-    ${headline(status)} ${missing(status.missing)}
+    ${headline(status)} ${missing(silent(status))}
     <section aria-labelledby="log-title"><h2 id="log-title">Log</h2>${log(status.members)}</section>
     <section aria-labelledby="members-title"><h2 id="members-title">Members</h2>
       <div class="grid members">${repeat(status.members, (member) => member.name, memberCard)}</div></section>
@@ -60,6 +60,9 @@ function headline(status) {
       revision ${count(highest(status.members, "revision"))}</p>
   </div>`;
 }
+
+// Whom a card shows as unreachable need not be named once more.
+const silent = ({ members, missing: list = [] }) => list.filter((one) => members.some((member) => member.name === one.instance && member.reachable));
 
 const highest = (members, field) => Math.max(0, ...members.map((member) => member[field] || 0));
 
@@ -97,7 +100,7 @@ function memberCard(member) {
       <figure><figcaption>fsync p99 <b>${milliseconds(fsync?.p99)}</b></figcaption>${spark(past.fsync, "warm")}</figure>
     </div>
     <dl class="numbers">
-      ${number("Term", count(member.term))}
+      ${number("Term", count(member.reachable ? member.term : null))}
       ${number("Revision", count(member.revision))}
       ${number("Round trip", member.role === "leader" ? "–" : milliseconds(member.rttMs))}
       ${number("fsync p50", milliseconds(fsync?.p50))}

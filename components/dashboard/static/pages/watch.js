@@ -239,8 +239,8 @@ function controllersView() {
   const all = [...controllers.controllers].sort((one, other) => (one.name < other.name ? -1 : 1));
   return html`${missing(controllers.missing)}<div class="card scroll"><table class="controllers"><thead><tr><th>Controller</th><th>Runs on</th><th class="figure">Queue</th>
     <th class="figure">Working</th><th class="figure">Retries</th><th>Last decision</th></tr></thead>
-    <tbody>${all.filter((one) => one.leading !== false).map((one) => html`<tr data-controller=${one.name}><td><b>${one.name}</b></td><td>${one.instance}</td>
-      <td class="figure">${busy(one.queue)}</td><td class="figure">${busy(one.processing)}</td><td class="figure">${busy(one.retries)}</td>
+    <tbody>${all.filter((one) => one.leading !== false).map((one) => html`<tr data-controller=${one.name}><td><b>${one.name}</b></td><td data-is="on">${one.instance}</td>
+      <td class="figure" data-is="queue">${busy(one.queue)}</td><td class="figure" data-is="working">${busy(one.processing)}</td><td class="figure" data-is="retries">${busy(one.retries)}</td>
       <td>${one.lastDecision ? html`<span class=${failed(one.lastDecision) ? "failed" : ""}>${one.lastDecision.summary.replace(`${one.name}: `, "")}</span> <small class="quiet">${ago(one.lastDecision.time)}</small>` : html`<span class="quiet">none yet</span>`}</td></tr>`)}</tbody></table></div>`;
 }
 
