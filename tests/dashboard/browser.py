@@ -53,7 +53,9 @@ class Browser:
         return found
 
     def click(self, selector: str, text: str = "") -> None:
-        self.find(selector, text).click()
+        element = self.find(selector, text)
+        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def press(self, *keys: str) -> None:
         self.driver.switch_to.active_element.send_keys(*keys)
@@ -84,6 +86,7 @@ class Browser:
 
     def shoot(self, name: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
         self.driver.save_screenshot(str(self._folder / f"{name}.png"))
 
     def shoot_all(self, name: str) -> None:

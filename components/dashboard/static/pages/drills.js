@@ -1,7 +1,7 @@
 // Disasters to practise: start one, watch it, read its report.
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { insight, pause, request } from "../lib/api.js";
-import { draw } from "../lib/draw.js";
+import { afterPaint, draw } from "../lib/draw.js";
 import { count, duration } from "../lib/format.js";
 import { badge, empty, failure, icon } from "../lib/parts.js";
 
@@ -10,7 +10,7 @@ export const title = "Drills";
 const LOOK = 500; // milliseconds between two looks at a run
 const LIST = 3000;
 const KEPT = 1000;
-const NEEDS = { "own-cluster": "on a cluster of its own" };
+const OWN = "own-cluster"; // the need of a drill that cannot run on a cluster that others use
 const TONES = { running: "busy", passed: "good", failed: "bad", error: "bad", stopped: "" };
 
 let list = null;
@@ -84,6 +84,7 @@ async function start(name) {
   try {
     const run = await request(insight("drills"), { method: "POST", body: { name, options: {} } });
     open(run.id);
+    afterPaint(() => document.querySelector("#runs-title")?.scrollIntoView({ block: "nearest" }));
   } catch (failed) {
     error = failed;
   }
@@ -134,9 +135,9 @@ function catalogue() {
   return html`<ul class="card plain-list drills">${found.map((drill) => html`<li data-drill=${drill.name}>
     <div><h3>${drill.title || drill.name}</h3><p class="quiet">${drill.description}</p>
       <p class="about"><code>${drill.name}</code>${drill.seconds ? html`<span>about ${drill.seconds} s</span>` : nothing}
-      ${(drill.needs || []).map((need) => html`<span>${NEEDS[need] || `needs ${need}`}</span>`)}</p></div>
+      ${(drill.needs || []).includes(OWN) ? html`<span>on a cluster of its own</span>` : nothing}</p></div>
     ${asking === drill.name
-      ? html`<div class="ask" role="group" aria-label=${`Start ${drill.name}?`}><span>${(drill.needs || []).includes("own-cluster") ? "It starts a cluster of its own." : "This hurts the cluster."}</span>
+      ? html`<div class="ask" role="group" aria-label=${`Start ${drill.name}?`}><span>${(drill.needs || []).includes(OWN) ? "It starts a cluster of its own." : "This hurts the cluster."}</span>
           <button class="danger" @click=${() => start(drill.name)}>Start it</button><button @click=${() => { asking = ""; draw(); }}>No</button></div>`
       : html`<button ?disabled=${busy} @click=${() => { asking = drill.name; draw(); }}>Start</button>`}
   </li>`)}</ul>`;
