@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from apiserver.admission import observing
 from apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -23,7 +24,6 @@ from apiserver.admission.interface import (
 from apiserver.admission.limit_ranger import LimitRanger
 from apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from apiserver.admission.node_restriction import NodeRestriction
-from apiserver.admission.observing import Observer
 from apiserver.admission.podsecurity.plugin import PodSecurity, PodSecurityOptions
 from apiserver.admission.priority import Priority
 from apiserver.admission.rbac_escalation import RbacEscalation
@@ -40,6 +40,7 @@ class Chain:
 
     def __init__(self, plugins: Sequence[Plugin], reader: Reader) -> None:
         self._plugins = tuple(plugins)
+        self._watched = observing.Table(self._plugins)
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
@@ -56,9 +57,12 @@ class Chain:
                 await plugin.admit(attributes, self._reader)
             return
         trail.obj = attributes.obj
-        observer = Observer(attributes, trail)
-        for plugin in self._plugins:
-            await observer.admit(plugin, self._reader)
+        for plugin, fields in self._watched.rows(attributes):
+            before = attributes.obj
+            seen = observing.look(before, fields) if fields else []
+            await plugin.admit(attributes, self._reader)
+            if fields or attributes.obj is not before:
+                observing.note(trail, plugin, before, attributes.obj, fields, seen)
 
     async def validate(self, attributes: Attributes) -> None:
         trail = CURRENT.get()

@@ -15,7 +15,7 @@ class DefaultIngressClass(Plugin):
     """Of several defaults the newest wins, then the first by name."""
 
     name = "DefaultIngressClass"
-    changes = ("ingresses",)
+    changes = {"ingresses": ("spec/ingressClassName",)}
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         ingress = attributes.obj

@@ -19,7 +19,7 @@ class DefaultStorageClass(Plugin):
     """Of several defaults the newest wins, then the first by name."""
 
     name = "DefaultStorageClass"
-    changes = ("persistentvolumeclaims",)
+    changes = {"persistentvolumeclaims": ("spec/storageClassName",)}
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         claim = attributes.obj

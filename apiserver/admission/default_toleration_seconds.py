@@ -13,7 +13,7 @@ class DefaultTolerationSeconds(Plugin):
     """Adds the two NoExecute tolerations unless the pod has its own for them."""
 
     name = "DefaultTolerationSeconds"
-    changes = ("pods",)
+    changes = {"pods": ("spec/tolerations",)}
 
     def __init__(self, not_ready_seconds: int, unreachable_seconds: int) -> None:
         self._seconds = {NOT_READY: not_ready_seconds, UNREACHABLE: unreachable_seconds}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -97,7 +97,8 @@ class Writer(Protocol):
     """What plugins may write: one object, compared and swapped."""
 
     async def swap(self, gvr: GroupVersionResource, obj: Object) -> tuple[bool, Object | None]:
-        """Store `obj` if its resourceVersion is the stored one. Whether it was, and what is stored now (None: gone)."""
+        """Store `obj` if its resourceVersion is the stored one. Whether it was, and what is stored now (None:
+        gone)."""
         ...
 
 
@@ -129,8 +130,9 @@ class Plugin:
     """Both phases default to nothing; both raise `StatusError`."""
 
     name: str
-    changes: tuple[str, ...] = ()
-    """Resources whose new objects `admit` changes in place."""
+    changes: Mapping[str, tuple[str, ...]] = {}
+    """By resource: the fields that `admit` may change in new objects, for `observing`: ``spec/tolerations`` is
+    replaced, ``spec/containers/`` changed inside."""
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         """Change `attributes.obj` in place, or refuse it."""

@@ -19,7 +19,10 @@ class LimitRanger(Plugin):
     """Acts on new pods and on claims; an update of a pod is never refused for its resources."""
 
     name = "LimitRanger"
-    changes = ("pods", "persistentvolumeclaims")
+    changes = {
+        "pods": ("metadata/annotations/", "spec/containers/", "spec/initContainers/"),
+        "persistentvolumeclaims": ("spec/resources/",),
+    }
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         pod = attributes.obj

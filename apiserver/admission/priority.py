@@ -15,7 +15,7 @@ class Priority(Plugin):
     """As `plugin/pkg/admission/priority`."""
 
     name = "Priority"
-    changes = ("pods",)
+    changes = {"pods": ("spec/priority", "spec/priorityClassName", "spec/preemptionPolicy")}
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         pod = attributes.obj

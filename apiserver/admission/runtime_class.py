@@ -13,7 +13,7 @@ class RuntimeClass(Plugin):
     """As `plugin/pkg/admission/runtimeclass`."""
 
     name = "RuntimeClass"
-    changes = ("pods",)
+    changes = {"pods": ("spec/overhead", "spec/nodeSelector", "spec/tolerations")}
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         if attributes.obj is None or not attributes.is_on("", "pods", CREATE):

@@ -21,7 +21,12 @@ class ServiceAccount(Plugin):
     """As `plugin/pkg/admission/serviceaccount`."""
 
     name = "ServiceAccount"
-    changes = ("pods",)
+    changes = {
+        "pods": (
+            *("spec/serviceAccountName", "spec/serviceAccount", "spec/imagePullSecrets", "spec/volumes"),
+            *("spec/containers/", "spec/initContainers/"),
+        )
+    }
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

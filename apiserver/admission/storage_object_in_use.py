@@ -14,7 +14,10 @@ class StorageObjectInUseProtection(Plugin):
     """The protection controllers take the finalizer away again."""
 
     name = "StorageObjectInUseProtection"
-    changes = ("persistentvolumeclaims", "persistentvolumes")
+    changes = {
+        "persistentvolumeclaims": ("metadata/finalizers",),
+        "persistentvolumes": ("metadata/finalizers",),
+    }
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         finalizer = FINALIZERS.get(attributes.gvr.resource)

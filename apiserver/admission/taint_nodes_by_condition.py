@@ -11,7 +11,7 @@ class TaintNodesByCondition(Plugin):
     """The node lifecycle controller takes the taint away once the node is Ready."""
 
     name = "TaintNodesByCondition"
-    changes = ("nodes",)
+    changes = {"nodes": ("spec/taints",)}
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         if attributes.obj is None or not attributes.is_on("", "nodes", CREATE):

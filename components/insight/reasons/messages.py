@@ -116,7 +116,7 @@ def _was_made_later(situation: Situation, moment: str) -> bool:
 
 
 def _its_pods(situation: Situation) -> str:
-    return f"the controller asked to create a pod of {situation.kind.kind} {situation.name}"
+    return f"The controller asked to create a pod of {situation.kind.kind} {situation.name}"
 
 
 def subject(situation: Situation) -> str:
@@ -129,5 +129,4 @@ def subject(situation: Situation) -> str:
 
 
 def who(refusal: Refusal) -> Fact:
-    text = f"{refusal.what[0].upper()}{refusal.what[1:]} and was refused."
-    return Fact(text, refusal.evidence, refusal.since)
+    return Fact(f"{refusal.what} and was refused.", refusal.evidence, refusal.since)

@@ -190,7 +190,7 @@ def test_refusals(message: str, headline: str, fact: str) -> None:
     by_event = explained("ReplicaSet", {"spec": {"replicas": 2}}, events=[event("FailedCreate", message)])
     by_record = explained("Pod", None, records=[request(403, message)])
     assert by_record.headline.startswith("Pod default/web was not created")
-    assert "Alice asked to create it and was refused." in texts(by_record)
+    assert "alice asked to create it and was refused." in texts(by_record)
     for found in (of_replicas, by_event, by_record):
         assert headline in found.headline
         assert fact in texts(found)
