@@ -166,6 +166,11 @@ def test_a_deployment_from_the_request_to_the_process(cluster: LocalCluster, pag
     table = page.find(".detail table.figures")
     page.run("arguments[0].scrollIntoView({block: 'center'})", table)
     page.shoot("timeline-scheduler")
+    page.click("[data-tab=requests]")
+    page.find(".row", "create deployments/story").click()
+    page.find(".split-head h1", "default/story")
+    page.shoot("timeline-requests")
+    page.click("[data-tab=objects]")
 
 
 def test_the_cluster_as_it_was(cluster: LocalCluster, page: Browser) -> None:
@@ -195,7 +200,10 @@ def test_what_happens_is_shown_as_it_happens(cluster: LocalCluster, page: Browse
     cluster.apply(DEPLOYMENT.replace("web", "live"))
     page.until(lambda: any("live" in text for text in page.texts(".stream .row")), "rows of the new pods", 20)
     page.until(lambda: any("scheduler" in text for text in page.texts(".stream .source")), "a decision", 20)
+    page.click(".stream .row", "default/live")
+    page.find(".panel")
     page.shoot_all("watch")
+    page.click("[aria-label=Close]")
     page.press("/")
     page.press("nothing is called so")
     page.find(".empty", "Nothing matches")

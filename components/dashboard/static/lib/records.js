@@ -68,8 +68,8 @@ function schedule(all) {
     ${filtered.length ? html`<h4>Filtered out</h4><div class="scroll"><table><thead><tr><th>Node</th><th>Plugin</th><th>Reason</th></tr></thead>
       <tbody>${filtered.map((one) => html`<tr><td>${one.node}</td><td>${one.plugin}</td><td>${one.reason}</td></tr>`)}</tbody></table></div>
       ${all.filteredMore ? html`<p class="quiet">and ${all.filteredMore} more</p>` : nothing}` : nothing}
-    ${scores.length ? html`<h4>Scores</h4><div class="scroll"><table class="figures"><thead><tr><th>Node</th>${plugins.map((name) => html`<th>${name}</th>`)}<th>Total</th></tr></thead>
-      <tbody>${scores.map((one) => html`<tr class=${one.node === all.node ? "chosen" : ""}><td>${one.node}</td>${plugins.map((name) => html`<td>${one.plugins?.[name] ?? ""}</td>`)}<td><b>${one.total}</b></td></tr>`)}</tbody></table></div>` : nothing}`;
+    ${scores.length ? html`<h4>Scores</h4><div class="scroll"><table class="figures"><thead><tr><th>Node</th><th>Total</th>${plugins.map((name) => html`<th>${name}</th>`)}</tr></thead>
+      <tbody>${scores.map((one) => html`<tr class=${one.node === all.node ? "chosen" : ""}><td>${one.node}</td><td><b>${one.total}</b></td>${plugins.map((name) => html`<td>${one.plugins?.[name] ?? ""}</td>`)}</tr>`)}</tbody></table></div>` : nothing}`;
 }
 
 function decision(all) {

@@ -15,6 +15,8 @@ export const title = "Timeline";
 
 const TABS = [["story", "Story"], ["revisions", "Revisions"], ["then", "Cluster at a revision"]];
 const PARTS = { story, revisions, then: past };
+const LOOK = 2000; // records at a time
+const REQUESTS = 500; // that are kept
 const MODES = [["objects", "Objects"], ["requests", "Requests"]];
 
 let mode = "objects";
@@ -24,7 +26,9 @@ let needle = "";
 let chosen = null; // {kind, namespace, name}
 let objects = new Map(); // uid -> {uid, namespace, name, created}
 let sorted = null;
-let requests = [];
+let requests = []; // newest first
+let heardUntil = ""; // the time of the last record, asked for from there on
+let picked = ""; // the request that was chosen
 let picking = true; // on a narrow screen either the picker or the object is shown
 let alive = new AbortController().signal;
 let listing = new AbortController();
@@ -78,7 +82,7 @@ function list() {
   objects = new Map();
   sorted = null;
   if (mode === "objects") watch(kind, { signal: listing.signal, onEvent: heard });
-  else poll(() => insight("records", { source: "apiserver", limit: 500 }), 2000, { signal: listing.signal, onItem: requested });
+  else poll(() => insight("records", { source: "apiserver", limit: LOOK, since: heardUntil }), 2000, { signal: listing.signal, onItem: requested });
   draw();
 }
 
@@ -94,11 +98,15 @@ function heard(type, object) {
 }
 
 // People's requests first of all: a controller's are parts of somebody's story.
-function requested(answer) {
-  const asked = answer.records.filter((record) => record.detail && !String(record.detail.user).startsWith("system:"));
-  requests = asked.reverse();
+function requested({ records }) {
+  const known = new Set(requests.map(idOf));
+  const asked = records.filter((record) => !String(record.detail.user).startsWith("system:") && !known.has(idOf(record)));
+  requests = [...asked.reverse(), ...requests].slice(0, REQUESTS);
+  heardUntil = records.at(-1)?.time || heardUntil;
   draw();
 }
+
+const idOf = (record) => record.detail.auditID || record.time;
 
 function found() {
   const wanted = needle.toLowerCase();
@@ -159,10 +167,11 @@ function objectList() {
 function requestList() {
   return virtualList({
     id: "pick-requests", items: foundRequests(), height: 56, label: "Requests",
-    key: (record) => `${record.time}${record.detail.auditID}`,
-    choose: (record) => { location.hash = storyOf(record.object); },
-    row: (record) => html`<span class="row-main"><b>${[record.detail.verb, objectOf(record.object)].join(" ")}</b>
-      <small>${record.detail.user} · ${client(record.detail.userAgent)}</small></span><small class="end">${ago(record.time)}</small>`,
+    key: idOf,
+    choose: (record) => { picked = idOf(record); location.hash = storyOf(record.object); },
+    chosen: (record) => idOf(record) === picked,
+    row: (record) => html`<span class="row-main"><b>${record.detail.verb} ${record.object.resource}/${record.object.name}</b>
+      <small>${[record.object.namespace, record.detail.user, client(record.detail.userAgent)].filter(Boolean).join(" · ")}</small></span><small class="end">${ago(record.time)}</small>`,
     empty: html`<strong>No request yet</strong><p>Change something with kubectl, and the request shows here.</p>`,
   });
 }
