@@ -58,6 +58,7 @@ class Insight:
         self, services: Services, member: Member, activity: Activity, now: Callable[[], datetime]
     ) -> None:
         self._services, self._activity, self._now = services, activity, now
+        self._member = member
         self.ready: Callable[[], bool] = lambda: False
         self._objects = LocalObjects(services)
         self._peers = Peers(
@@ -154,7 +155,7 @@ class Insight:
         situation = await Collector(self._objects, self._now(), records).situation(kind, namespace, name)
         found = explain(situation)
         versions = await self._history(kind, namespace, name, situation.records, most=20)
-        found.last_change = last_change(versions.versions, situation.records)
+        found.last_change = _without_keys(kind, last_change(versions.versions, situation.records))
         found.missing = missing
         return self._json(found)
 
@@ -166,7 +167,7 @@ class Insight:
         return self._json(
             {
                 "kind": "RevisionList",
-                "oldest": found.oldest,
+                "oldest": max(found.oldest, self._member.compact_revision(), 1),
                 "current": found.current,
                 "revisions": shown(found, records),
                 "missing": missing,
@@ -297,6 +298,14 @@ class Insight:
     def _bytes(self, data: bytes) -> web.Response:
         headers = {"Cache-Control": "no-cache, private", INSTANCE: self._activity.journal.instance}
         return web.Response(body=data, content_type="application/json", headers=headers)
+
+
+def _without_keys(kind: Kind, change: Answer | None) -> Answer | None:
+    """Of a Secret not even the names of what is in it."""
+    if change is None or kind.resource != "secrets":
+        return change
+    parts = dict.fromkeys("/".join(path.split("/")[:2]) for path in change["fields"])
+    return {**change, "fields": list(parts)}
 
 
 def _is_set(request: web.BaseRequest, name: str) -> bool:

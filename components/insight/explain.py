@@ -15,6 +15,7 @@ from apiserver.api import meta
 from components.insight.reasons import (
     affinity,
     claims,
+    conditions,
     crashloop,
     deleting,
     endings,
@@ -31,6 +32,7 @@ from components.insight.reasons import (
     refused,
     rollout,
     scheduling,
+    starting,
     taints,
     volumes,
     webhooks,
@@ -53,10 +55,12 @@ REASONS: Final[tuple[Callable[[Situation], list[Finding]], ...]] = (
     crashloop.find,
     probes.find,
     endings.find,
+    starting.find,
     rollout.find,
     endpoints.find,
     nodes.find,
     claims.find,
+    conditions.find,
     parts.find,
     placement.find,
 )

@@ -41,6 +41,9 @@ class LoneMember:
     def member_name(self, _: int | None) -> str:
         return "m1"
 
+    def compact_revision(self) -> int:
+        return 0
+
     def sync_times(self) -> list[float]:
         return [0.001, 0.002]
 
@@ -92,6 +95,7 @@ def test_records_why_revisions_and_differences_of_one_object(tmp_path: Path) -> 
         assert [record["detail"]["verb"] for record in listed["records"]] == ["create", "update", "delete"]
         assert listed["missing"] == []
         found = await get(api, f"/revisions?{place}")
+        assert (found["oldest"], found["current"] > 1) == (1, True)
         told = [(one["type"], one["user"]) for one in found["revisions"]]
         assert told == [("created", "admin"), ("modified", "admin"), ("deleted", "admin")]
         sides = [one["metadata"]["resourceVersion"] for one in (first, second)]
@@ -149,6 +153,7 @@ def test_who_may_ask_and_whose_content_is_shown(tmp_path: Path) -> None:
         secret = {"kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": "hunter2"}}
         made = await api.create(SECRETS, secret)
         revision = made["metadata"]["resourceVersion"]
+        await api.ask("PUT", f"{SECRETS}/s", {**secret, "stringData": {"p": "hunter2", "q": "hunter2"}})
         asked = {"token": "aliceToken"}
         assert (await api.ask("GET", f"{PREFIX}/cluster", **asked)).code == 403
         assert (await api.ask("GET", f"{PREFIX}/cluster", token=None)).code in (401, 403)
@@ -161,11 +166,12 @@ def test_who_may_ask_and_whose_content_is_shown(tmp_path: Path) -> None:
             answer = await _until_allowed(api, f"{PREFIX}/{path}")
             assert b"hunter2" not in msgspec.json.encode(answer)
             assert b"aHVudGVyMg" not in msgspec.json.encode(answer)
+            assert (answer.get("lastChange") or {}).get("fields", []) in ([], ["/data"])
         for path in (f"revisions?{place}", f"diff?{place}&from={revision}&to={revision}"):
             refused = await api.ask("GET", f"{PREFIX}/{path}", **asked)
             assert refused.code == 403
             assert 'cannot get resource "secrets"' in refused.message
-        assert len((await get(api, f"/revisions?{place}"))["revisions"]) == 1
+        assert len((await get(api, f"/revisions?{place}"))["revisions"]) == 2
 
     play(tmp_path, scene)
 

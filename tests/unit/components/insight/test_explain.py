@@ -34,6 +34,15 @@ UNREACHED = (
     'Post "https://x": connection refused'
 )
 POLICY = "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: too many replicas"
+CREATING = {"waiting": {"reason": "ContainerCreating"}}
+INITIALIZING = {
+    "spec": {"nodeName": "n1", "initContainers": [{"name": "i"}], "containers": [{"name": "c"}]},
+    "status": {
+        "phase": "Pending",
+        "initContainerStatuses": [{"name": "i", "state": {"running": {"startedAt": EARLIER}}}],
+        "containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "PodInitializing"}}}],
+    },
+}
 SLICE = {"endpoints": [{"addresses": ["1.2.3.4"]}]}
 ROLLED_OUT = {"readyReplicas": 2, "updatedReplicas": 2}
 TOLERATES = [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "tolerationSeconds": 300}]
@@ -288,6 +297,10 @@ def test_node_lost() -> None:
     assert "is lost" in explained("Node", node("web", ready="Unknown")).headline
 
 
+def condition(kind: str, status: str, message: str) -> Object:
+    return {"type": kind, "status": status, "message": message, "lastTransitionTime": EARLIER}
+
+
 def ending(phase: str, code: int, **status: Any) -> Object:
     state = {"terminated": {"exitCode": code, "reason": "Error", "finishedAt": EARLIER}}
     pod = running(state)
@@ -322,6 +335,24 @@ def ending(phase: str, code: int, **status: Any) -> Object:
         (explained("Deployment", {"spec": {"replicas": 2}, "status": ROLLED_OUT}), "is well"),
         (explained("Deployment", {"spec": {"paused": True}}), "is paused"),
         (explained("Widget", {}), "cannot be said from here"),
+        (
+            explained("Widget", {"status": {"conditions": [condition("Ready", "False", "no disk")]}}),
+            "is not Ready: no disk",
+        ),
+        (
+            explained("Widget", {"status": {"conditions": [condition("Failed", "True", "too often")]}}),
+            "is Failed: too often",
+        ),
+        (
+            explained("Widget", {"status": {"conditions": [condition("Ready", "True", "")]}}),
+            "is well: Ready is True",
+        ),
+        (
+            explained("Pod", {"spec": {"nodeName": "n1"}, "status": {"phase": "Pending"}}),
+            "has not begun with it",
+        ),
+        (explained("Pod", running(CREATING, phase="Pending")), "is starting on n1"),
+        (explained("Pod", INITIALIZING), "waits for its init container i to end"),
         (explained("Widget", None), "There is no Widget default/web."),
     ],
 )
