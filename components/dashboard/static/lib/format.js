@@ -46,10 +46,3 @@ export function duration(passed) {
   if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86400)} d`;
 }
-
-// "1500m" and "2" cores, "64Mi" and "128974848" bytes, as numbers.
-const SUFFIXES = { n: 1e-9, u: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50 };
-export function quantity(text) {
-  const found = /^([\d.]+(?:e\d+)?)([A-Za-z]*)$/.exec(String(text ?? ""));
-  return found && found[2] in SUFFIXES ? Number(found[1]) * SUFFIXES[found[2]] : null;
-}

@@ -161,10 +161,19 @@ const inOrder = (one, other) => (one.namespace + one.name < other.namespace + ot
 
 function squares(own) {
   const shown = own.sort(inOrder).slice(0, SHOWN);
-  return html`<div class="pods">${repeat(shown, (pod) => pod.uid, (pod) => html`<a
-      class=${`pod ${pod.tone}`} href=${story(pod)} title=${`${label(pod.namespace, pod.name)}: ${pod.state}`}
+  return html`<div class="pods" @keydown=${walk}>${repeat(shown, (pod) => pod.uid, (pod, at) => html`<a
+      class=${`pod ${pod.tone}`} href=${story(pod)} tabindex=${at ? -1 : 0} title=${`${label(pod.namespace, pod.name)}: ${pod.state}`}
       aria-label=${`${label(pod.namespace, pod.name)}: ${pod.state}`}></a>`)}
     ${own.length > shown.length ? html`<a class="more" href="#/timeline">+${own.length - shown.length}</a>` : nothing}</div>`;
+}
+
+// The squares of a node are one stop of the Tab key; arrows go from one to the next.
+function walk(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const all = [...event.currentTarget.querySelectorAll(".pod")];
+  all[all.indexOf(event.target) + step]?.focus();
 }
 
 const story = (pod) => `#/timeline?${new URLSearchParams({ resource: "pods", namespace: pod.namespace, name: pod.name })}`;
