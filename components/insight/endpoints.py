@@ -22,12 +22,13 @@ from apiserver.auth import rbac
 from apiserver.auth.user import User
 from apiserver.storage.interface import Compacted, FutureRevision
 from components.client.activity import Activity
-from components.client.recordstream import PING, Waiting, query_of, render, stream
+from components.client.recordstream import MOST_RECORDS, PING, Waiting, query_of, render, stream
 from components.insight import story
 from components.insight.clusterstatus import ClusterSampler
-from components.insight.collect import EVENT, Collector
+from components.insight.collect import EVENT, OWNED, Collector
 from components.insight.diff import differences
 from components.insight.explain import explain
+from components.insight.family import of_gone
 from components.insight.gather import INSTANCE, Missing, Peers, decoded
 from components.insight.lastchange import last_change
 from components.insight.objects import LocalObjects
@@ -118,7 +119,12 @@ class Insight:
         relatives = await family(self._objects, kind, obj) if obj is not None else []
         places = [ObjectRef(one.resource, "", one.namespace, one.name) for one in relatives]
         places = places or [ObjectRef(kind.resource, "", namespace, name)]
-        records, missing = await self._all_records(Query(any_of=tuple(places), limit=_MOST_ENTRIES))
+        query = Query(any_of=tuple(places), limit=_MOST_ENTRIES)
+        if obj is None and kind.kind in OWNED:
+            query = Query(ObjectRef(namespace=namespace), limit=MOST_RECORDS)
+        records, missing = await self._all_records(query)
+        if not query.any_of:
+            records = [record for record in records if of_gone(record.object, kind, name)]
         uids = {one.uid for one in relatives}
         if uids:
             records = [r for r in records if not r.object.uid or r.object.uid in uids]

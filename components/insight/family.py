@@ -7,11 +7,16 @@ selects, and its endpoints to it: so the story of a deployment ends where its po
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
 from apiserver.api import meta
+from apiserver.api.journal import ObjectRef
 from apiserver.api.meta import Object
+from components.insight.situation import Kind
+
+_MADE: Final = frozenset({"replicasets", "pods", "jobs", "controllerrevisions"})
 
 
 class Relative(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,6 +52,14 @@ def selecting(services: Iterable[Object], pods: Iterable[Object]) -> list[Object
         if selector and any(selector.items() <= labels.items() for labels in all_labels):
             found.append(service)
     return found
+
+
+def of_gone(ref: ObjectRef, kind: Kind, name: str) -> bool:
+    """Whether a record is about an object that is gone, or about what it is likely to have owned: by their names, as
+    nothing is left that would say so."""
+    if (ref.resource, ref.name) == (kind.resource, name):
+        return True
+    return ref.resource in _MADE and ref.resource != kind.resource and ref.name.startswith(f"{name}-")
 
 
 def reference(obj: Object, resource: str, relation: str) -> Relative:

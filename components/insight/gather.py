@@ -29,6 +29,8 @@ _ENDPOINTS: Final = "/registry/services/endpoints/default/kubernetes"
 _NODES: Final = "/registry/minions/"
 _PORT: Final = 10250
 _CHUNK: Final = 50
+_LEFT_ALONE_SECONDS: Final = 2.0
+_NO_ANSWER: Final = f"no answer within {SECONDS:g} s"
 _ADDRESSES: Final = ("InternalIP", "Hostname", "ExternalIP")
 Missing = list[dict[str, str]]
 
@@ -66,6 +68,9 @@ class Peers:
         self.instance = instance
         self._members = members
         self._names: dict[str, str] = {}  # of masters, by their URL
+        self._silent: dict[
+            str, float
+        ] = {}  # who let a question wait to its end, and until when nobody asks again
 
     async def masters(self) -> list[Peer]:
         """The others."""
@@ -104,10 +109,13 @@ class Peers:
         return found
 
     async def ask(self, peers: Iterable[Peer], path: str) -> list[Answer]:
-        """All at once; nobody has longer than a second."""
+        """All at once; nobody has longer than a second, and who needed it is left alone for a while."""
         return list(await asyncio.gather(*(self._ask(peer, path) for peer in peers)))
 
     async def _ask(self, peer: Peer, path: str) -> Answer:
+        now = asyncio.get_running_loop().time()
+        if self._silent.get(peer.url, 0.0) > now:
+            return Answer(peer, None, _NO_ANSWER)
         try:
             async with asyncio.timeout(SECONDS):
                 session = await self.session()
@@ -121,7 +129,8 @@ class Peers:
                         return Answer(found, None, f"it answered {response.status}")
                     return Answer(found, body, "")
         except TimeoutError:
-            return Answer(peer, None, f"no answer within {SECONDS:g} s")
+            self._silent[peer.url] = now + SECONDS + _LEFT_ALONE_SECONDS
+            return Answer(peer, None, _NO_ANSWER)
         except (aiohttp.ClientError, OSError) as error:
             return Answer(peer, None, str(error) or type(error).__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from apiserver.storage.memory import MemoryStorage
 from components.insight.clusterstatus import merged, percentiles
 from components.insight.gather import Answer, Peer, Peers, _queries
 from components.insight.revisions import history, shown
+from tests.support.virtual_time import run_virtual
 from tests.unit.components.insight.builders import request
 
 Object = dict[str, Any]
@@ -111,3 +113,41 @@ def _config_map(value: str) -> bytes:
     return codec.encode(
         {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "web"}, "data": {"a": value}}
     )
+
+
+class _Silent:
+    """A session whose answers never come."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def get(self, _: str) -> _Silent:
+        self.asked += 1
+        return self
+
+    async def __aenter__(self) -> None:
+        await asyncio.Event().wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+def test_who_is_silent_is_left_alone_for_a_while() -> None:
+    async def main() -> None:
+        session = _Silent()
+
+        async def found() -> _Silent:
+            return session
+
+        services = SimpleNamespace(kubelet=SimpleNamespace(session=found))
+        peers = Peers(cast(Any, services), "m1", lambda: ["m1", "m2"])
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            (answer,) = await peers.ask([Peer("m2", "https://2")], "/x")
+            assert answer.error == "no answer within 1 s"
+        assert (session.asked, loop.time()) == (1, 1.0)
+        await asyncio.sleep(3.0)
+        await peers.ask([Peer("m2", "https://2")], "/x")
+        assert session.asked == 2
+
+    run_virtual(main())

@@ -128,6 +128,8 @@ def test_a_family_goes_up_and_down(tmp_path: Path) -> None:
         metadata = {**_owned("web-1-x", middle, "ReplicaSet"), "labels": {"a": "b"}}
         pod = {"metadata": metadata, "spec": template["spec"]}
         await api.create("/api/v1/namespaces/default/pods", pod)
+        of_pod = await get(api, "/story?resource=po&name=web-1-x")
+        assert [one["relation"] for one in of_pod["family"]] == ["self", "owner", "owner", "selects"]
         story = await get(api, "/story?resource=deploy&name=web")
         assert [(one["kind"], one["name"], one["relation"]) for one in story["family"]] == [
             ("Deployment", "web", "self"),
@@ -136,8 +138,13 @@ def test_a_family_goes_up_and_down(tmp_path: Path) -> None:
             ("Service", "front", "selects"),
         ]
         assert {entry["object"]["name"] for entry in story["entries"]} == {"web", "web-1", "web-1-x", "front"}
+        await api.ask("DELETE", f"{apps}/deployments/web")
+        story = await get(api, "/story?resource=deploy&name=web")
+        assert {entry["object"]["name"] for entry in story["entries"]} == {"web", "web-1", "web-1-x"}
+        story = await get(api, "/story?resource=rs&name=web-1")
+        assert len(story["family"]) == 3
         story = await get(api, "/story?resource=po&name=web-1-x")
-        assert [one["relation"] for one in story["family"]] == ["self", "owner", "owner", "selects"]
+        assert [one["relation"] for one in story["family"]] == ["self", "owner", "selects"]
 
     play(tmp_path, scene)
 
