@@ -38,7 +38,7 @@ class Drill(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a start."""
 
     name: str
-    options: dict[str, str | int | float | bool] = {}
+    options: dict[str, int] = {}
 
 
 class Drills:

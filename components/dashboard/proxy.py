@@ -19,6 +19,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
@@ -44,10 +45,11 @@ Mint = Callable[[], Awaitable[str]]
 
 
 class Proxy:
-    """`mint` makes a token; `life` is how long one is good for, in seconds."""
+    """Of `config` the identity is not used. `mint` makes a token; `life` is how long one is good for, in seconds."""
 
     def __init__(self, config: ClientConfig, mint: Mint, life: float) -> None:
-        self._config = config
+        # The address and its authority alone: a certificate shown here would count for more than the token.
+        self._config = replace(config, client_cert=None, client_key=None, token=None)
         self._mint = mint
         self._life = life
         self._secret = secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""A browser for each module, and a cluster whose drills are quick."""
+"""A browser for each module."""
 
 from __future__ import annotations
 

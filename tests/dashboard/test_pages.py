@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -103,6 +106,29 @@ def test_log_in_with_a_token(cluster: LocalCluster, browser: Browser) -> None:
         text for text in browser.complaints() if "status of 401" not in text and "status of 403" not in text
     ]
     assert refused == []
+
+
+def test_the_account_of_the_dashboard_sees_no_secret(cluster: LocalCluster, door: str) -> None:
+    cluster.kubectl("create", "secret", "generic", "hidden", "--from-literal=word=xyzzy")
+    base, _, token = door.partition("/ui/#token=")
+    named = "resource=secrets&namespace=default&name=hidden"
+
+    def asked(path: str) -> tuple[int, bytes]:
+        request = urllib.request.Request(base + path, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read()
+
+    assert asked(f"/kuberaft/v1/revisions?{named}")[0] == 403
+    assert asked("/api/v1/namespaces/default/secrets/hidden")[0] == 403
+    for path in ("story", "why", "records"):
+        code, body = asked(f"/kuberaft/v1/{path}?{named}")
+        assert (path, code) == (path, 200)
+        assert b"xyzzy" not in body
+        assert base64.b64encode(b"xyzzy") not in body
 
 
 def test_what_goes_over_the_wire(cluster: LocalCluster, browser: Browser) -> None:

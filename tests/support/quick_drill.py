@@ -1,6 +1,6 @@
 """Stands in for `kuberaft drill` where only who starts drills is tested: it says a few words and writes a report.
 
-`list -o json` names two drills. `NAME --report DIR ...` ends with 0, `wrong` with 1; `--hold` waits for SIGINT first.
+`list -o json` names the drills. `NAME --report DIR ...` ends with 0, `wrong` with 1, `held` when it gets SIGINT.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> int:
     name, report = sys.argv[1], Path(sys.argv[sys.argv.index("--report") + 1])
     say(event="run", drill=name, run=1, runs=1, seed=7, site="directory" if "--dir" in sys.argv else "own")
     print("a word that is no JSON", flush=True)
-    if "--hold" in sys.argv:
+    if name == "held":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         say(event="phase", phase="steady", time=0.0)
         signal.sigwait({signal.SIGINT})

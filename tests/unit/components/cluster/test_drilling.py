@@ -75,9 +75,9 @@ def test_a_drill_that_cannot_be_done_is_no_verdict(tmp_path: Path) -> None:
 
 def test_one_drill_runs_at_a_time_and_can_be_ended(tmp_path: Path) -> None:
     async def scene(runs: DrillRuns) -> None:
-        run = (await runs.start("leader-kill", {"hold": True}))["id"]
+        run = (await runs.start("held", {}))["id"]
         await until(runs, run, lambda status: len(status["events"]) == 3)
-        with pytest.raises(ClusterError, match="leader-kill is running"):
+        with pytest.raises(ClusterError, match="held is running"):
             await runs.start("wrong", {})
         runs.stop(run)
         assert (await ended(runs, run))["state"] == "stopped"
@@ -91,7 +91,7 @@ def test_the_end_of_the_supervisor_ends_a_drill(tmp_path: Path) -> None:
     states: list[str] = []
 
     async def scene(runs: DrillRuns) -> None:
-        run = (await runs.start("leader-kill", {"hold": True}))["id"]
+        run = (await runs.start("held", {}))["id"]
         await until(runs, run, lambda status: len(status["events"]) == 3)
         await runs.close()
         states.append(runs.status(run)["state"])
@@ -104,8 +104,8 @@ def test_the_end_of_the_supervisor_ends_a_drill(tmp_path: Path) -> None:
     ("name", "options", "said"),
     [
         ("nothing", {}, "there is no drill 'nothing'"),
-        ("leader-kill", {"dir": "/"}, "no option of a drill"),
-        ("leader-kill", {"seed --dir": 1}, "no option of a drill"),
+        ("leader-kill", {"dir": 1}, "'dir' is no option here"),
+        ("leader-kill", {"seed=1 --dir": 1}, "is no option here"),
     ],
 )
 def test_what_cannot_be_run_is_refused_and_leaves_nothing(
