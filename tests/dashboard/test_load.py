@@ -106,6 +106,12 @@ def test_a_list_stands_still_while_somebody_reads_it(page: Browser) -> None:
         ({"a": {"b/c": 1}}, {"a": {}}, [("/a/b~1c", 1, None)]),
         ({"a": [1, 2]}, {"a": [1, 3, 4]}, [("/a/1", 2, 3), ("/a/2", None, 4)]),
         ({"a": [1]}, {"a": {"0": 1}}, [("/a", [1], {"0": 1})]),
+        (
+            {"a": [{"type": "A", "s": 1}, {"type": "B", "s": 1}]},
+            {"a": [{"type": "B", "s": 1}, {"type": "A", "s": 2}]},
+            [("/a/A/s", 1, 2)],
+        ),
+        ({"a": [{"name": "x"}]}, {"a": []}, [("/a/x", {"name": "x"}, None)]),
         ({"metadata": {"resourceVersion": "1"}}, {"metadata": {"resourceVersion": "2"}}, []),
     ],
 )

@@ -18,6 +18,7 @@ DRILLS = [
         "needs": [],
         "seconds": 20,
     },
+    {"name": "held", "title": "Until it is stopped", "description": "", "needs": [], "seconds": 60},
     {
         "name": "wrong",
         "title": "What does not hold",

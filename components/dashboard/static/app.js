@@ -2,7 +2,7 @@
 import { html, nothing, render } from "./vendor/lit-html/lit-html.js";
 import { insight, logOut, remember, request, session, stream, takeTokenFromFragment } from "./lib/api.js";
 import { afterPaint, draw, paintWith } from "./lib/draw.js";
-import { icon } from "./lib/parts.js";
+import { failure, icon } from "./lib/parts.js";
 import { cluster } from "./lib/live.js";
 import * as clusterPage from "./pages/cluster.js";
 import * as drillsPage from "./pages/drills.js";
@@ -107,12 +107,22 @@ function view() {
       <div class="top-end">
         ${leader()}
         <button class="plain" title="Light or dark (t)" aria-label=${`Theme: ${document.documentElement.dataset.theme}`} @click=${turnTheme}>${icon("theme")}</button>
-        <button class="plain wide-only" title="Keys (?)" aria-label="Keys" @click=${() => { helping = true; draw(); }}>${icon("help")}</button>
+        <button class="plain wide-only" title="Keys (?)" aria-label="Keys" @click=${turnHelp}>${icon("help")}</button>
         ${session.token ? html`<button class="plain" title="Log out" aria-label="Log out" @click=${() => logOut()}>${icon("leave")}</button>` : nothing}
       </div>
     </header>
-    <main id="main" tabindex="-1" data-page=${page}>${page ? PAGES[page].view() : nothing}</main>
+    <main id="main" tabindex="-1" data-page=${page} ?inert=${helping}>${page ? content() : nothing}</main>
     ${helping ? help() : nothing}`;
+}
+
+// What one page cannot show leaves the others usable.
+function content() {
+  try {
+    return PAGES[page].view();
+  } catch (error) {
+    console.error(error);
+    return html`<div class="page">${failure(error)}</div>`;
+  }
 }
 
 function leader() {
@@ -150,6 +160,12 @@ function help() {
     </section></div>`;
 }
 
+function turnHelp() {
+  helping = !helping;
+  if (helping) afterPaint(() => document.querySelector(".dialog button")?.focus());
+  draw();
+}
+
 function toMain(event) {
   event.preventDefault();
   document.querySelector("#main").focus();
@@ -160,7 +176,7 @@ function pressed(event) {
   if (event.key === "Escape") return escape(event);
   if (event.target.matches?.("input, textarea, select")) return;
   if (event.key === "/") focusSearch();
-  else if (event.key === "?") helping = !helping;
+  else if (event.key === "?") turnHelp();
   else if (event.key === "t") turnTheme();
   else if (NAMES[Number(event.key) - 1]) location.hash = `#/${NAMES[Number(event.key) - 1]}`;
   else return;

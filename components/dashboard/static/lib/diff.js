@@ -10,10 +10,22 @@ export function diff(before, after) {
 function walk(path, before, after, changes) {
   if (NOISE.has(path) || same(before, after)) return;
   if (isTree(before) && isTree(after) && Array.isArray(before) === Array.isArray(after)) {
-    for (const key of keysOf(before, after)) walk(`${path}/${escape(key)}`, before[key], after[key], changes);
+    const [old, now] = Array.isArray(before) ? named(before, after) : [before, after];
+    for (const key of keysOf(old, now)) walk(`${path}/${escape(key)}`, old[key], now[key], changes);
     return;
   }
   changes.push({ path: path || "/", from: before, to: after });
+}
+
+// Items of a list that have a name of their own (conditions, containers) are compared with their namesakes, wherever
+// these stand; else by their places.
+function named(before, after) {
+  for (const key of ["type", "name", "uid"]) {
+    const maps = [before, after].map((list) => new Map(list.map((item) => [item?.[key], item])));
+    const fits = (list, map) => map.size === list.length && [...map.keys()].every((name) => typeof name === "string");
+    if (fits(before, maps[0]) && fits(after, maps[1])) return maps.map((map) => Object.fromEntries(map));
+  }
+  return [before, after];
 }
 
 const isTree = (value) => typeof value === "object" && value !== null;

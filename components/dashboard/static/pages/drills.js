@@ -32,7 +32,7 @@ export function enter(parameters, signal) {
 }
 
 export function escape() {
-  if (report) report = null;
+  if (report) closeReport();
   else if (asking) asking = "";
   else if (needle) needle = "";
   else shown = null;
@@ -103,6 +103,7 @@ async function stop(id) {
 async function read(id) {
   try {
     report = { id, text: await request(insight(`drills/${id}/report.html`), { text: true }) };
+    afterPaint(() => document.querySelector(".report button")?.focus());
   } catch (failed) {
     error = failed;
   }
@@ -209,8 +210,12 @@ function verdict(event) {
   </tbody></table></div>${(event.problems || []).map((text) => html`<div class="notice bad">${text}</div>`)}`;
 }
 
+function closeReport() {
+  report = null;
+  afterPaint(() => document.querySelector(".run .primary")?.focus());
+}
+
 function viewer() {
-  const close = () => { report = null; draw(); };
   const fill = (event) => {
     const frame = event.target;
     if (frame.dataset.filled === report?.id || !report) return;
@@ -218,7 +223,7 @@ function viewer() {
     frame.contentWindow.postMessage({ report: report.text }, "*");
   };
   return html`<div class="veil full"><section class="card dialog report" role="dialog" aria-modal="true" aria-label="Report">
-    <header><h2>${report.id}</h2><button class="plain" aria-label="Close the report" @click=${close}>${icon("close")}</button></header>
+    <header><h2>${report.id}</h2><button class="plain" aria-label="Close the report" @click=${closeReport}>${icon("close")}</button></header>
     <iframe title="Report" src="viewer.html" sandbox="allow-scripts allow-popups allow-downloads" @load=${fill}></iframe>
   </section></div>`;
 }

@@ -28,6 +28,7 @@ let paused = false;
 let opened = null;
 let number = 0;
 let events = new Map();
+let latestEvents = null; // the same, newest first
 let controllers = null;
 let error = null;
 let states = { records: "lost", objects: "lost" };
@@ -41,6 +42,7 @@ export function enter(parameters, signal) {
   if (TABS.some(([key]) => key === parameters.tab)) tab = parameters.tab;
   lines = [];
   events = new Map();
+  latestEvents = null;
   frozen = opened = error = null;
   follow();
 }
@@ -55,6 +57,7 @@ function follow() {
     followKind(signal);
   } else if (tab === "events") {
     events.clear();
+    latestEvents = null;
     watch(EVENTS, { signal, onEvent: happened, onState: state("events") });
   } else {
     poll(() => insight("controllers"), 1500, {
@@ -113,6 +116,7 @@ function place(time) {
 }
 
 function happened(type, event) {
+  latestEvents = null;
   if (type === "RESET") events.clear();
   else if (type === "DELETED") events.delete(event.metadata.uid);
   else {
@@ -217,10 +221,13 @@ function panel() {
   </aside>`;
 }
 
+const timeOf = (event) => event.series?.lastObservedTime || event.lastTimestamp || event.eventTime || event.metadata.creationTimestamp;
+
 function eventsView() {
   const wanted = needle.toLowerCase();
   const text = (event) => `${event.reason} ${event.note || event.message} ${event.involvedObject?.kind || ""} ${event.involvedObject?.name || ""} ${event.type}`.toLowerCase();
-  const found = [...events.values()].filter((event) => !wanted || text(event).includes(wanted)).reverse();
+  latestEvents ??= [...events.values()].sort((one, other) => instant(timeOf(other)) - instant(timeOf(one)));
+  const found = latestEvents.filter((event) => !wanted || text(event).includes(wanted));
   return html`<div class="card stream">${virtualList({
     id: "events", items: found, height: 56, label: "Events", key: (event) => event.metadata.uid,
     choose: (event) => {
@@ -229,7 +236,7 @@ function eventsView() {
     },
     row: (event) => html`<span class="row-main"><span>${event.message}</span><small>${badge(event.reason, event.type === "Warning" ? "bad" : "")} ${event.involvedObject?.kind}
       ${label(event.involvedObject?.namespace, event.involvedObject?.name)}${event.count > 1 ? ` · ${event.count} times` : ""}</small></span>
-      <small class="end">${ago(event.lastTimestamp || event.eventTime || event.metadata.creationTimestamp)}</small>`,
+      <small class="end">${ago(timeOf(event))}</small>`,
     empty: html`<strong>${events.size ? "No event matches" : "No events"}</strong>`,
   })}</div>`;
 }
