@@ -97,6 +97,7 @@ class Journal:
         self._by_object: dict[Key, deque[_Entry]] = {}
         self._count = self._bytes = 0
         self._subscribers: list[Callable[[bytes], None]] = []
+        self._last: dict[tuple[str, str], bytes] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -133,6 +134,8 @@ class Journal:
         mine.append(entry)
         self._count += 1
         self._bytes += len(entry.data)
+        if entry.component:
+            self._last[entry.source, entry.component] = entry.data
         if len(mine) > self._max_each:
             self._forget(mine.popleft())
         while self._is_over():
@@ -164,6 +167,11 @@ class Journal:
     def records(self, query: Query) -> list[Record]:
         """As `lines`, decoded."""
         return [decode(line) for line in self.lines(query)]
+
+    def last(self, source: str, component: str) -> Record | None:
+        """The newest of a component, also one that is no longer kept."""
+        line = self._last.get((source, component))
+        return decode(line) if line is not None else None
 
     def subscribe(self, tell: Callable[[bytes], None]) -> Callable[[], None]:
         """``tell`` gets every new record, encoded; call the result to end that."""

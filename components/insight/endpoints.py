@@ -6,6 +6,7 @@ is asked of the authorizer once more. Built by ``components.master``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -46,6 +47,7 @@ PREFIX: Final = "/kuberaft/v1"
 _MOST_ENTRIES: Final = 2000
 _HEARTBEAT: Final = 5.0
 _RECENT: Final = 20
+_KIN: Final = frozenset({"self", "owner", "owned"})
 Answer = dict[str, Any]
 
 
@@ -128,7 +130,8 @@ class Insight:
         uids = {one.uid for one in relatives}
         if uids:
             records = [r for r in records if not r.object.uid or r.object.uid in uids]
-        told = story.entries(records, await self._events(namespace, name, uids))
+        shared = min((one.name for one in relatives if one.relation in _KIN), key=len, default=name)
+        told = story.entries(records, await self._events(namespace, shared, uids))
         return self._json(
             {
                 "kind": "Story",
@@ -140,7 +143,7 @@ class Insight:
         )
 
     async def _events(self, namespace: str, name: str, uids: set[str]) -> list[Object]:
-        """Of the family; of an object that is gone, by its name."""
+        """Of the family, whose names contain that of its head; of an object that is gone, by its name."""
         listed = await self._objects.list(EVENT, namespace or "default", containing=name)
         found = []
         for event in listed:
@@ -159,7 +162,7 @@ class Insight:
             return found
 
         situation = await Collector(self._objects, self._now(), records).situation(kind, namespace, name)
-        found = explain(situation)
+        found = await asyncio.to_thread(explain, situation)  # thousands of pods may be counted
         versions = await self._history(kind, namespace, name, situation.records, most=20)
         found.last_change = _without_keys(kind, last_change(versions.versions, situation.records))
         found.missing = missing
@@ -280,7 +283,6 @@ class Insight:
         activity, journal = self._activity, self._activity.journal
         controllers = []
         for name, queue in sorted(activity.queues.items()):
-            last = journal.records(Query(source="controller", component=name, limit=1))
             controllers.append(
                 {
                     "name": name,
@@ -289,7 +291,7 @@ class Insight:
                     "queue": len(queue),
                     "processing": queue.processing,
                     "retries": queue.waiting,
-                    "lastDecision": last[0] if last else None,
+                    "lastDecision": journal.last("controller", name),
                 }
             )
         scheduler = None

@@ -8,6 +8,7 @@ not answer is named, and is missing in the answer; nobody waits for it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -131,6 +132,8 @@ class Peers:
         except TimeoutError:
             self._silent[peer.url] = now + SECONDS + _LEFT_ALONE_SECONDS
             return Answer(peer, None, _NO_ANSWER)
+        except aiohttp.ClientConnectorError as error:
+            return Answer(peer, None, os.strerror(error.errno) if error.errno else str(error))
         except (aiohttp.ClientError, OSError) as error:
             return Answer(peer, None, str(error) or type(error).__name__)
 

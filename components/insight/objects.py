@@ -7,11 +7,13 @@ object before anything is decoded. `ClientObjects` is for the command line at an
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from apiserver.api import codec, meta
 from apiserver.api.gvk import GroupVersionResource
 from apiserver.api.meta import Object
+from apiserver.storage.interface import StorageError
 from components.client.errors import ApiError
 from components.client.transport import ApiClient
 from components.insight.situation import Kind
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from apiserver.http.scope import Services
     from apiserver.registry.table import Resource
 
+_FRESH_SECONDS = 1.0
+_AT_ONCE = 100
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 _Known = list[tuple[Kind, frozenset[str]]]
@@ -62,9 +66,14 @@ class LocalObjects:
                 return _kind(resource)
         return None
 
-    async def get(self, kind: Kind, namespace: str, name: str, *, fresh: bool = True) -> Object | None:
-        resource = self._resource(kind)
-        stored, _ = await self._services.storage.get(resource.key(namespace, name), linearizable=fresh)
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """As new as every acknowledged write; without a quorum, what is here."""
+        key, storage = self._resource(kind).key(namespace, name), self._services.storage
+        try:
+            async with asyncio.timeout(_FRESH_SECONDS):
+                stored, _ = await storage.get(key)
+        except (TimeoutError, StorageError):
+            stored, _ = await storage.get(key, linearizable=False)
         return codec.decode_stored(stored.value, stored.revision) if stored is not None else None
 
     async def list(self, kind: Kind, namespace: str = "", *, containing: str = "") -> list[Object]:
@@ -73,11 +82,13 @@ class LocalObjects:
             prefix += f"{namespace}/"
         listed = await self._services.storage.list(prefix, linearizable=False)
         mark = containing.encode()
-        return [
-            codec.decode_stored(item.value, item.revision)
-            for item in listed.items
-            if not mark or mark in item.value
-        ]
+        found = []
+        for item in listed.items:
+            if mark in item.value:
+                found.append(codec.decode_stored(item.value, item.revision))
+                if len(found) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # thousands of pods must not hold the loop
+        return found
 
     def _resource(self, kind: Kind) -> Resource:
         found = self._services.registry.lookup(kind.group, kind.version, kind.resource)

@@ -41,7 +41,7 @@ async def history(
 ) -> History:
     """``deleted_at``: the revision of the deletion, if it is known that there is one."""
     key = resource.key(namespace, name)
-    stored, current = await storage.get(key)
+    stored, current = await storage.get(key, linearizable=False)
     versions: list[Version] = []
     before = stored.revision if stored is not None else deleted_at
     if stored is not None:

@@ -121,6 +121,10 @@ def event_text(event: Object) -> str:
     return f"event {event.get('reason')}{often}"
 
 
+def times(count: int) -> str:
+    return "once" if count == 1 else "twice" if count == 2 else f"{count} times"
+
+
 @dataclass(frozen=True)
 class Container:
     """A container's status, and its spec; ``initial``: one of the init containers."""

@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 
 from apiserver.api.journal import Journal, Query
+from apiserver.storage.interface import StorageError
 from components.client.lines import LineSplitter
 from components.insight.gather import Peer, Peers
 from components.kubelet.server.records import PATH as RECORDS
@@ -66,8 +67,10 @@ class RecordHub:
     async def _follow_all(self) -> None:
         followed: dict[str, asyncio.Task[None]] = {}
         try:
+            peers: dict[str, Peer] = {}
             while True:
-                peers = {peer.url: peer for peer in await self._all()}
+                with suppress(StorageError):  # then those that are known
+                    peers = {peer.url: peer for peer in await self._all()}
                 for url, task in list(followed.items()):
                     if task.done() or url not in peers:
                         task.cancel()

@@ -61,7 +61,8 @@ def story(answer: Answer, width: int) -> str:
     family = answer.get("family") or []
     names = ", ".join(f"{one['kind']} {one['name']}" for one in family[1:7])
     about = answer["object"]
-    head = f"{about.get('kind') or about.get('resource')} {about.get('namespace')}/{about.get('name')}"
+    place = f"{about['namespace']}/{about['name']}" if about.get("namespace") else about["name"]
+    head = f"{about.get('kind') or about.get('resource')} {place}"
     lines = _wrapped(f"{head}{f', with {names}' if names else ''}", width, "  ")
     lines += [_entry(entry, width) for entry in shortened(answer.get("entries") or [])]
     if not answer.get("entries"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from components.insight.situation import Container, Fact, Finding, Situation, containers
+from components.insight.situation import Container, Fact, Finding, Situation, containers, times
 
 _CODES: Final = {
     1: "an error of its own",
@@ -45,7 +45,7 @@ def _crashing(situation: Situation, container: Container) -> Finding:
     code = ended.get("exitCode")
     headline = (
         f"{situation.title}: container {container.name} ends again and again"
-        f"{f' with exit code {code}' if code is not None else ''}; it was restarted {container.restarts} times."
+        f"{f' with exit code {code}' if code is not None else ''}; it was restarted {times(container.restarts)}."
     )
     facts = [_end(situation, container)] if ended else []
     facts.append(

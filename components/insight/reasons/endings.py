@@ -10,6 +10,7 @@ from components.insight.situation import (
     containers,
     event_text,
     event_time,
+    times,
 )
 
 
@@ -42,7 +43,7 @@ def _ended(situation: Situation, phase: str) -> Finding:
 
 def _restarted(situation: Situation, container: Container) -> Finding:
     ended = container.ended
-    text = f"Container {container.name} was restarted {container.restarts} times"
+    text = f"Container {container.name} was restarted {times(container.restarts)}"
     if ended:
         text += f"; it ended last with exit code {ended.get('exitCode')} ({ended.get('reason') or 'Error'})"
     facts = [Fact(text + ".", "status of the container", ended.get("finishedAt"))]

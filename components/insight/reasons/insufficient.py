@@ -35,7 +35,7 @@ def find(situation: Situation) -> list[Finding]:
 
 def _shortage(situation: Situation, name: str, evidence: str, since: str) -> Fact:
     asked = pod_requests(situation.obj).get(name, ZERO)
-    free = {meta.name(node): _free(node, situation.of("Pod"), name) for node in situation.of("Node")}
+    free = _free(situation.of("Node"), situation.of("Pod"), name)
     text = f"It asks for {asked} {name}"
     if free:
         best = max(free, key=lambda node: free[node])
@@ -50,9 +50,11 @@ def _allocatable(node: Object, name: str) -> Quantity:
     return parse_quantity(str(((node.get("status") or {}).get("allocatable") or {}).get(name, "0")))
 
 
-def _free(node: Object, pods: list[Object], name: str) -> Quantity:
-    used = ZERO
+def _free(nodes: list[Object], pods: list[Object], name: str) -> dict[str, Quantity]:
+    """What each node has left."""
+    left = {meta.name(node): _allocatable(node, name) for node in nodes}
     for pod in pods:
-        if (pod.get("spec") or {}).get("nodeName") == meta.name(node) and not is_pod_terminal(pod):
-            used = used + pod_requests(pod).get(name, ZERO)
-    return _allocatable(node, name) - used
+        node = (pod.get("spec") or {}).get("nodeName")
+        if node in left and not is_pod_terminal(pod):
+            left[node] = left[node] - pod_requests(pod).get(name, ZERO)
+    return left

@@ -11,10 +11,11 @@ from components.insight.situation import (
     containers,
     event_text,
     event_time,
+    times,
 )
 
 _EFFECTS = {
-    "readiness": "it is not ready, so that services send it nothing",
+    "readiness": "it is not ready, and services send it nothing",
     "liveness": "its kubelet restarts it",
     "startup": "its kubelet restarts it",
 }
@@ -52,9 +53,11 @@ def _still(container: Container, kind: str) -> bool:
 
 def _finding(situation: Situation, container: Container, kind: str, event: Object) -> Finding:
     effect = _EFFECTS[kind]
-    headline = f"{situation.title}: the {kind} probe of container {container.name} fails, so {effect}."
+    headline = f"{situation.title}: the {kind} probe of container {container.name} fails: {effect}."
     restarts = (
-        f"; it was restarted {container.restarts} times" if container.restarts and kind != "readiness" else ""
+        f"; it was restarted {times(container.restarts)}"
+        if container.restarts and kind != "readiness"
+        else ""
     )
     facts = [
         Fact(str(event.get("message")) + restarts, event_text(event), event_time(event)),

@@ -11,7 +11,7 @@ def find(situation: Situation) -> list[Finding]:
     spec, status = situation.spec, situation.status
     wanted = int(1 if spec.get("replicas") is None else spec["replicas"])
     there, ready = int(status.get("replicas") or 0), int(status.get("readyReplicas") or 0)
-    counts = Fact(f"{wanted} replicas are wanted, {there} are there, {ready} are ready.", "status")
+    counts = Fact(f"Replicas: {wanted} wanted, {there} there, {ready} ready.", "status")
     if spec.get("paused"):
         return [Finding([counts], f"{situation.title} is paused: no change is rolled out.", 55)]
     seen = int(status.get("observedGeneration") or 0)

@@ -85,6 +85,18 @@ def test_the_number_the_bytes_and_the_records_of_one_object_are_bounded() -> Non
     assert small.size == sum(map(len, small.lines(Query())))
 
 
+def test_the_last_word_of_a_component_stays() -> None:
+    kept = journal(max_records=2)
+    note(kept, "a", source="controller", component="one")
+    note(kept, "b", source="controller", component="one")
+    for _ in range(5):
+        note(kept, "x")
+    last = kept.last("controller", "one")
+    assert last is not None
+    assert last.object.name == "b"
+    assert kept.last("controller", "two") is None
+
+
 def test_who_subscribes_gets_new_records_until_it_ends() -> None:
     kept, got = journal(), list[bytes]()
     end = kept.subscribe(got.append)

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from apiserver.api.journal import Journal, ObjectRef
+from apiserver.storage.interface import Unavailable
 from components.client.activity import Activity
 from components.client.kubeconfig import ClientConfig
 from components.client.transport import ApiClient
@@ -209,6 +210,25 @@ def test_refusals(tmp_path: Path, method: str, path: str, code: int, text: str) 
     async def scene(api: Api, _: Activity) -> None:
         answer = await api.ask(method, PREFIX + path)
         assert (answer.code, text in answer.message) == (code, True), answer
+
+    play(tmp_path, scene)
+
+
+def test_without_a_quorum_what_is_here_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(api: Api, _: Activity) -> None:
+        await api.create(MAPS, config_map("1"))
+        storage = api.server.services.storage
+        get_stored = storage.get
+
+        async def alone(key: str, *, min_revision: int = 0, linearizable: bool = True) -> Any:
+            if linearizable:
+                raise Unavailable("no quorum")
+            return await get_stored(key, linearizable=False)
+
+        monkeypatch.setattr(storage, "get", alone)
+        why = await get(api, "/why?resource=cm&name=cm")
+        assert "shows nothing that is known to be wrong" in why["headline"]
+        assert why["lastChange"]["user"] == "admin"
 
     play(tmp_path, scene)
 

@@ -250,11 +250,11 @@ def test_failing_probes() -> None:
     probe = {"httpGet": {"path": "/ok", "port": 80}, "periodSeconds": 2}
     unready = running(container={"readinessProbe": probe}, status={"ready": False})
     found = explained("Pod", unready, events=[unhealthy("Readiness")])
-    assert "the readiness probe of container c fails, so it is not ready" in found.headline
+    assert "the readiness probe of container c fails: it is not ready" in found.headline
     assert "GET /ok at port 80 every 2 s, 3 failures count" in texts(found)
     restarted = running(container={"livenessProbe": probe}, status={"ready": False, "restartCount": 2})
     found = explained("Pod", restarted, events=[unhealthy("Liveness")])
-    assert "the liveness probe of container c fails, so its kubelet restarts it" in found.headline
+    assert "the liveness probe of container c fails: its kubelet restarts it" in found.headline
     no_events = explained("Pod", unready)
     assert "runs, but is not ready: its readiness probe has not succeeded" in no_events.headline
     ready = running(status={"ready": True}, conditions=[{"type": "Ready", "status": "True"}])
