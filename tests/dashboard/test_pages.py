@@ -200,18 +200,19 @@ def test_a_deployment_from_the_request_to_the_process(cluster: LocalCluster, pag
 
 
 def test_the_cluster_as_it_was(cluster: LocalCluster, page: Browser) -> None:
+    cluster.apply(DEPLOYMENT.replace("web", "doomed"))
     cluster.apply(DEPLOYMENT.replace("web", "past"))
     cluster.kubectl("rollout", "status", "deployment/past")
     then = int(cluster.get("deployment", "past")["metadata"]["resourceVersion"])
     cluster.kubectl("scale", "deployment/past", "--replicas=3")
-    cluster.kubectl("delete", "deployment/web", "--ignore-not-found")
+    cluster.kubectl("delete", "deployment/doomed")
     eventually(
         lambda: cluster.get("deployment", "past")["status"].get("readyReplicas") == 3, "three replicas"
     )
     page.go(f"timeline?tab=then&revision={then}")
     past = page.find(".then-row[data-name=past]", "2 of 2 ready")
     assert past.get_attribute("data-state") == "changed"
-    page.find(".then-row[data-name=web][data-state=gone]")
+    page.find(".then-row[data-name=doomed][data-state=gone]")
     page.click(".then-row[data-name=past] .then-line")
     page.find(".change", "/spec/replicas")
     page.shoot_all("past")
@@ -266,13 +267,15 @@ def test_a_drill_is_started_watched_and_read(cluster: LocalCluster, page: Browse
 
 
 def test_keys_alone_lead_through_the_pages(cluster: LocalCluster, page: Browser) -> None:
+    cluster.apply(DEPLOYMENT.replace("web", "keyed"))
     for number, name in enumerate(("cluster", "timeline", "watch", "drills"), 1):
         page.run("document.activeElement?.blur()")
         page.press(str(number))
         page.find(f"main[data-page={name}]")
     page.press("2")
+    page.until(lambda: "CustomResourceDefinition" in page.texts("select option"), "kinds of every group")
     page.press("/")
-    page.press("past", ESCAPE)
+    page.press("keyed", ESCAPE)
     page.find(".list .row")
     page.run("document.querySelector('.list').focus()")
     page.press("\ue015", "\ue007")  # down, enter

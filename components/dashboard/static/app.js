@@ -4,6 +4,7 @@ import { insight, logOut, remember, request, session, stream, takeTokenFromFragm
 import { afterPaint, draw, paintWith } from "./lib/draw.js";
 import { failure, icon } from "./lib/parts.js";
 import { cluster } from "./lib/live.js";
+import { discover } from "./lib/objects.js";
 import * as clusterPage from "./pages/cluster.js";
 import * as drillsPage from "./pages/drills.js";
 import * as timelinePage from "./pages/timeline.js";
@@ -49,6 +50,7 @@ function route() {
 function startLive() {
   if (running) return;
   running = new AbortController();
+  discover(running.signal).then(draw, () => {}); // without it the common kinds are there
   stream(() => insight("cluster", { watch: "true" }), {
     signal: running.signal,
     onItem: (item) => {

@@ -40,10 +40,10 @@ export function logOut(message = "") {
 }
 
 // JSON of a GET, or of what `method` and `body` say. A GET is tried again while no master answers.
-export async function request(path, { method = "GET", body, signal, text = false, retries = RETRY.length } = {}) {
+export async function request(path, { method = "GET", body, headers, signal, text = false, retries = RETRY.length } = {}) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const response = await send(path, { method, body, signal: within(signal, 15000) });
+      const response = await send(path, { method, body, headers, signal: within(signal, 15000) });
       return text ? await response.text() : await response.json();
     } catch (error) {
       if (signal?.aborted) throw error;

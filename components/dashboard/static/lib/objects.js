@@ -1,5 +1,5 @@
 // Kubernetes objects: where their API is, and a copy of one kind that follows the API's own watch.
-import { params, stream } from "./api.js";
+import { params, request, stream } from "./api.js";
 
 const WATCH_IDLE = 90000; // bookmarks come every minute
 
@@ -23,10 +23,22 @@ export const KINDS = [
   row("namespaces", "", "v1", "Namespace", false),
 ];
 
+const DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const NOT_LISTED = new Set(["events", "secrets"]); // events have a page of their own
+
+// The kinds that are served beside those above, custom ones among them, in the order of their names.
+export async function discover(signal) {
+  const { items } = await request("/apis", { signal, headers: { Accept: DISCOVERY } });
+  const found = items.flatMap((group) => group.versions.slice(0, 1).flatMap((version) => version.resources
+    .filter((one) => one.verbs.includes("watch") && !NOT_LISTED.has(one.resource) && !kindOf(one.resource, group.metadata.name, true))
+    .map((one) => row(one.resource, group.metadata.name, version.version, one.responseKind.kind, one.scope === "Namespaced"))));
+  KINDS.push(...found.sort((one, other) => (one.kind < other.kind ? -1 : 1)));
+}
+
 export const EVENTS = row("events", "", "v1", "Event");
 
-export const kindOf = (resource, group) =>
-  KINDS.find((kind) => kind.resource === resource && (group === undefined || kind.group === group)) || KINDS.find((kind) => kind.resource === resource);
+export const kindOf = (resource, group, exact = false) =>
+  KINDS.find((kind) => kind.resource === resource && (group === undefined || kind.group === group)) || (exact ? undefined : KINDS.find((kind) => kind.resource === resource));
 
 export const byKind = (name) => KINDS.find((kind) => kind.kind === name);
 
