@@ -38,6 +38,8 @@ from components.cluster.plan import FRONT_PROXY
 from components.cluster.stalls import StallWatch
 from components.controllers.app import ElectionOptions, run_controller_manager
 from components.controllers.options import ControllerOptions
+from components.dashboard.drills import Drills
+from components.dashboard.extension import Pages
 from components.insight.endpoints import Insight
 from components.proxy.sockets import may_listen
 from components.scheduler.app import SchedulerOptions, run_scheduler
@@ -47,6 +49,7 @@ from kvstore.member import Member
 from kvstore.raft.config import TlsFiles
 
 if TYPE_CHECKING:
+    from apiserver.http.extension import Extension
     from kvstore.server.embedded import ClientPort
 
 logger = logging.getLogger(__name__)
@@ -146,7 +149,7 @@ async def _serve(
     """Returns after the orderly end that ``leaving`` asks for. Raises what ended scheduler or controllers."""
     activity = Activity(Journal(config.name, _utc_now))
     try:
-        server = ApiServer(api, EmbeddedStorage(member), journal=activity.journal)
+        server = ApiServer(api, EmbeddedStorage(member), _dashboard(config), journal=activity.journal)
     except ConfigError as error:
         raise ClusterError(str(error), "mend that file, then start this master again") from error
     server.services.placement = partial(_placement, member)
@@ -172,6 +175,12 @@ async def _serve(
             await _ended(leading)
         await insight.close()
         await server.stop()
+
+
+def _dashboard(config: MasterConfig) -> list[Extension]:
+    """What the page at `/ui` needs beside the API and the endpoints of insight."""
+    drills = [Drills(Path(config.supervisor_socket))] if config.supervisor_socket else []
+    return [Pages(), *drills]
 
 
 def _placement(member: Member, revision: int) -> Placement | None:

@@ -12,6 +12,7 @@ import typer
 from components.cluster.commands import (
     backup,
     certs,
+    dashboard,
     down,
     kill,
     kubeconfig,
@@ -44,6 +45,7 @@ app.command("kubeconfig")(kubeconfig.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.add_typer(certs.app, name="certs")
+app.command("dashboard")(dashboard.command)
 app.command("tour")(tour.command)
 app.command("why")(why.command)
 app.command("story")(story.command)

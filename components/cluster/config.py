@@ -94,6 +94,8 @@ class MasterConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="came
     signing_key: str
     election: ElectionConfig
     node_timing: NodeTiming
+    supervisor_socket: str = ""
+    """Where drills are asked for; empty: nobody runs any."""
 
 
 class WorkerConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

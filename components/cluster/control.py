@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from components.cluster import ipc
+from components.cluster.drilling import DrillRuns
 from components.cluster.supervisor import Supervisor
 
 SNAPSHOT_TIMEOUT = 600.0
 
 
-def server(supervisor: Supervisor, path: Any) -> ipc.Server:
-    """The control socket of one supervisor."""
+def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
+    """The control socket of one supervisor; drills are run beside it."""
 
     async def status(request: dict[str, Any]) -> Any:
         return msgspec.to_builtins(supervisor.status())
@@ -48,6 +49,20 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
 
     async def drop_authorities(request: dict[str, Any]) -> Any:
         await supervisor.drop_authorities()
+    async def drill_list(request: dict[str, Any]) -> Any:
+        return await drills.catalogue()
+
+    async def drill_start(request: dict[str, Any]) -> Any:
+        return await drills.start(request["name"], request["options"])
+
+    async def drill_status(request: dict[str, Any]) -> Any:
+        return drills.status(request["id"], request["since"])
+
+    async def drill_stop(request: dict[str, Any]) -> Any:
+        return drills.stop(request["id"])
+
+    async def drill_report(request: dict[str, Any]) -> Any:
+        return drills.report(request["id"])
 
     operations = {
         "status": status,
@@ -60,5 +75,10 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "renew-certificates": renew_certificates,
         "exchange-authorities": exchange_authorities,
         "drop-authorities": drop_authorities,
+        "drill-list": drill_list,
+        "drill-start": drill_start,
+        "drill-status": drill_status,
+        "drill-stop": drill_stop,
+        "drill-report": drill_report,
     }
     return ipc.Server(path, operations)

@@ -12,6 +12,7 @@ DIR/
   masters/mN/           the store of one master: write-ahead log and applied state
   workers/wN/           the kubelet of one worker: pods, volumes, container logs
   logs/NAME.log         what each process says
+  drills/ID/            the report of each drill that was started from the dashboard
   run/                  lock and sockets while the cluster runs; gone afterwards
 """
 
@@ -85,6 +86,10 @@ class Layout:
     def workers(self) -> Path:
         return self.root / "workers"
 
+    @property
+    def drills(self) -> Path:
+        return self.root / "drills"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
@@ -103,7 +108,7 @@ class Layout:
 
     def own_names(self) -> set[str]:
         """What a cluster puts directly into its directory."""
-        directories = (self.pki, self.config, self.logs, self.run, self.masters, self.workers)
+        directories = (self.pki, self.config, self.logs, self.run, self.masters, self.workers, self.drills)
         return {path.name for path in (*directories, self.kubeconfig, self.topology, self.state)}
 
     def make(self) -> None:

@@ -110,6 +110,7 @@ def master(
             retry_period=seconds(timing.leader_retry_period),
         ),
         node_timing=_node_timing(topology),
+        supervisor_socket=str(layout.socket),
     )
 
 

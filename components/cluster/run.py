@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 from components.cluster import control
+from components.cluster.drilling import DrillRuns
 from components.cluster.errors import ClusterError
 from components.cluster.launcher import Launcher
 from components.cluster.layout import Layout
@@ -120,7 +121,8 @@ async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop)
-    server = control.server(supervisor, prepared.layout.socket)
+    drills = DrillRuns(prepared.layout.root, prepared.layout.drills)
+    server = control.server(supervisor, prepared.layout.socket, drills)
     await server.start()
     watching = asyncio.ensure_future(watch(supervisor))
     try:
@@ -128,6 +130,7 @@ async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher) -> None:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        await drills.close()
         await server.stop()
 
 

@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/topology.md",
     "docs/backup.md",
     "docs/connect.md",
+    "docs/dashboard.md",
     "docs/design.md",
     "docs/deviations.md",
     "docs/extension.md",

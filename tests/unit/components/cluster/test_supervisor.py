@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from components.cluster import control, ipc
+from components.cluster.drilling import DrillRuns
 from components.cluster.errors import ClusterError
 from components.cluster.launcher import Launcher
 from components.cluster.layout import Layout
@@ -62,7 +63,7 @@ def play(tmp_path: Path, scene: Scene, **overrides: dict[str, Any]) -> Layout:
 
     async def main() -> None:
         supervisor = Supervisor(prepared, launcher, MODULES)
-        server = control.server(supervisor, layout.socket)
+        server = control.server(supervisor, layout.socket, DrillRuns(layout.root, layout.drills))
         await server.start()
         running = asyncio.ensure_future(supervisor.run())
         try:
