@@ -49,6 +49,7 @@ def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
 
     async def drop_authorities(request: dict[str, Any]) -> Any:
         await supervisor.drop_authorities()
+
     async def drill_list(request: dict[str, Any]) -> Any:
         return await drills.catalogue()
 

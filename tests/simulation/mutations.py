@@ -131,7 +131,7 @@ MUTATIONS: dict[str, Replacement] = {
 
 SEEDS: dict[str, int] = {
     "A: strip the matching prefix of an append": 19,
-    "A: acknowledge no more than was covered": SPLIT + 447,
+    "A: acknowledge no more than was covered": SPLIT + 3021,
     "B: drop replies of another term": SPLIT + 380,
     "C: hold promises until they are on disk": 0,
     "D: one vote for each term and member": 119,
