@@ -60,10 +60,6 @@ def _acknowledge_any_term(reads: ReadIndex, peer: int, message: Message) -> None
         _RECEIVED(reads, peer, message)
 
 
-def _believe_any_term(reads: ReadIndex, peer: int, term: int) -> bool:
-    return _CONFIRMS(reads, peer, reads._core.node.term)
-
-
 def _any_change(core: Core) -> bytes | None:
     return core.proposals.next_change(core.node.term)
 
@@ -93,7 +89,6 @@ _SET_VOTING: Callable[[RaftNode, Voting, float], None] = RaftNode.set_voting
 _RESET: Callable[[WalJournal, int, int], None] = WalJournal.reset
 _OUTGOING_REPLY: Callable[[Guard, Message], Message] = Guard._outgoing_reply
 _RECEIVED: Callable[[ReadIndex, int, Message], None] = ReadIndex.received
-_CONFIRMS: Callable[[ReadIndex, int, int], bool] = ReadIndex._confirms
 
 MUTATIONS: dict[str, Replacement] = {
     "A: strip the matching prefix of an append": (Guard, "_append", _raw),
@@ -104,7 +99,6 @@ MUTATIONS: dict[str, Replacement] = {
     "H: a reset goes to the last entry known to agree": (Guard, "_outgoing_reply", _reply_as_it_is),
     "reads: only with an entry of the own term": (Core, "own_term_committed", property(lambda core: True)),
     "reads: peers answer in the asked term only": (ReadIndex, "received", _acknowledge_any_term),
-    "reads: a question confirms its own term only": (ReadIndex, "_confirms", _believe_any_term),
     "members: one change at a time, and in the own term": (Core, "next_change", _any_change),
     "members: who has not applied a change does not campaign": (
         Core,
