@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from apiserver.cel.sizes import capped
 from apiserver.crd.field_paths import PathError, field_path
 from apiserver.crd.pruning import META_FIELDS
+from apiserver.crd.rule_costs import multiplicity
 from apiserver.crd.structural import Schema, compiled
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
@@ -23,12 +25,22 @@ _NEWLINE: Final = re.compile(r"[\n\r]")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a schema stands. ``uncorrelatable``: the nearest part that two revisions cannot be compared within."""
+    """Where a schema stands. ``uncorrelatable``: the nearest part that two revisions cannot be compared within.
+    ``cardinality``: how many such values one object has at most; None for any number.
+    """
 
     root: bool = True
     defaults_forbidden: str | None = None
     inside_meta: bool = False
     uncorrelatable: Path | None = None
+    cardinality: int | None = 1
+
+    def below(self, schema: Schema) -> Place:
+        """With the number of values that a schema here has below it."""
+        factor = multiplicity(schema)
+        if self.cardinality is None or factor is None:
+            return replace(self, cardinality=None)
+        return replace(self, cardinality=capped(self.cardinality * factor))
 
     def inside(self, path: Path | None = None) -> Place:
         """Of a schema below; ``path``: of one that cannot be compared."""
@@ -51,7 +63,7 @@ class _Walk:
     def visit(self, schema: Schema, path: Path, place: Place) -> tuple[list[FieldError], list[FieldError]]:
         """Errors of the schemas, errors of their CEL rules."""
         found, of_rules = _supported(schema, path, place), list[FieldError]()
-        for inner, where, inner_place in _children(schema, path, place):
+        for inner, where, inner_place in _children(schema, path, place.below(schema)):
             inner_found, inner_rules = self.visit(inner, where, inner_place)
             found += inner_found
             of_rules += inner_rules
