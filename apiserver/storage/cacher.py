@@ -126,12 +126,17 @@ class ResourceCache:
             delay = min(delay * 2, _LONGEST_RETRY)
 
     async def _fill_and_follow(self) -> None:
-        listed = await self._storage.list(self.prefix, linearizable=not self.epoch)
-        async with self._storage.watch(self.prefix, listed.revision + 1) as watch:
-            self._reset({s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision)
+        entries, revision = await self._listed()
+        async with self._storage.watch(self.prefix, revision + 1) as watch:
+            self._reset(entries, revision)
             self._watch = watch
             async for batch in watch:
                 self._apply(batch)
+
+    async def _listed(self) -> tuple[dict[str, Entry], int]:
+        """What is stored, and at which revision. The values as the store gives them are held no longer than this."""
+        listed = await self._storage.list(self.prefix, linearizable=not self.epoch)
+        return {s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision
 
     def _reset(self, entries: dict[str, Entry], revision: int) -> None:
         self._entries = entries
