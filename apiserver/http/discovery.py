@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -33,14 +34,9 @@ def known_group(exchange: Exchange) -> bool:
     return parts[0] == "api" or (len(parts) > 1 and parts[1] in _groups(exchange.services))
 
 
-def _groups(services: Services) -> dict[str, list[str]]:
-    """Versions by group, in the table's order; the core group under the empty name."""
-    groups: dict[str, list[str]] = {}
-    for resource in services.registry.resources:
-        versions = groups.setdefault(resource.gvr.group, [])
-        if resource.gvr.version not in versions:
-            versions.append(resource.gvr.version)
-    return groups
+def _groups(services: Services) -> dict[str, dict[str, list[Resource]]]:
+    """Resources by group and version, in the table's order; the core group under the empty name."""
+    return services.registry.groups
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
@@ -99,13 +95,13 @@ async def _core(exchange: Exchange, parts: list[str]) -> web.StreamResponse | No
 
 
 async def _named(exchange: Exchange, parts: list[str]) -> web.StreamResponse | None:
-    groups = {name: versions for name, versions in _groups(exchange.services).items() if name}
+    groups = _groups(exchange.services)
     if len(parts) == 1:
         if _wants_aggregated(exchange):
             return await _aggregated(exchange, core=False)
-        listed = [_group(name, versions) for name, versions in groups.items()]
+        listed = [_group(name, versions) for name, versions in groups.items() if name]
         return await responders.obj(exchange, {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
-    if parts[1] not in groups:
+    if not parts[1] or parts[1] not in groups:
         return None
     if len(parts) == 2:
         group = {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], groups[parts[1]])}
@@ -113,13 +109,13 @@ async def _named(exchange: Exchange, parts: list[str]) -> web.StreamResponse | N
     return await _resources(exchange, parts[1], parts[2]) if len(parts) == 3 else None
 
 
-def _group(name: str, versions: list[str]) -> Object:
+def _group(name: str, versions: Iterable[str]) -> Object:
     entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
 async def _resources(exchange: Exchange, group: str, version: str) -> web.StreamResponse | None:
-    found = [r for r in exchange.services.registry.resources if r.gvr[:2] == (group, version)]
+    found = _groups(exchange.services).get(group, {}).get(version)
     if not found:
         return None
     entries: list[Object] = []
@@ -182,10 +178,19 @@ def _wants_aggregated(exchange: Exchange) -> bool:
 
 
 async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
+    made = exchange.services.registry.documents
+    key = "core" if core else "groups"
+    if key not in made:
+        data = _aggregated_document(exchange.services, core=core)
+        made[key] = data, hashlib.sha512(data).hexdigest().upper()
+    return await responders.tagged(exchange, made[key][0], _AGGREGATED, made[key][1])
+
+
+def _aggregated_document(services: Services, *, core: bool) -> bytes:
     items = []
-    for name, versions in _groups(exchange.services).items():
+    for name, versions in _groups(services).items():
         if (name == "") == core:
-            documents = [_version_document(exchange.services, name, version) for version in versions]
+            documents = [_version_document(version, found) for version, found in versions.items()]
             metadata: Object = {"name": name} if name else {}
             metadata["creationTimestamp"] = None
             items.append({"metadata": metadata, "versions": documents})
@@ -195,13 +200,10 @@ async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
         "metadata": {},
         "items": items,
     }
-    data = codec.dumps(document)
-    etag = hashlib.sha512(data).hexdigest().upper()
-    return await responders.tagged(exchange, data, _AGGREGATED, etag)
+    return codec.dumps(document)
 
 
-def _version_document(services: Services, group: str, version: str) -> Object:
-    found = [r for r in services.registry.resources if r.gvr[:2] == (group, version)]
+def _version_document(version: str, found: list[Resource]) -> Object:
     return {"version": version, "resources": [_aggregated_entry(r) for r in found], "freshness": "Current"}
 
 

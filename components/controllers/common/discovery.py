@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,20 +20,55 @@ class ServedResource(NamedTuple):
     verbs: frozenset[str]
 
 
+_AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_AT_ONCE: Final = 8  # documents of a server that has no aggregated ones
+
+
 async def served_resources(client: ApiClient) -> list[ServedResource]:
     """Every resource once, in the first of its group's versions that has it, without subresources.
 
-    A group prefers one version, but not every resource of it need be in that one: custom resources share groups.
+    A group prefers one version, but not every resource of it need be in that one: custom resources share groups. Two
+    documents say it all, where the server has them aggregated (Kubernetes 1.30 and later).
     """
-    groups = (await _read(client, "/apis"))["groups"]
-    versions = [version["groupVersion"] for group in groups for version in _by_preference(group)]
+    core, named = [await _read(client, path, f"{_AGGREGATED},application/json") for path in ("/api", "/apis")]
+    if named.get("kind") == "APIGroupDiscoveryList" and core.get("kind") == named["kind"]:
+        return _once(
+            resource for group in (*core["items"], *named["items"]) for resource in _aggregated(group)
+        )
+    versions = [version["groupVersion"] for group in named["groups"] for version in _by_preference(group)]
     paths = {"v1": "/api/v1", **{version: f"/apis/{version}" for version in versions}}
-    documents = await asyncio.gather(*(_read(client, path) for path in paths.values()))
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(path: str) -> Any:
+        async with gate:
+            return await _read(client, path)
+
+    documents = await asyncio.gather(*map(read, paths.values()))
+    return _once(
+        resource
+        for version, document in zip(paths, documents, strict=True)
+        for resource in _resources(version, document)
+    )
+
+
+def _once(resources: Iterable[ServedResource]) -> list[ServedResource]:
     found: dict[GroupResource, ServedResource] = {}
-    for version, document in zip(paths, documents, strict=True):
-        for resource in _resources(version, document):
-            found.setdefault(resource.gvr.group_resource, resource)
+    for resource in resources:
+        found.setdefault(resource.gvr.group_resource, resource)
     return list(found.values())
+
+
+def _aggregated(group: Any) -> Iterator[ServedResource]:
+    """The versions of an aggregated group are in the order of preference."""
+    name = group["metadata"].get("name", "")
+    for version in group["versions"]:
+        for entry in version.get("resources") or ():
+            yield ServedResource(
+                GroupVersionResource(name, version["version"], entry["resource"]),
+                (entry.get("responseKind") or {}).get("kind", ""),
+                entry["scope"] == "Namespaced",
+                frozenset(entry.get("verbs") or ()),
+            )
 
 
 def _by_preference(group: Any) -> list[Any]:
@@ -40,9 +76,9 @@ def _by_preference(group: Any) -> list[Any]:
     return [preferred, *(version for version in group["versions"] if version != preferred)]
 
 
-async def _read(client: ApiClient, path: str) -> Any:
+async def _read(client: ApiClient, path: str, accept: str = "application/json") -> Any:
     """A group version that went meanwhile, with the definitions of its resources, has none."""
-    code, body = await client.raw("GET", path, headers={"Accept": "application/json"})
+    code, body = await client.raw("GET", path, headers={"Accept": accept})
     if code == 404 and path.count("/") == 3:
         return {}
     if code != 200:

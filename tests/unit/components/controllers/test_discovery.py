@@ -33,6 +33,7 @@ def test_each_resource_is_seen_once_also_in_versions_that_are_not_preferred() ->
     versions = [{"groupVersion": f"example.com/{name}"} for name in ("v2", "v1", "v1alpha1")]
     documents = Documents(
         {
+            "/api": {"versions": ["v1"]},
             "/apis": {
                 "groups": [{"name": "example.com", "preferredVersion": versions[1], "versions": versions}]
             },
@@ -46,4 +47,26 @@ def test_each_resource_is_seen_once_also_in_versions_that_are_not_preferred() ->
         "/v1, Resource=pods",
         "example.com/v1, Resource=foos",
         "example.com/v2, Resource=bars",
+    ]
+
+
+def test_two_aggregated_documents_say_the_same() -> None:
+    def version(name: str, *resources: str) -> Any:
+        entries = [
+            {"resource": r, "responseKind": {"kind": r.title()}, "scope": "Cluster", "verbs": ["list"]}
+            for r in resources
+        ]
+        return {"version": name, "resources": entries, "freshness": "Current"}
+
+    def document(name: str, *versions: Any) -> Any:
+        group = {"metadata": {"name": name} if name else {}, "versions": list(versions)}
+        return {"kind": "APIGroupDiscoveryList", "items": [group]}
+
+    group = document("example.com", version("v1", "foos"), version("v2", "foos", "bars"))
+    documents = Documents({"/api": document("", version("v1", "pods")), "/apis": group})
+    found = asyncio.run(served_resources(documents))  # type: ignore[arg-type]
+    assert [(str(resource.gvr), resource.kind, resource.namespaced) for resource in found] == [
+        ("/v1, Resource=pods", "Pods", False),
+        ("example.com/v1, Resource=foos", "Foos", False),
+        ("example.com/v2, Resource=bars", "Bars", False),
     ]
