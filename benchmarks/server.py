@@ -69,7 +69,8 @@ class Server:
 
     def memory(self) -> float:
         """MiB of its own: what is mapped from files, as the store's database is, is the kernel's to give up."""
-        return float(psutil.Process(self._process.pid).memory_full_info().uss) / _MEBIBYTE
+        taken = psutil.Process(self._process.pid).memory_info()
+        return float(taken.rss - taken.shared) / _MEBIBYTE
 
 
 async def asked(connection: Connection, request: bytes, expected: int = 200) -> Any:
