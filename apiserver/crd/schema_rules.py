@@ -38,13 +38,16 @@ class Place:
     def below(self, schema: Schema) -> Place:
         """With the number of values that a schema here has below it."""
         factor = multiplicity(schema)
-        if self.cardinality is None or factor is None:
-            return replace(self, cardinality=None)
-        return replace(self, cardinality=capped(self.cardinality * factor))
+        if self.cardinality is None or factor == 1:
+            return self
+        return replace(self, cardinality=None if factor is None else capped(self.cardinality * factor))
 
     def inside(self, path: Path | None = None) -> Place:
-        """Of a schema below; ``path``: of one that cannot be compared."""
-        return replace(self, root=False, uncorrelatable=self.uncorrelatable or path)
+        """Of a schema below; ``path``: of one that cannot be compared. Nearly always what it was: schemas are large."""
+        uncorrelatable = self.uncorrelatable or path
+        if not self.root and uncorrelatable is self.uncorrelatable:
+            return self
+        return replace(self, root=False, uncorrelatable=uncorrelatable)
 
 
 CheckRules = Callable[[Schema, Path, Place], list[FieldError]]
@@ -68,7 +71,8 @@ class _Walk:
             found += inner_found
             of_rules += inner_rules
         for name in ("not", "allOf", "anyOf", "oneOf"):
-            found += _junctor(schema.get(name), path.child(name), place.inside())
+            if name in schema:
+                found += _junctor(schema[name], path.child(name), place.inside())
         found += _combinations(schema, path)
         found += _extensions(schema, path)
         rules = schema.get("x-kubernetes-validations") or ()
