@@ -133,6 +133,31 @@ def test_a_slow_watcher_is_dropped() -> None:
     run(body, capacity=4)
 
 
+def test_few_large_objects_are_remembered_and_many_small_ones() -> None:
+    async def main() -> None:
+        storage = MemoryStorage()
+        cache = ResourceCache(storage, PREFIX, held=10_000)
+        await cache.ready()
+        begin = cache.revision
+        for number in range(100):
+            await storage.create(f"{PREFIX}{number}", value(str(number)))
+        await cache.wait_current()
+        assert cache.position(begin) == cache.end - 100
+        made = [await storage.create(f"{PREFIX}x{number}", value("x" * 3_000)) for number in range(20)]
+        await cache.wait_current()
+        with pytest.raises(TooOld):
+            cache.position(begin)
+        with pytest.raises(TooOld):
+            cache.position(made[10])
+        assert [
+            change.revision for change in cache.take(cache.position(made[-3]), cache.epoch, 10)[0]
+        ] == made[-2:]
+        assert len(cache.select(PREFIX)) == 120
+        await cache.close()
+
+    asyncio.run(main())
+
+
 def test_filtered_watchers_see_objects_enter_and_leave() -> None:
     def matches(entry: Entry) -> bool:
         return entry.object()["metadata"]["labels"].get("s") == "yes"
