@@ -1,6 +1,6 @@
 """A quota is exact: far more creates than it has room for, through three masters, one of which dies in the middle.
 
-The short form runs by default; the long one, 1,000 creates, is marked slow and runs with ``QUOTA_CREATES=1000``.
+`make quota` is the long form, 1,000 creates.
 """
 
 from __future__ import annotations
