@@ -59,9 +59,11 @@ def _once(resources: Iterable[ServedResource]) -> list[ServedResource]:
 
 
 def _aggregated(group: Any) -> Iterator[ServedResource]:
-    """The versions of an aggregated group are in the order of preference."""
+    """The versions of an aggregated group are in the order of preference. A stale one has a server that is away."""
     name = group["metadata"].get("name", "")
     for version in group["versions"]:
+        if version.get("freshness") == "Stale":
+            raise ApiError(503, "DiscoveryFailed", f"discovery of {name}/{version['version']} is stale")
         for entry in version.get("resources") or ():
             yield ServedResource(
                 GroupVersionResource(name, version["version"], entry["resource"]),

@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
+from components.client.errors import ApiError
 from components.controllers.common.discovery import served_resources
 
 
@@ -70,3 +72,7 @@ def test_two_aggregated_documents_say_the_same() -> None:
         ("example.com/v1, Resource=foos", "Foos", False),
         ("example.com/v2, Resource=bars", "Bars", False),
     ]
+
+    group["items"][0]["versions"][1]["freshness"] = "Stale"
+    with pytest.raises(ApiError, match=r"discovery of example\.com/v2 is stale"):
+        asyncio.run(served_resources(Documents({"/api": document("", version("v1")), "/apis": group})))  # type: ignore[arg-type]
