@@ -9,7 +9,7 @@ RUNS   ?= 200
 SECONDS ?= 5
 ROUNDS ?= 3
 
-.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader proto simulate storefuzz \
+.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader quota proto simulate storefuzz \
   apifuzz clean
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
 	@echo "make rolling-restart  restart every master in turn under 200 informers and a steady load; ROUNDS=3"
 	@echo "make slow-reader  a watcher that does not read for a minute, against real processes"
+	@echo "make quota        1,000 creates under a quota of 500 through three masters, whose leader dies"
 	@echo "make proto        generate kvstore/rpc/proto/*_pb2.py from the .proto files beside them"
 	@echo "make simulate     many seeded histories of a faulty Raft cluster; SEEDS=1000 for fewer"
 	@echo "make storefuzz    guided fuzzing of all that the store reads from outside; SECONDS=600 for each target"
@@ -85,6 +86,9 @@ rolling-restart: $(VENV)/.dev
 
 slow-reader: $(VENV)/.dev
 	SLOW_READER_SECONDS=60 $(BIN)/python -m pytest tests/robustness/test_slow_reader.py
+
+quota: $(VENV)/.dev
+	QUOTA_CREATES=1000 $(BIN)/python -m pytest -s tests/robustness/test_quota.py
 
 proto: $(VENV)/.dev
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. kvstore/rpc/proto/*.proto

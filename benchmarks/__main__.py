@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("cluster", "api", "kv", "rbac")
-WITH_SHORT = ("api",)
+NAMES = ("cluster", "api", "kv", "rbac", "access")
+WITH_SHORT = ("api", "access")
 
 
 def main() -> None:

@@ -34,13 +34,13 @@ class Target:
     host: str
     port: int
     context: ssl.SSLContext | None
+    token: str = ""
 
     @classmethod
     def of(cls, config: ClientConfig) -> Target:
         url = urlsplit(config.server)
-        return cls(
-            url.hostname or "", url.port or 443, ssl_context(config) if url.scheme == "https" else None
-        )
+        context = ssl_context(config) if url.scheme == "https" else None
+        return cls(url.hostname or "", url.port or 443, context, config.token or "")
 
     async def open(self) -> Connection:
         loop = asyncio.get_running_loop()
@@ -55,6 +55,8 @@ class Target:
             f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nUser-Agent: kuberaft-bench\r\n"
             "Accept: application/json\r\n"
         )
+        if self.token:
+            head += f"Authorization: Bearer {self.token}\r\n"
         if body:
             head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         return head.encode() + b"\r\n" + body
@@ -82,11 +84,11 @@ class Connection(asyncio.Protocol):
         if status != expected:
             raise Failed(f"{status} instead of {expected} for {request[:200]!r}")
 
-    async def fetch(self, request: bytes) -> bytes:
+    async def fetch(self, request: bytes, expected: int = 200) -> bytes:
         """The body of the answer. Raises `Failed`."""
         self._body = []
         try:
-            await self.call(request)
+            await self.call(request, expected)
             return b"".join(self._body)
         finally:
             self._body = None

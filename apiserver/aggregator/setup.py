@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -97,7 +97,12 @@ class Aggregator:
     async def serve(self, exchange: Exchange, item: ApiService) -> web.StreamResponse:
         return await proxying.serve(exchange, item, self._upstream)
 
-    def groups(self, own: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+    @property
+    def serves_others(self) -> bool:
+        """Whether any version is another server's."""
+        return bool(self._controller.remote)
+
+    def groups(self, own: Mapping[str, Collection[str]]) -> Mapping[str, Collection[str]]:
         """Versions by group: this server's ``own``, with those of others, in the order of their priorities.
 
         Those that have no APIService go last: a definition's is there a moment later.

@@ -69,9 +69,15 @@ class Compiler:
         self._scope: dict[str, Type] = dict(variables)
         self.issues: list[Issue] = []
         self.used: set[str] = set()
+        self.types: dict[int, Type] = {}
+        """By the identity of nodes."""
+        self.forms: dict[int, Sequence[Function]] = {}
+        """The functions that fit a call, by the identity of its node."""
 
     def compile(self, node: Node) -> Typed:
-        return _VISITORS[type(node)](self, node)
+        kind, run = _VISITORS[type(node)](self, node)
+        self.types[id(node)] = kind
+        return kind, run
 
     def _issue(self, node: Node, message: str) -> Typed:
         self.issues.append(Issue(node.offset, message))
@@ -157,6 +163,7 @@ class Compiler:
         fitting, result = self._fitting(known, kinds)
         if not fitting:
             return self._no_overload(node, name, kinds, receiver=receiver)
+        self.forms[id(node)] = fitting
         return result, ev.call(fitting, [run for _, run in typed])
 
     def _fitting(self, known: Sequence[Function], kinds: Sequence[Type]) -> tuple[list[Function], Type]:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from apiserver.cel.compiler import Compiler
+from apiserver.cel.cost import Checked, estimated
 from apiserver.cel.evaluator import Check, Frame, Run
 from apiserver.cel.library import ALL
 from apiserver.cel.library.function import Function
 from apiserver.cel.parser import parse
+from apiserver.cel.sizes import Declared
 from apiserver.cel.syntax import CompileError, EvaluationError
 from apiserver.cel.types import Resolve, Type
 
@@ -71,6 +73,14 @@ class Environment:
 
     def compile(self, text: str) -> Program:
         """Raises CompileError."""
+        return self._compile(text)[0]
+
+    def measure(self, text: str, root: Declared) -> tuple[Program, int]:
+        """The most that it can cost, too, with variables of which ``root`` is declared. Raises CompileError."""
+        program, checked = self._compile(text)
+        return program, estimated(checked, root)
+
+    def _compile(self, text: str) -> tuple[Program, Checked]:
         node = parse(text)
         compiler = (
             Compiler(self._functions, self._variables)
@@ -80,4 +90,5 @@ class Environment:
         kind, run = compiler.compile(node)
         if compiler.issues:
             raise CompileError(text, sorted(compiler.issues, key=lambda issue: issue.offset))
-        return Program(text, run, kind, frozenset(compiler.used))
+        checked = Checked(node, compiler.types, compiler.forms)
+        return Program(text, run, kind, frozenset(compiler.used)), checked

@@ -170,7 +170,7 @@ def _rivals(other: Definition, definition: Definition) -> bool:
 def _read(entry: Entry) -> Definition | None:
     """None for what no server of this kind has stored."""
     try:
-        definition = Definition(entry.data, entry.revision)
+        definition = Definition(lambda: entry.data, entry.revision)
         _ = not definition.established or (definition.accepted["plural"], definition.accepted["kind"])
         return definition
     except (AttributeError, KeyError, TypeError, StopIteration, SchemaTooDeep, codec.DecodeError) as exc:

@@ -7,7 +7,7 @@ version.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -35,13 +35,15 @@ class Version:
 
 
 class Definition:
-    """``data``: the stored object as JSON, at ``revision``. ``settled``: it has all the names it asks for."""
+    """``read``: the stored object as JSON, now and whenever it is needed again. ``settled``: it has all the names that
+    it asks for.
+    """
 
-    def __init__(self, data: bytes, revision: int) -> None:
+    def __init__(self, read: Callable[[], bytes], revision: int) -> None:
         self.revision = revision
-        obj: Object = codec.decode(data)
+        obj: Object = codec.decode(read())
         spec = obj["spec"]
-        self._data = data
+        self._read = read
         self.name = meta.name(obj)
         self.uid = meta.uid(obj)
         self.generation = meta.generation(obj)
@@ -72,12 +74,12 @@ class Definition:
     @cached_property
     def schemas(self) -> Mapping[str, Structural]:
         """By version. A version without a schema keeps everything."""
-        spec = codec.decode(self._data)["spec"]
+        spec = codec.decode(self._read())["spec"]
         return {version["name"]: self._schema(version) for version in spec["versions"]}
 
     def schema_documents(self) -> Mapping[str, Mapping[str, Any]]:
         """By version, as written; not kept."""
-        spec = codec.decode(self._data)["spec"]
+        spec = codec.decode(self._read())["spec"]
         return {v["name"]: (v.get("schema") or {}).get("openAPIV3Schema") or {} for v in spec["versions"]}
 
     def _schema(self, version: Mapping[str, Any]) -> Structural:

@@ -1,4 +1,4 @@
-"""(P) CEL rules of a definition when it is written: do they compile, and may they use what they use.
+"""(P) CEL rules of a definition when it is written: do they compile, may they use what they use, are they too dear.
 
 A rule that was there before the update need not compile: what one version of the server accepted must stay
 writable.
@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from apiserver.api.field_errors import FieldError, Path, go_struct, invalid
 from apiserver.cel.environment import Program
+from apiserver.cel.sizes import Declared
 from apiserver.cel.syntax import CompileError
 from apiserver.cel.types import Type
+from apiserver.crd.cel_sizes import declared
 from apiserver.crd.cel_types import cel_type
-from apiserver.crd.rules import Rule, compile_message, compile_rule
+from apiserver.crd.rule_costs import Spent
+from apiserver.crd.rules import Rule, measure_message, measure_rule
 from apiserver.crd.schema_rules import Place
 from apiserver.crd.structural import Schema, compiled, inner_schemas
 
@@ -36,49 +39,72 @@ class RuleChecks:
         schemas = [(v.get("schema") or {}).get("openAPIV3Schema") or {} for v in old.get("versions") or ()]
         return cls(frozenset(text for schema in schemas for text in _texts(schema)))
 
-    def check(self, schema: Schema, path: Path, place: Place) -> list[FieldError]:
+    def check(self, spent: Spent, schema: Schema, path: Path, place: Place) -> list[FieldError]:
+        """``spent`` counts what all rules of the whole schema cost."""
         structural = compiled(schema)
         self_type = cel_type(structural, resource=place.root)
+        size = declared(structural, resource=place.root) or Declared()
         found: list[FieldError] = []
         for at, rule in enumerate(structural.rules):
-            found += self._rule(rule, self_type, path.child(_FIELD).index(at), place)
+            one = _Check(self, spent, rule, self_type, size, path.child(_FIELD).index(at))
+            found += one.errors(place)
         return found
 
-    def _rule(self, rule: Rule, self_type: Type | None, path: Path, place: Place) -> list[FieldError]:
-        program, found = self._compiled(compile_rule, rule, "rule", self_type, path, "compilation failed")
-        if rule.get("messageExpression"):
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Of one rule, at ``path``."""
+
+    checks: RuleChecks
+    spent: Spent
+    rule: Rule
+    self_type: Type | None
+    size: Declared
+    path: Path
+
+    def errors(self, place: Place) -> list[FieldError]:
+        found: list[FieldError] = []
+        measured = self._measured(measure_rule, "rule", "compilation failed", found)
+        if measured is not None:
+            where = self.path.child("rule")
+            found += self.spent.rule(measured[1], self.size, place.cardinality, where)
+        if self.rule.get("messageExpression"):
             words = "messageExpression compilation failed"
-            _, more = self._compiled(compile_message, rule, "messageExpression", self_type, path, words)
-            found += more
-        if program is None:
-            return found
-        if "oldSelf" in program.variables:
-            if place.uncorrelatable is not None:
-                text = "oldSelf cannot be used on the uncorrelatable portion of the schema within"
-                where = path.child("rule")
-                found.append(invalid(where, rule.get("rule"), f"{text} {place.uncorrelatable}"))
-        elif rule.get("optionalOldSelf") is not None:
-            text = "may not be set if oldSelf is not used in rule"
-            found.append(invalid(path.child("optionalOldSelf"), rule["optionalOldSelf"], text))
-        return found
+            message = self._measured(measure_message, "messageExpression", words, found)
+            if message is not None:
+                found += self.spent.message(message[1], self.path.child("messageExpression"))
+        return found + (self._old_values(measured[0], place) if measured is not None else [])
 
-    def _compiled(
+    def _old_values(self, program: Program, place: Place) -> list[FieldError]:
+        if "oldSelf" in program.variables:
+            if place.uncorrelatable is None:
+                return []
+            text = "oldSelf cannot be used on the uncorrelatable portion of the schema within"
+            where = self.path.child("rule")
+            return [invalid(where, self.rule.get("rule"), f"{text} {place.uncorrelatable}")]
+        if self.rule.get("optionalOldSelf") is None:
+            return []
+        text = "may not be set if oldSelf is not used in rule"
+        return [invalid(self.path.child("optionalOldSelf"), self.rule["optionalOldSelf"], text)]
+
+    def _measured(
         self,
-        compile_: Callable[[Rule, Type | None], Program],
-        rule: Rule,
+        measure: Callable[[Rule, Type | None, Declared], tuple[Program, int]],
         name: str,
-        self_type: Type | None,
-        path: Path,
         words: str,
-    ) -> tuple[Program | None, list[FieldError]]:
+        found: list[FieldError],
+    ) -> tuple[Program, int] | None:
+        """None for what does not compile; what is to be said of it is added to ``found``."""
         try:
-            return compile_(rule, self_type), []
+            return measure(self.rule, self.self_type, self.size)
         except CompileError as exc:
-            if rule[name] in self.known:
-                return None, []
-            return None, [invalid(path.child(name), go_struct(dict(rule)), f"{words}: {exc}")]
+            if self.rule[name] in self.checks.known:
+                return None
+            text = f"{words}: {exc}"
         except ValueError as exc:
-            return None, [invalid(path.child(name), go_struct(dict(rule)), str(exc))]
+            text = str(exc)
+        found.append(invalid(self.path.child(name), go_struct(dict(self.rule)), text))
+        return None
 
 
 def _texts(schema: Schema) -> Iterator[str]:

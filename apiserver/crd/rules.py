@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 from apiserver.api.field_errors import OMITTED, ErrorType, FieldError, Path
 from apiserver.cel.environment import CALL_LIMIT, OBJECT_LIMIT, Environment, Program
+from apiserver.cel.sizes import Declared
 from apiserver.cel.syntax import CompileError, CostExceeded, EvaluationError
 from apiserver.cel.types import BOOL, DYN, STRING, Type, optional_of
 from apiserver.cel.values import NONE, Optional, equal
@@ -70,15 +71,33 @@ def environment(self_type: Type | None, rule: Rule) -> Environment:
 
 def compile_rule(rule: Rule, self_type: Type | None) -> Program:
     """Raises CompileError, and ValueError where the rule is not a condition."""
-    program = environment(self_type, rule).compile(rule.get("rule") or "")
+    return _condition(environment(self_type, rule).compile(rule.get("rule") or ""))
+
+
+def measure_rule(rule: Rule, self_type: Type | None, size: Declared) -> tuple[Program, int]:
+    """With the most that one run costs. Raises as :func:`compile_rule`."""
+    program, cost = environment(self_type, rule).measure(rule.get("rule") or "", size)
+    return _condition(program), cost
+
+
+def compile_message(rule: Rule, self_type: Type | None) -> Program:
+    """Raises CompileError, and ValueError where the message is not a text."""
+    return _text(environment(self_type, rule).compile(rule["messageExpression"]))
+
+
+def measure_message(rule: Rule, self_type: Type | None, size: Declared) -> tuple[Program, int]:
+    """With the most that one run costs. Raises as :func:`compile_message`."""
+    program, cost = environment(self_type, rule).measure(rule["messageExpression"], size)
+    return _text(program), cost
+
+
+def _condition(program: Program) -> Program:
     if program.result not in (BOOL, DYN):
         raise ValueError("cel expression must evaluate to a bool")
     return program
 
 
-def compile_message(rule: Rule, self_type: Type | None) -> Program:
-    """Raises CompileError, and ValueError where the message is not a text."""
-    program = environment(self_type, rule).compile(rule["messageExpression"])
+def _text(program: Program) -> Program:
     if program.result not in (STRING, DYN):
         raise ValueError("messageExpression must evaluate to a string")
     return program

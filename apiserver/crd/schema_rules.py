@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from apiserver.api.field_errors import FieldError, Path, forbidden, invalid, not_supported, required
+from apiserver.cel.sizes import capped
 from apiserver.crd.field_paths import PathError, field_path
 from apiserver.crd.pruning import META_FIELDS
+from apiserver.crd.rule_costs import multiplicity
 from apiserver.crd.structural import Schema, compiled
 
 _TYPES: Final = ("string", "number", "integer", "boolean", "array", "object")
@@ -23,16 +25,29 @@ _NEWLINE: Final = re.compile(r"[\n\r]")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a schema stands. ``uncorrelatable``: the nearest part that two revisions cannot be compared within."""
+    """Where a schema stands. ``uncorrelatable``: the nearest part that two revisions cannot be compared within.
+    ``cardinality``: how many such values one object has at most; None for any number.
+    """
 
     root: bool = True
     defaults_forbidden: str | None = None
     inside_meta: bool = False
     uncorrelatable: Path | None = None
+    cardinality: int | None = 1
+
+    def below(self, schema: Schema) -> Place:
+        """With the number of values that a schema here has below it."""
+        factor = multiplicity(schema)
+        if self.cardinality is None or factor == 1:
+            return self
+        return replace(self, cardinality=None if factor is None else capped(self.cardinality * factor))
 
     def inside(self, path: Path | None = None) -> Place:
-        """Of a schema below; ``path``: of one that cannot be compared."""
-        return replace(self, root=False, uncorrelatable=self.uncorrelatable or path)
+        """Of a schema below; ``path``: of one that cannot be compared. Nearly always what it was: schemas are large."""
+        uncorrelatable = self.uncorrelatable or path
+        if not self.root and uncorrelatable is self.uncorrelatable:
+            return self
+        return replace(self, root=False, uncorrelatable=uncorrelatable)
 
 
 CheckRules = Callable[[Schema, Path, Place], list[FieldError]]
@@ -51,12 +66,13 @@ class _Walk:
     def visit(self, schema: Schema, path: Path, place: Place) -> tuple[list[FieldError], list[FieldError]]:
         """Errors of the schemas, errors of their CEL rules."""
         found, of_rules = _supported(schema, path, place), list[FieldError]()
-        for inner, where, inner_place in _children(schema, path, place):
+        for inner, where, inner_place in _children(schema, path, place.below(schema)):
             inner_found, inner_rules = self.visit(inner, where, inner_place)
             found += inner_found
             of_rules += inner_rules
         for name in ("not", "allOf", "anyOf", "oneOf"):
-            found += _junctor(schema.get(name), path.child(name), place.inside())
+            if name in schema:
+                found += _junctor(schema[name], path.child(name), place.inside())
         found += _combinations(schema, path)
         found += _extensions(schema, path)
         rules = schema.get("x-kubernetes-validations") or ()

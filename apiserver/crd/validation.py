@@ -8,6 +8,7 @@ Source: apiextensions ``pkg/apis/apiextensions/validation/validation.go``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from apiserver.api import names
@@ -25,7 +26,8 @@ from apiserver.crd.approval import validate_approval
 from apiserver.crd.conversion_rules import validate_conversion
 from apiserver.crd.default_rules import validate_defaults
 from apiserver.crd.rule_checks import RuleChecks
-from apiserver.crd.schema_rules import validate_schema
+from apiserver.crd.rule_costs import Spent
+from apiserver.crd.schema_rules import CheckRules, validate_schema
 from apiserver.crd.structural import MAX_DEPTH, Schema, compiled, depth_of
 from apiserver.crd.structural_rules import structural_violations, validate_structural
 from apiserver.crd.version_rules import validate_columns, validate_selectable_fields, validate_subresources
@@ -241,7 +243,10 @@ def _parts(spec: Object, old: Object | None) -> list[FieldError]:
         if schema is not None:
             where = path.child("openAPIV3Schema")
             status = bool((version.get("subresources") or {}).get("status") is not None)
-            found += _schema(schema, where, status, tolerant, checks)
+            unchanged = schema_of(_version(old, version.get("name"))) == schema
+            spent = Spent(tolerant=unchanged)
+            found += _schema(schema, where, status, tolerant, partial(checks.check, spent))
+            found += spent.errors(where)
     for version, path in _places(versions, "subresources", "subresources"):
         found += validate_subresources(version["subresources"], path)
     for version, path in _places(versions, "additionalPrinterColumns", "additionalPrinterColumns"):
@@ -284,7 +289,9 @@ _AT_ROOT_TEXT: Final = (
 )
 
 
-def _schema(schema: Schema, path: Path, status: bool, tolerant: bool, checks: RuleChecks) -> list[FieldError]:
+def _schema(
+    schema: Schema, path: Path, status: bool, tolerant: bool, check_rules: CheckRules
+) -> list[FieldError]:
     """``tolerant``: the old definition was not structural, so the new one need not be."""
     if depth_of(schema) > MAX_DEPTH:
         return [forbidden(path, f"schemas may not be nested more than {MAX_DEPTH} levels deep")]
@@ -295,7 +302,7 @@ def _schema(schema: Schema, path: Path, status: bool, tolerant: bool, checks: Ru
     if not structural and not tolerant:
         structural = validate_defaults(compiled(schema), path)
     found += structural
-    usable = None if structural or tolerant else checks.check
+    usable = None if structural or tolerant else check_rules
     return found + validate_schema(schema, path, usable)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -34,20 +34,10 @@ def known_group(exchange: Exchange) -> bool:
     return parts[0] == "api" or (len(parts) > 1 and parts[1] in _groups(exchange.services))
 
 
-def _groups(services: Services) -> Mapping[str, list[str]]:
+def _groups(services: Services) -> Mapping[str, Collection[str]]:
     """Versions by group, also those of other servers; the core group under the empty name."""
-    own = _own_groups(services)
+    own = services.registry.groups
     return own if services.aggregator is None else services.aggregator.groups(own)
-
-
-def _own_groups(services: Services) -> dict[str, list[str]]:
-    """In the table's order."""
-    groups: dict[str, list[str]] = {}
-    for resource in services.registry.resources:
-        versions = groups.setdefault(resource.gvr.group, [])
-        if resource.gvr.version not in versions:
-            versions.append(resource.gvr.version)
-    return groups
 
 
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
@@ -106,13 +96,13 @@ async def _core(exchange: Exchange, parts: list[str]) -> web.StreamResponse | No
 
 
 async def _named(exchange: Exchange, parts: list[str]) -> web.StreamResponse | None:
-    groups = {name: versions for name, versions in _groups(exchange.services).items() if name}
+    groups = _groups(exchange.services)
     if len(parts) == 1:
         if _wants_aggregated(exchange):
             return await _aggregated(exchange, core=False)
-        listed = [_group(name, versions) for name, versions in groups.items()]
+        listed = [_group(name, versions) for name, versions in groups.items() if name]
         return await responders.obj(exchange, {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
-    if parts[1] not in groups:
+    if not parts[1] or parts[1] not in groups:
         return None
     if len(parts) == 2:
         group = {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], groups[parts[1]])}
@@ -120,13 +110,13 @@ async def _named(exchange: Exchange, parts: list[str]) -> web.StreamResponse | N
     return await _resources(exchange, parts[1], parts[2]) if len(parts) == 3 else None
 
 
-def _group(name: str, versions: list[str]) -> Object:
+def _group(name: str, versions: Collection[str]) -> Object:
     entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
 async def _resources(exchange: Exchange, group: str, version: str) -> web.StreamResponse | None:
-    found = [r for r in exchange.services.registry.resources if r.gvr[:2] == (group, version)]
+    found = exchange.services.registry.groups.get(group, {}).get(version)
     if not found:
         return None
     entries: list[Object] = []
@@ -189,10 +179,25 @@ def _wants_aggregated(exchange: Exchange) -> bool:
 
 
 async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
+    data, etag = _made(exchange.services, core=core)
+    return await responders.tagged(exchange, data, _AGGREGATED, etag)
+
+
+def _made(services: Services, *, core: bool) -> tuple[bytes, str]:
+    """The aggregated document and its ETag: made once, unless other servers have a say in it."""
+    made = services.registry.documents
+    key = "core" if core else "groups"
+    if key not in made or (services.aggregator is not None and services.aggregator.serves_others):
+        data = _aggregated_document(services, core=core)
+        made[key] = data, hashlib.sha512(data).hexdigest().upper()
+    return made[key]
+
+
+def _aggregated_document(services: Services, *, core: bool) -> bytes:
     items = []
-    for name, versions in _groups(exchange.services).items():
+    for name, versions in _groups(services).items():
         if (name == "") == core:
-            documents = [_version_document(exchange.services, name, version) for version in versions]
+            documents = [_version_document(services, name, version) for version in versions]
             metadata: Object = {"name": name} if name else {}
             metadata["creationTimestamp"] = None
             items.append({"metadata": metadata, "versions": documents})
@@ -202,16 +207,14 @@ async def _aggregated(exchange: Exchange, *, core: bool) -> web.StreamResponse:
         "metadata": {},
         "items": items,
     }
-    data = codec.dumps(document)
-    etag = hashlib.sha512(data).hexdigest().upper()
-    return await responders.tagged(exchange, data, _AGGREGATED, etag)
+    return codec.dumps(document)
 
 
 def _version_document(services: Services, group: str, version: str) -> Object:
     remote = services.aggregator.entry(group, version) if services.aggregator is not None else None
     if remote is not None:
         return remote
-    found = [r for r in services.registry.resources if r.gvr[:2] == (group, version)]
+    found = services.registry.groups.get(group, {}).get(version, ())
     return {"version": version, "resources": [_aggregated_entry(r) for r in found], "freshness": "Current"}
 
 

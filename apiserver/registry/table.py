@@ -172,8 +172,14 @@ class Registry:
         self.resources = self._built_in + [item for item in custom if tuple(item.gvr) not in known]
         self._by_path = {tuple(resource.gvr): resource for resource in self.resources}
         self._by_kind: dict[tuple[str, ...], Resource] = {}
+        self.groups: dict[str, dict[str, list[Resource]]] = {}
+        """By group and version, in the table's order; the core group under the empty name."""
         for resource in self.resources:
             self._by_kind.setdefault(tuple(resource.gvk), resource)
+            versions = self.groups.setdefault(resource.gvr.group, {})
+            versions.setdefault(resource.gvr.version, []).append(resource)
+        self.documents: dict[str, tuple[bytes, str]] = {}
+        """(bytes, ETag) of what was made of all this, by whoever made it; forgotten when it changes."""
 
     def is_built_in(self, group: str) -> bool:
         return group in self._groups

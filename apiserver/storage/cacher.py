@@ -30,6 +30,7 @@ from apiserver.storage.interface import (
 log = logging.getLogger(__name__)
 
 RING: Final = 8192
+RING_BYTES: Final = 16 << 20  # large objects would fill the memory long before they are so many
 _RETRY_SECONDS: Final = 0.05
 _LONGEST_RETRY: Final = 2.0
 _LAST: Final = "\U0010ffff"
@@ -64,13 +65,16 @@ class ResourceCache:
     resource; nobody can have seen an earlier one of it.
     """
 
-    def __init__(self, storage: Storage, prefix: str, capacity: int = RING, beginning: int = 0) -> None:
+    def __init__(
+        self, storage: Storage, prefix: str, capacity: int = RING, beginning: int = 0, held: int = RING_BYTES
+    ) -> None:
         self._storage = storage
         self._beginning = beginning
         self.prefix = prefix
         self._capacity = capacity
         self._entries: dict[str, Entry] = {}
         self._keys: list[str] = []
+        self._ring_bytes, self._held = held, 0  # of the objects of _events: at most, now
         self._events: list[CacheEvent] = []
         self._base = 0  # position of _events[0]
         self._oldest = 0  # events after this revision are in the ring
@@ -126,18 +130,24 @@ class ResourceCache:
             delay = min(delay * 2, _LONGEST_RETRY)
 
     async def _fill_and_follow(self) -> None:
-        listed = await self._storage.list(self.prefix, linearizable=not self.epoch)
-        async with self._storage.watch(self.prefix, listed.revision + 1) as watch:
-            self._reset({s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision)
+        entries, revision = await self._listed()
+        async with self._storage.watch(self.prefix, revision + 1) as watch:
+            self._reset(entries, revision)
             self._watch = watch
             async for batch in watch:
                 self._apply(batch)
+
+    async def _listed(self) -> tuple[dict[str, Entry], int]:
+        """What is stored, and at which revision. The values as the store gives them are held no longer than this."""
+        listed = await self._storage.list(self.prefix, linearizable=not self.epoch)
+        return {s.key: Entry(s.key, s.value, s.revision) for s in listed.items}, listed.revision
 
     def _reset(self, entries: dict[str, Entry], revision: int) -> None:
         self._entries = entries
         self._keys = sorted(entries)
         self._base += len(self._events)
         self._events = []
+        self._held = 0
         self._oldest = self.revision = self._last_change = revision
         self.epoch += 1
         self._failure = None
@@ -145,16 +155,26 @@ class ResourceCache:
 
     def _apply(self, batch: WatchBatch) -> None:
         for event in batch.events:
-            self._events.append(self._change(event))
+            change = self._change(event)
+            self._events.append(change)
+            self._held += len(change.entry.item)
         if batch.events:
             self._last_change = batch.events[-1].revision
         self.revision = max(self.revision, batch.revision)
         self._notify()
-        if len(self._events) > 2 * self._capacity:
-            cut = len(self._events) - self._capacity
-            self._oldest = self._events[cut - 1].revision
-            self._base += cut
-            del self._events[:cut]
+        if len(self._events) > 2 * self._capacity or self._held > 2 * self._ring_bytes:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Down to half of what is too much: seldom, as a cut costs as much as the ring is long."""
+        cut = max(0, len(self._events) - self._capacity)
+        self._held -= sum(len(event.entry.item) for event in self._events[:cut])
+        while self._held > self._ring_bytes:
+            self._held -= len(self._events[cut].entry.item)
+            cut += 1
+        self._oldest = self._events[cut - 1].revision
+        self._base += cut
+        del self._events[:cut]
 
     def _change(self, event: StorageEvent) -> CacheEvent:
         previous = self._entries.get(event.key)

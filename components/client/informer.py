@@ -51,14 +51,17 @@ class Informer:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        metadata_only: bool = False,
         indexers: Mapping[str, IndexFunc] | None = None,
         rng: random.Random | None = None,
     ) -> None:
+        """``metadata_only``: objects have nothing but metadata, and of that not who manages which field."""
         self.gvr = gvr
+        self._metadata_only = metadata_only
         self.store = Indexer({NAMESPACE_INDEX: index_by_namespace, **(indexers or {})})
         self._handlers: list[_Handler] = []
         self._synced = asyncio.Event()
-        scope = Scope(gvr, namespace, label_selector, field_selector)
+        scope = Scope(gvr, namespace, label_selector, field_selector, metadata_only)
         self._reflector = Reflector(client, scope, self, rng or random.Random())
 
     @property
@@ -105,6 +108,8 @@ class Informer:
             self._stored(_without_managed_fields(event.object))
 
     def _stored(self, obj: Object) -> None:
+        if self._metadata_only:
+            obj["metadata"].pop("managedFields", None)
         old = self.store.get(object_key(obj))
         if old is not None and old["metadata"].get("uid") != obj["metadata"].get("uid"):
             # Deleted and made again while we were not watching: handlers see both.
@@ -144,9 +149,10 @@ def _without_managed_fields(obj: Object) -> Object:
 
 class _Key(NamedTuple):
     gvr: GroupVersionResource
-    namespace: str | None
-    label_selector: str
-    field_selector: str
+    namespace: str | None = None
+    label_selector: str = ""
+    field_selector: str = ""
+    metadata_only: bool = False
 
 
 class InformerFactory:
@@ -165,10 +171,12 @@ class InformerFactory:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        metadata_only: bool = False,
         indexers: Mapping[str, IndexFunc] | None = None,
     ) -> Informer:
-        key = _Key(gvr, namespace, label_selector, field_selector)
-        informer = self._informers.get(key)
+        """Who asks for ``metadata_only`` may get whole objects, if somebody follows them already."""
+        key = _Key(gvr, namespace, label_selector, field_selector, metadata_only)
+        informer = self._informers.get(key._replace(metadata_only=False)) or self._informers.get(key)
         if informer is None:
             informer = Informer(
                 self._client,
@@ -176,6 +184,7 @@ class InformerFactory:
                 namespace=namespace,
                 label_selector=label_selector,
                 field_selector=field_selector,
+                metadata_only=metadata_only,
                 rng=self._rng,
             )
             self._informers[key] = informer

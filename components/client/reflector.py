@@ -42,6 +42,7 @@ class ListWatcher(Protocol):
         limit: int = 0,
         continue_: str = "",
         resource_version: str | None = None,
+        metadata_only: bool = False,
     ) -> Object: ...
 
     def watch(
@@ -53,6 +54,7 @@ class ListWatcher(Protocol):
         label_selector: str = "",
         field_selector: str = "",
         timeout_seconds: int | None = None,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]: ...
 
 
@@ -64,7 +66,7 @@ class Sink(Protocol):
 
 
 class Scope:
-    """Which objects of a resource are followed."""
+    """Which objects of a resource are followed; ``metadata_only``: of them no more than that."""
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class Scope:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        metadata_only: bool = False,
     ) -> None:
+        self.metadata_only = metadata_only
         self.gvr = gvr
         self.namespace = namespace
         self.label_selector = label_selector
@@ -141,6 +145,7 @@ class Reflector:
             limit=limit,
             continue_=token,
             resource_version=version,
+            metadata_only=scope.metadata_only,
         )
 
     async def _follow(self) -> None:
@@ -172,6 +177,7 @@ class Reflector:
             label_selector=scope.label_selector,
             field_selector=scope.field_selector,
             timeout_seconds=int(_MIN_WATCH_SECONDS * (1 + self._rng.random())),
+            metadata_only=scope.metadata_only,
         )
         async with aclosing(stream):
             async for event in stream:

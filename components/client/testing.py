@@ -117,6 +117,7 @@ class FakeApi:
         limit: int = 0,
         continue_: str = "",
         resource_version: str | None = None,
+        metadata_only: bool = False,
     ) -> Object:
         await self._arrive("list", gvr, namespace, "", None, None)
         matches = _matcher(namespace, label_selector, field_selector)
@@ -126,7 +127,7 @@ class FakeApi:
         metadata = {"resourceVersion": str(self._version)}
         if stop < len(found):
             metadata["continue"] = str(stop)
-        items = copy.deepcopy(found[start:stop])
+        items = [_metadata(item) if metadata_only else copy.deepcopy(item) for item in found[start:stop]]
         return {"apiVersion": gvr.group_version, "kind": "List", "metadata": metadata, "items": items}
 
     async def create(
@@ -226,6 +227,7 @@ class FakeApi:
         label_selector: str = "",
         field_selector: str = "",
         timeout_seconds: int | None = None,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         await self._arrive("watch", gvr, namespace, "", None, None)
         matches = _matcher(namespace, label_selector, field_selector)
@@ -241,7 +243,7 @@ class FakeApi:
             for entry in pending:
                 event = _seen_through(entry, matches) if entry.gvr == gvr else None
                 if event is not None:
-                    yield event
+                    yield event._replace(object=_metadata(event.object)) if metadata_only else event
             if not pending and not await self._wait_change(end):
                 bookmark = {"kind": kind_of(gvr), "metadata": {"resourceVersion": str(seen)}}
                 yield WatchEvent("BOOKMARK", bookmark)
@@ -339,6 +341,11 @@ class FakeApi:
 
     def _stamp(self) -> str:
         return format_time(self._now())
+
+
+def _metadata(obj: Object) -> Object:
+    partial = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
+    return {**partial, "metadata": copy.deepcopy(obj["metadata"])}
 
 
 def _held(obj: Object) -> bool:

@@ -32,7 +32,13 @@ JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 CONNECT_TIMEOUT = 5.0
+OPENED_AT_ONCE = (
+    16  # lists and watches: the handshakes of a thousand informers together would all take too long
+)
 WATCH_IDLE_TIMEOUT = 90.0  # a healthy server sends a bookmark every minute
+
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +85,7 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
         self._retired: list[aiohttp.ClientSession] = []  # watches go on; idle connections end by themselves
         self._reload = Reload(config)
+        self._opening = asyncio.Semaphore(OPENED_AT_ONCE)
 
     @classmethod
     def from_kubeconfig(cls, path: Path | str, *, user_agent: str) -> ApiClient:
@@ -117,8 +124,11 @@ class ApiClient:
         limit: int = 0,
         continue_: str = "",
         resource_version: str | None = None,
+        metadata_only: bool = False,
     ) -> Object:
-        """One page (all when `limit` is 0). Items carry apiVersion and kind, which the wire leaves out."""
+        """One page (all when `limit` is 0). Items carry apiVersion and kind, which the wire leaves out; those of
+        ``metadata_only`` are PartialObjectMetadata.
+        """
         query = query_of(
             labelSelector=label_selector,
             fieldSelector=field_selector,
@@ -127,7 +137,9 @@ class ApiClient:
         )
         if continue_:
             query["continue"] = continue_
-        answer = await self._request("GET", resource_path(gvr, namespace), query=query)
+        accept = _METADATA_LIST if metadata_only else None
+        async with self._opening:
+            answer = await self._request("GET", resource_path(gvr, namespace), query=query, accept=accept)
         kind = str(answer.get("kind", "")).removesuffix("List")
         for item in answer.setdefault("items", None) or ():
             item.setdefault("apiVersion", answer.get("apiVersion"))
@@ -203,6 +215,7 @@ class ApiClient:
         label_selector: str = "",
         field_selector: str = "",
         timeout_seconds: int | None = None,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[WatchEvent, None]:
         """Events after `resource_version`, bookmarks included, until the server ends the stream.
 
@@ -218,7 +231,8 @@ class ApiClient:
         )
         path = resource_path(gvr, namespace)
         try:
-            response = await self._open_watch(path, query)
+            async with self._opening:
+                response = await self._open_watch(path, query, _METADATA if metadata_only else None)
             try:
                 splitter = LineSplitter()
                 async for chunk in response.content.iter_any():
@@ -250,8 +264,11 @@ class ApiClient:
         query: dict[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str | None = None,
     ) -> Object:
         headers = {"Content-Type": content_type} if body is not None else {}
+        if accept is not None:
+            headers["Accept"] = accept
         data = _encoder.encode(body) if body is not None else None
         answer = await self._send(method, path, data, headers, query or {})
         if answer.code >= 300:
@@ -295,11 +312,14 @@ class ApiClient:
             content = await response.read()
             return _Answer(response.status, response.headers.get("Retry-After"), content)
 
-    async def _open_watch(self, path: str, query: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _open_watch(
+        self, path: str, query: dict[str, str], accept: str | None
+    ) -> aiohttp.ClientResponse:
         async with asyncio.timeout(self._timeout):
             response = await (await self._http()).get(
                 self.config.server + path,
                 params=query,
+                headers={"Accept": accept} if accept is not None else None,
                 timeout=self._watch_timeout,
                 server_hostname=self.config.tls_server_name,
             )

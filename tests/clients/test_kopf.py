@@ -97,8 +97,13 @@ def test_an_object_is_handled_from_its_creation_to_its_end(operator: Any, k: Cli
     eventually(has(k, "one", updated="1 to 2"), "the handler of an update")
     k.delete(ConfigMap, "one")
     eventually(lambda: gone(k, "one"), "the finalizer is taken off")
-    reasons = {e.reason for e in k.list(Event, fields={"involvedObject.name": "one"})}
-    assert {"Updated", "Deleted"} <= reasons
+    eventually(
+        lambda: {"Updated", "Deleted"} <= reasons(k, "one"), "kopf has posted its events, beside all that"
+    )
+
+
+def reasons(k: Client, name: str) -> set[str | None]:
+    return {event.reason for event in k.list(Event, fields={"involvedObject.name": name})}
 
 
 def test_a_status_is_patched(operator: Any, k: Client) -> None:

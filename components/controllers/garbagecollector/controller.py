@@ -1,8 +1,8 @@
 """Follows every deletable resource the server lists, and deletes what has lost all its owners.
 
-The graph is built from informers that the other controllers share. Before an object is deleted, it and the
-owners the graph does not know are read from the API server: a cache that lags must not cost an object.
-An owner must be cluster-scoped or in its dependent's namespace; elsewhere it counts as absent.
+The graph is built from informers that the other controllers share, or of metadata alone. Before an object is
+deleted, it and the owners the graph does not know are read from the API server: a cache that lags must not cost an
+object. An owner must be cluster-scoped or in its dependent's namespace; elsewhere it counts as absent.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class GarbageCollector:
                 self._follow(resource)
 
     def _follow(self, resource: ServedResource) -> None:
-        informer = self._informers[resource] = self._context.informers.informer(resource.gvr)
+        informers = self._context.informers
+        informer = self._informers[resource] = informers.informer(resource.gvr, metadata_only=True)
 
         def changed(obj: Object) -> None:
             self._changed(Node(resource.gvr, resource.kind, obj))

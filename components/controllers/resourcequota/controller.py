@@ -1,7 +1,9 @@
 """Keeps the status of every ResourceQuota: takes up its limits, counts what is stored, frees what is gone.
 
 Admission charges a quota before an object is stored, so a count may miss what is on its way. What was charged is
-therefore freed only when the quota stays as it is for `_SETTLE` seconds: then nothing is on its way. Every object
+therefore freed only when the quota stays as it is for `_SETTLE` seconds: then nothing is on its way. The store itself
+says so at the beginning and at the end of that time, because while its members elect a leader nothing moves at all, and
+creates that have been charged wait as well. Every object
 that comes, goes or changes what it counts leads to a count of its namespace's quotas; all are counted again every
 five minutes, as in the original. Kinds that no quota names are not followed.
 """
@@ -101,19 +103,23 @@ class ResourceQuotaController:
         books = balance(quota, await self._count(quota))
         if books.quota is None:
             self._calm.pop(key, None)
-        elif not books.lowers or self._has_settled(key, quota):
+        elif not books.lowers or await self._has_settled(key, quota):
             await self._client.update(RESOURCE_QUOTAS, books.quota, subresource="status")
             self._calm.pop(key, None)
 
-    def _has_settled(self, key: str, quota: Object) -> bool:
+    async def _has_settled(self, key: str, quota: Object) -> bool:
+        """Whether the quota has been what it is for long enough; looked at again when it will have been."""
+        this = f"metadata.name={meta.name(quota)}"
+        listed = await self._client.list(RESOURCE_QUOTAS, meta.namespace(quota), field_selector=this)
+        current = "".join(meta.resource_version(stored) for stored in listed["items"])
         version, since = self._calm.get(key, ("", 0.0))
-        if version != meta.resource_version(quota):
+        if version != current:
             since = loop_time()
-            self._calm[key] = (meta.resource_version(quota), since)
+            self._calm[key] = (current, since)
         left = since + _SETTLE - loop_time()
         if left > 0:
             self._queue.add_after(key, left)
-        return left <= 0
+        return left <= 0 and current == meta.resource_version(quota)
 
     async def _count(self, quota: Object) -> amounts.Amounts:
         hard = spec(quota).get("hard") or {}

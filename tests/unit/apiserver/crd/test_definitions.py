@@ -83,8 +83,8 @@ def test_rules_see_kind_and_name_of_the_object_alone() -> None:
 
 
 def test_old_values_of_items_that_cannot_be_found_again() -> None:
-    item = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
-    assert about_schema(inside({"type": "array", "items": item})) == [
+    item = {"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}
+    assert about_schema(inside({"type": "array", "maxItems": 9, "items": item})) == [
         "properties[a].items.x-kubernetes-validations[0].rule: "
         'Invalid value: "self == oldSelf": oldSelf cannot be used on the uncorrelatable portion of the schema '
         "within properties[a]"

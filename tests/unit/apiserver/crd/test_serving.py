@@ -43,6 +43,10 @@ def parts(storage: Storage, send: Any = no_webhook) -> Parts:
     return Parts(storage, RegistryOptions(), SCHEMAS.named(OBJECT_META), SCHEMAS.check_metadata, send)
 
 
+def read_definition(obj: Object) -> Definition:
+    return Definition(lambda: codec.encode(obj), 1)
+
+
 class World:
     """A controller over a store in memory; `served` is what it published last."""
 
@@ -362,7 +366,7 @@ def test_a_webhook_that_cannot_be_reached_fails_lists_at_once() -> None:
                 conversion={"strategy": "Webhook", "webhook": {"clientConfig": {"url": "https://x"}}},
             )
         )
-        it = served(Definition(codec.encode(obj), 1), parts(storage, send))
+        it = served(read_definition(obj), parts(storage, send))
         await storage.create("/registry/example.com/widgets/ns/w", stored("example.com/v1"))
         custom = next(resource.custom for resource in it.resources if resource.gvr.version == "v2")
         assert custom is not None
@@ -388,7 +392,7 @@ def test_an_established_definition_without_accepted_names_is_left_alone() -> Non
 
 def test_a_definition_that_has_its_names_is_not_looked_at_for_others() -> None:
     """Else a thousand definitions of one group would cost a million looks."""
-    settled = Definition(codec.encode(established(definition())), 1)
-    waiting = Definition(codec.encode(created(definition())), 1)
-    renamed_since = Definition(codec.encode(established(definition(), singular="other")), 1)
+    settled = read_definition(established(definition()))
+    waiting = read_definition(created(definition()))
+    renamed_since = read_definition(established(definition(), singular="other"))
     assert (settled.settled, waiting.settled, renamed_since.settled) == (True, False, False)

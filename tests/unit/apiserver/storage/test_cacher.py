@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from apiserver.api import codec
 from apiserver.storage import entry as entry_module
 from apiserver.storage.cacher import NotYet, ResourceCache, TooOld, WatcherTooSlow
 from apiserver.storage.entry import CacheEvent, Entry, list_item
-from apiserver.storage.interface import ListResult
+from apiserver.storage.interface import ListResult, Stored
 from apiserver.storage.memory import MemoryStorage
 
 PREFIX = "/registry/things/"
@@ -131,6 +133,31 @@ def test_a_slow_watcher_is_dropped() -> None:
     run(body, capacity=4)
 
 
+def test_few_large_objects_are_remembered_and_many_small_ones() -> None:
+    async def main() -> None:
+        storage = MemoryStorage()
+        cache = ResourceCache(storage, PREFIX, held=10_000)
+        await cache.ready()
+        begin = cache.revision
+        for number in range(100):
+            await storage.create(f"{PREFIX}{number}", value(str(number)))
+        await cache.wait_current()
+        assert cache.position(begin) == cache.end - 100
+        made = [await storage.create(f"{PREFIX}x{number}", value("x" * 3_000)) for number in range(20)]
+        await cache.wait_current()
+        with pytest.raises(TooOld):
+            cache.position(begin)
+        with pytest.raises(TooOld):
+            cache.position(made[10])
+        assert [
+            change.revision for change in cache.take(cache.position(made[-3]), cache.epoch, 10)[0]
+        ] == made[-2:]
+        assert len(cache.select(PREFIX)) == 120
+        await cache.close()
+
+    asyncio.run(main())
+
+
 def test_filtered_watchers_see_objects_enter_and_leave() -> None:
     def matches(entry: Entry) -> bool:
         return entry.object()["metadata"]["labels"].get("s") == "yes"
@@ -221,3 +248,31 @@ def test_parsed_forms_are_kept_of_the_youngest_only(monkeypatch: pytest.MonkeyPa
     assert kept[:3] == [True] * 3
     assert kept[-1] is False
     assert [entry.object() for entry in entries] == parsed
+
+
+class Held(bytes):
+    """A value that can be looked for."""
+
+
+class Listing(MemoryStorage):
+    """Its lists are of values that are nowhere else."""
+
+    async def list(self, prefix: str, **more: Any) -> ListResult:
+        listed = await super().list(prefix, **more)
+        return replace(listed, items=[replace(item, value=Held(item.value)) for item in listed.items])
+
+
+def test_a_cache_holds_each_value_once() -> None:
+    async def main() -> None:
+        storage = Listing()
+        await storage.create(PREFIX + "a", value("a"))
+        cache = ResourceCache(storage, PREFIX)
+        await cache.ready()
+        assert names(cache.select(PREFIX)) == ["a"]
+        gc.collect()
+        assert [
+            item for item in gc.get_objects() if isinstance(item, Stored) and type(item.value) is Held
+        ] == []
+        await cache.close()
+
+    asyncio.run(main())

@@ -11,7 +11,7 @@ import pytest
 
 from components.client.errors import ApiError, ConnectionFailed
 from components.client.informer import Informer, InformerFactory
-from components.client.resources import PODS
+from components.client.resources import NODES, PODS
 from components.client.testing import Action, FakeApi
 from tests.support.virtual_time import run_virtual
 
@@ -209,5 +209,33 @@ def test_indexes_follow_changes() -> None:
             informer.store.by_index("unknown", "x")
         task.cancel()
         await asyncio.wait([task])
+
+    run_virtual(main())
+
+
+def test_whole_objects_are_shared_with_who_needs_metadata_alone() -> None:
+    async def main() -> None:
+        api = FakeApi()
+        fields = {"managedFields": [{"manager": "m"}], "labels": {"a": "b"}}
+        api.load(PODS, {"metadata": {"name": "p", "namespace": "ns", **fields}, "spec": {"nodeName": "n"}})
+        api.load(NODES, {"metadata": {"name": "n", **fields}, "spec": {"podCIDR": "x"}})
+        factory = InformerFactory(api)
+        pods = factory.informer(PODS)
+        assert factory.informer(PODS, metadata_only=True) is pods
+        nodes = factory.informer(NODES, metadata_only=True)
+        assert factory.informer(NODES) is not nodes
+        task = asyncio.create_task(factory.run())
+        await factory.wait_synced()
+        api.load(NODES, {"metadata": {"name": "late", **fields}, "spec": {"podCIDR": "y"}})
+        await asyncio.sleep(1)
+        for name in ("n", "late"):
+            node = nodes.store.get(name)
+            assert node is not None
+            assert "spec" not in node
+            assert node["metadata"]["labels"] == {"a": "b"}
+            assert "managedFields" not in node["metadata"]
+        assert [pod["spec"] for pod in pods.store.list()] == [{"nodeName": "n"}]
+        task.cancel()
+        await asyncio.wait({task})
 
     run_virtual(main())

@@ -21,7 +21,7 @@ from components.client.kubeconfig import ClientConfig, KubeconfigError, load, wr
 from components.client.lines import LineSplitter
 from components.client.paths import resource_path
 from components.client.resources import DEPLOYMENTS, NODES, PODS
-from components.client.transport import ApiClient
+from components.client.transport import OPENED_AT_ONCE, ApiClient
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -272,3 +272,53 @@ def test_bad_kubeconfig_says_what_is_wrong(tmp_path: Path, text: str, message: s
         load(path)
     with pytest.raises(KubeconfigError, match="cannot read"):
         load(tmp_path / "absent")
+
+
+def test_few_lists_and_watches_are_opened_at_once() -> None:
+    """As many watches as wanted may be open; other requests wait for none of it."""
+    asked = {"list": 0, "watch": 0, "get": 0}
+    answered = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        what = "get" if request.path.endswith("/p") else "watch" if "watch" in request.query else "list"
+        asked[what] += 1
+        if what == "watch":
+            return await streaming(b'{"type":"ADDED","object":{}}\n', then_hang=True)(request)
+        if what == "list":
+            await answered.wait()
+        return web.json_response({"kind": "PodList", "items": []})
+
+    async def test(client: ApiClient) -> None:
+        streams = [client.watch(PODS, resource_version="1") for _ in range(2 * OPENED_AT_ONCE)]
+        assert [(await anext(stream)).type for stream in streams] == ["ADDED"] * len(streams)
+        lists = [asyncio.create_task(client.list(PODS)) for _ in range(2 * OPENED_AT_ONCE)]
+        await client.get(PODS, "p", "ns")
+        await asyncio.gather(*(client.get(PODS, "p", "ns") for _ in range(2 * OPENED_AT_ONCE)))
+        assert asked == {"list": OPENED_AT_ONCE, "watch": len(streams), "get": 1 + 2 * OPENED_AT_ONCE}
+        answered.set()
+        await asyncio.gather(*lists)
+        assert asked["list"] == len(lists)
+        for stream in streams:
+            await stream.aclose()
+
+    served(handler, test)
+
+
+def test_metadata_alone_is_asked_for() -> None:
+    accepted: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        accepted.append(request.headers["Accept"])
+        if "watch" in request.query:
+            return await streaming(b'{"type":"ADDED","object":{}}\n')(request)
+        return web.json_response({"kind": "PartialObjectMetadataList", "items": [{}]})
+
+    async def test(client: ApiClient) -> None:
+        listed = await client.list(PODS, metadata_only=True)
+        assert listed["items"][0]["kind"] == "PartialObjectMetadata"
+        async with aclosing(client.watch(PODS, resource_version="1", metadata_only=True)) as stream:
+            assert [event.type async for event in stream] == ["ADDED"]
+        form = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+        assert accepted == [form.format("List"), form.format("")]
+
+    served(handler, test)

@@ -37,6 +37,7 @@ def test_each_resource_is_seen_once_also_in_versions_that_are_not_preferred() ->
     versions = [{"groupVersion": f"example.com/{name}"} for name in ("v2", "v1", "v1alpha1")]
     documents = Documents(
         {
+            "/api": {"versions": ["v1"]},
             "/apis": {
                 "groups": [{"name": "example.com", "preferredVersion": versions[1], "versions": versions}]
             },
@@ -57,6 +58,7 @@ def test_a_server_that_is_not_available_hides_nothing_but_its_own() -> None:
     versions = [{"groupVersion": f"example.com/{name}"} for name in ("v2", "v1")]
     documents = Documents(
         {
+            "/api": {"versions": ["v1"]},
             "/apis": {
                 "groups": [{"name": "example.com", "preferredVersion": versions[0], "versions": versions}]
             },
@@ -81,3 +83,34 @@ def test_a_server_that_is_not_available_hides_nothing_but_its_own() -> None:
         "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
         "example.com/v2: stale GroupVersion discovery: example.com/v2"
     )
+
+
+def test_two_aggregated_documents_say_the_same() -> None:
+    def version(name: str, *resources: str) -> Any:
+        entries = [
+            {"resource": r, "responseKind": {"kind": r.title()}, "scope": "Cluster", "verbs": ["list"]}
+            for r in resources
+        ]
+        return {"version": name, "resources": entries, "freshness": "Current"}
+
+    def document(name: str, *versions: Any) -> Any:
+        group = {"metadata": {"name": name} if name else {}, "versions": list(versions)}
+        return {"kind": "APIGroupDiscoveryList", "items": [group]}
+
+    group = document("example.com", version("v1", "foos"), version("v2", "foos", "bars"))
+    documents = Documents({"/api": document("", version("v1", "pods")), "/apis": group})
+    found = asyncio.run(served_resources(documents))  # type: ignore[arg-type]
+    assert [(str(resource.gvr), resource.kind, resource.namespaced) for resource in found] == [
+        ("/v1, Resource=pods", "Pods", False),
+        ("example.com/v1, Resource=foos", "Foos", False),
+        ("example.com/v2, Resource=bars", "Bars", False),
+    ]
+
+    group["items"][0]["versions"][1]["freshness"] = "Stale"
+    failed: list[str] = []
+    found = asyncio.run(served_resources(documents, failed))  # type: ignore[arg-type]
+    assert [str(resource.gvr) for resource in found] == [
+        "/v1, Resource=pods",
+        "example.com/v1, Resource=foos",
+    ]
+    assert failed == ["example.com/v2"]

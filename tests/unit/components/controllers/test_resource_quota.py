@@ -105,3 +105,32 @@ def test_what_was_just_charged_is_not_freed_before_it_is_stored() -> None:
         await managing
 
     run_virtual(main())
+
+
+def test_nothing_is_freed_while_the_store_elects_a_leader() -> None:
+    """Nothing is read or written for two seconds; what was charged before is stored as soon as that is over."""
+
+    async def main() -> None:
+        api = DiscoverableApi(clock)
+        elected, answers = asyncio.Event(), api.list
+
+        async def waits(gvr: Any, *args: Any, field_selector: str = "", **more: Any) -> Object:
+            if field_selector:
+                await elected.wait()
+            return await answers(gvr, *args, field_selector=field_selector, **more)
+
+        api.list = waits  # type: ignore[method-assign]
+        api.load(PODS, pod("a"))
+        api.load(RESOURCE_QUOTAS, quota({"pods": "2"}, hard={"pods": "2"}, used={"pods": "2"}))
+        managing = asyncio.ensure_future(manage(api, 4, CONTROLLER))
+        await asyncio.sleep(2)
+        assert status_of(api)["used"] == {"pods": "2"}
+        elected.set()
+        await asyncio.sleep(0.1)
+        await api.create(PODS, pod("b"), namespace="ns")
+        await asyncio.sleep(1)
+        assert status_of(api)["used"] == {"pods": "2"}
+        assert not [action for action in api.actions if action.subresource == "status"]
+        await managing
+
+    run_virtual(main())
