@@ -37,6 +37,7 @@ from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.crd.setup import CustomResources
+from apiserver.faults.store import FaultStore
 from apiserver.flowcontrol.controller import FlowController
 from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
@@ -268,6 +269,7 @@ def _services(config: ApiServerConfig, storage: Storage) -> Services:
         flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
         webhooks=webhooks,
+        faults=FaultStore(storage, caches) if config.enable_fault_injection else None,
     )
 
 

@@ -244,6 +244,7 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         kubelet_client_key=Path(api.kubelet_client.key),
         kubelet_certificate_authority=Path(api.client_ca),
         allow_loopback_endpoints=True,
+        enable_fault_injection=api.enable_fault_injection,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
         default_not_ready_toleration_seconds=toleration,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from apiserver.api import errors
-from apiserver.http import body, discovery, health, negotiation, openapi, responders
+from apiserver.http import body, discovery, fault_api, health, negotiation, openapi, responders
 from apiserver.http.handlers import create, delete, deletecollection, get, patch, update, watch
 from apiserver.http.handlers import list as listing
 from apiserver.http.scope import Exchange
@@ -106,7 +106,7 @@ def _terminating(resource: Resource) -> errors.StatusError:
 
 
 async def _non_resource(exchange: Exchange) -> web.StreamResponse:
-    for serve in (health.handle, discovery.handle, openapi.handle):
+    for serve in (health.handle, discovery.handle, openapi.handle, fault_api.handle):
         response = await serve(exchange)
         if response is not None:
             return response

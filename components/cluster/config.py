@@ -56,6 +56,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     eviction_toleration: float
     shutdown_delay: float = 0.0
     """Seconds between SIGTERM and the end of the listener, for clients to move to another master."""
+    enable_fault_injection: bool = False
 
 
 class ElectionConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -165,6 +165,7 @@ def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str) ->
         cluster_cidr=addresses.cluster_cidr,
         eviction_toleration=seconds(topology.timing.pod_eviction_toleration),
         shutdown_delay=seconds(topology.timing.api_shutdown_delay) if topology.masters.count > 1 else 0.0,
+        enable_fault_injection=topology.masters.fault_injection,
     )
 
 

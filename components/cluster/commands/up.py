@@ -8,7 +8,13 @@ import typer
 
 from components.cluster.layout import Layout
 from components.cluster.options import Dir
-from components.cluster.topology import MAX_WORKERS, Topology, with_api_port, with_workers
+from components.cluster.topology import (
+    MAX_WORKERS,
+    Topology,
+    with_api_port,
+    with_fault_injection,
+    with_workers,
+)
 
 
 def command(
@@ -27,28 +33,32 @@ def command(
         typer.Option("--api-port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one."),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all nodes are Ready.")] = False,
+    faults: Annotated[
+        bool, typer.Option("--enable-fault-injection", help="Let `kuberaft fault` make requests fail.")
+    ] = False,
+    lifeline: Annotated[int | None, typer.Option("--lifeline-fd", hidden=True)] = None,
     notify: Annotated[int | None, typer.Option("--notify-fd", hidden=True)] = None,
 ) -> None:
     """Start a cluster and show it until Ctrl-C, which stops everything."""
     from components.cluster import run
 
     layout = Layout.at(directory)
-    topology = _topology(layout, config, workers, api_port)
+    topology = _topology(layout, config, workers, api_port, faults)
     if detach:
-        run.in_background(layout, config, workers, api_port)
+        run.in_background(layout, config, workers, api_port, faults)
     elif notify is not None:
-        run.as_daemon(layout, topology, notify)
+        run.as_daemon(layout, topology, notify, lifeline)
     else:
         run.in_foreground(layout, topology)
 
 
 def _topology(
-    layout: Layout, config: str | None, workers: int | None, api_port: int | None
+    layout: Layout, config: str | None, workers: int | None, api_port: int | None, faults: bool
 ) -> Topology | None:
     """What was asked for; None for "what is there, else the default"."""
     from components.cluster import topology_file
 
-    if config is None and workers is None and api_port is None:
+    if config is None and workers is None and api_port is None and not faults:
         return None
     if config is not None:
         topology = topology_file.load(topology_file.find(config))
@@ -58,4 +68,6 @@ def _topology(
         topology = topology_file.load(topology_file.find("ha"))
     if workers is not None:
         topology = with_workers(topology, workers)
+    if faults:
+        topology = with_fault_injection(topology)
     return topology if api_port is None else with_api_port(topology, api_port)
