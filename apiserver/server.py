@@ -138,6 +138,10 @@ class ApiServer:
         """Whether the caches that every request needs are filled."""
         return not self.services.caches.unfilled()
 
+    async def furnished(self) -> None:
+        """Returns when what a cluster has before anybody creates anything is there."""
+        await self._bootstrap.finished.wait()
+
     def _open_audit_log(self) -> None:
         """Raises ConfigError."""
         if self.services.audit_log is not None:

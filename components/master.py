@@ -142,6 +142,7 @@ async def _serve(
     try:
         await server.start()
         admin.synced = lambda: server.synced
+        admin.furnished = server.furnished
         leading = asyncio.create_task(_lead(config), name="scheduler and controllers")
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():

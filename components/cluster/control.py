@@ -11,6 +11,7 @@ from components.cluster import ipc
 from components.cluster.supervisor import Supervisor
 
 SNAPSHOT_TIMEOUT = 600.0
+BASELINE_TIMEOUT = 60.0
 
 
 def server(supervisor: Supervisor, path: Any) -> ipc.Server:
@@ -40,6 +41,16 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
+    async def mark(request: dict[str, Any]) -> Any:
+        return await ipc.call(
+            supervisor.ready_master(), "mark", timeout=BASELINE_TIMEOUT, file=request["file"]
+        )
+
+    async def reset(request: dict[str, Any]) -> Any:
+        return await ipc.call(
+            supervisor.ready_master(), "reset", timeout=BASELINE_TIMEOUT, file=request["file"]
+        )
+
     operations = {
         "status": status,
         "kill": kill,
@@ -48,5 +59,7 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "progress": progress,
         "snapshot": snapshot,
         "move-leader": move_leader,
+        "mark": mark,
+        "reset": reset,
     }
     return ipc.Server(path, operations)
