@@ -25,6 +25,7 @@ from components.cluster.faults import Faults, servers_of
 from components.cluster.layout import Layout
 from components.cluster.pki import Identity
 from components.testing.discovery import Discovery
+from components.testing.objects import Objects
 from components.testing.portal import Portal
 from components.testing.process import Process
 from components.testing.spec import ClusterSpec
@@ -112,6 +113,10 @@ class Cluster:
                 await self._ask("start", timeout=_BACK_SECONDS, name=process["name"])
             elif process["state"] != "ready":
                 await self._ask("kill", name=process["name"], signal=signal.SIGCONT.value)
+
+    def apply(self, obj: Object) -> Object:
+        """For a whole session; `keep` it. In the namespace ``default`` unless it names one."""
+        return self.run(Objects(self.client, self.discovery, "default").apply(obj))
 
     # ---- its processes
 

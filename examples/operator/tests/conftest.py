@@ -1,0 +1,36 @@
+"""The definition, for the whole session, and the operator, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import website_operator
+
+from components.testing.cluster import Cluster
+
+COMMAND = [sys.executable, "-m", "kopf", "run", "--standalone", "--all-namespaces"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operator(kuberaft_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Its log."""
+    kuberaft_cluster.apply(website_operator.DEFINITION)
+    kuberaft_cluster.keep()  # the definition survives the resets between tests
+    log = tmp_path_factory.mktemp("operator") / "log"
+    environment: dict[str, Any] = {**os.environ, "KUBECONFIG": str(kuberaft_cluster.kubeconfig)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*COMMAND, website_operator.__file__], stdout=output, stderr=output, env=environment
+        )
+    yield log
+    process.terminate()
+    try:
+        process.wait(10)
+    finally:
+        process.kill()
