@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -20,20 +21,24 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 SECONDS = 110
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": PLUGIN}
+"""No other plugin: importing those of this project's own tests takes longer than the tests."""
+AS_INSTALLED = {} if INSTALLED else {"PYTEST_PLUGINS": PLUGIN}
+"""By the entry point, if this tree's have been installed since the plugin came."""
 
 
-def environment() -> dict[str, str]:
-    """As after ``pip install``, in a tree whose entry points have not been installed anew, too."""
+def environment(more: dict[str, str]) -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    plugins = {} if INSTALLED else {"PYTEST_PLUGINS": PLUGIN}
-    return {**os.environ, "PYTHONPATH": path, **plugins}
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
-def run_pytest(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, *flags: str, plugins: dict[str, str] = ALONE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *flags],
         cwd=folder,
-        env=environment(),
+        env=environment(plugins),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -43,73 +48,61 @@ def run_pytest(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_example_operator_passes_its_tests(tmp_path: Path) -> None:
     project = shutil.copytree(ROOT / "examples/operator", tmp_path / "operator")
-    done = run_pytest(project)
+    done = run_pytest(project, plugins=AS_INSTALLED)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
 
 
-WORKERS_APART = """
-import json, pathlib
-
-def test_one(kuberaft, worker_id): note(kuberaft, worker_id)
-def test_two(kuberaft, worker_id): note(kuberaft, worker_id)
-
-def note(kuberaft, worker_id):
-    kuberaft.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "mine"}})
-    path = pathlib.Path(__file__).with_name(worker_id)
-    path.write_text(json.dumps([str(kuberaft.cluster.layout.root), kuberaft.cluster.status()["slot"]]))
-"""
-
-
-def test_workers_of_xdist_have_clusters_of_their_own(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(WORKERS_APART)
-    done = run_pytest(tmp_path, "-n", "2", "--dist", "each", "-k", "one")
-    assert done.returncode == 0, done.stdout + done.stderr
-    first, second = (json.loads((tmp_path / name).read_text()) for name in ("gw0", "gw1"))
-    assert first[0] != second[0]
-    assert first[1] != second[1]
-
-
 HANGS = """
-import pathlib, threading
+import json, pathlib, threading
 import pytest
 
 @pytest.mark.kuberaft(workers=1)
-def test_for_ever(kuberaft):
+def test_for_ever(kuberaft, worker_id):
     container = {"name": "c", "image": "kuberaft/pause"}
     kuberaft.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
                      "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}})
-    kuberaft.wait_for("pods", "p", "Ready")
-    pathlib.Path(__file__).with_name("running").write_text("yes")
+    kuberaft.wait_for("pods", "p", "Ready", timeout=60)
+    kuberaft.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "mine"}})
+    cluster = kuberaft.cluster
+    path = pathlib.Path(__file__).with_name(worker_id + ".new")
+    path.write_text(json.dumps([str(cluster.layout.root), cluster.status()["slot"]]))
+    path.rename(path.with_suffix(".json"))
     threading.Event().wait()
 """
 
 
-def test_nothing_is_left_of_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_workers_have_clusters_of_their_own_and_nothing_is_left_of_a_run_that_is_killed(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "test_it.py").write_text(HANGS)
-    command = [*COMMAND, "-p", "no:timeout", "--basetemp", str(tmp_path / "base")]
+    command = [*COMMAND, "--basetemp", str(tmp_path / "base"), "-p", "xdist.plugin", "-n2", "--dist", "each"]
+    notes = [tmp_path / "gw0.json", tmp_path / "gw1.json"]
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment(ALONE), stdout=log, stderr=log)
     try:
-        eventually((tmp_path / "running").exists, "the pod runs", 60)
-        started = started_under(tmp_path / "base")
-        assert len(started) >= 5, started  # supervisor, starter, master, worker, shim, container
+        eventually(lambda: all(note.exists() for note in notes), "a pod runs in both clusters", 60)
+        first, second = (json.loads(note.read_text()) for note in notes)
+        assert first[0] != second[0]
+        assert first[1] != second[1]
+        roots = [first[0], second[0]]
+        started = named(roots)
+        assert len(started) >= 2 * len(("supervisor", "starter", "master", "worker", "shim", "container"))
     finally:
-        process.send_signal(signal.SIGKILL)
+        for runner in [process.pid, *(child.pid for child in psutil.Process(process.pid).children())]:
+            os.kill(runner, signal.SIGKILL)
         process.wait()
-    eventually(lambda: not any(map(is_running, started)), "everything has ended", 30)
-    assert started_under(tmp_path / "base") == {}
+    eventually(lambda: not any(map(is_running, started)), "everything has ended", 40)
+    assert named(roots) == set()
 
 
-def started_under(folder: Path) -> dict[int, str]:
-    """Processes that name the folder, and whose parent does; the containers of a shim name nothing."""
-    found: dict[int, str] = {}
+def named(roots: Sequence[str]) -> set[int]:
+    """Processes whose command names a cluster's directory, and what they have started."""
+    found: set[int] = set()
     for process in psutil.process_iter():
         try:
-            line = " ".join(process.cmdline())
-            if f"{folder}/kuberaft" in line:
-                found[process.pid] = line
-                found.update({child.pid: child.name() for child in process.children(recursive=True)})
+            if any(f"{root}/" in word or word == root for word in process.cmdline() for root in roots):
+                found |= {process.pid, *(child.pid for child in process.children(recursive=True))}
         except psutil.Error:
             continue
     return found
@@ -139,5 +132,3 @@ def test_what_cannot_be_meant_is_told(tmp_path: Path) -> None:
     ):
         assert text in done.stdout
     assert "3 errors" in done.stdout
-    done = run_pytest(tmp_path, "--kuberaft-workers", "many", "-k", "even")
-    assert "kuberaft_workers='many': a number is expected" in done.stdout

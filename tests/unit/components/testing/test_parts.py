@@ -11,7 +11,7 @@ import pytest
 
 from apiserver.faults import rule
 from components.cluster.topology import Topology, Workers, WorkerSpec
-from components.testing import clients
+from components.testing import clients, plugin
 from components.testing.conditions import Check, explain
 from components.testing.faults import fault
 from components.testing.handle import namespace_for
@@ -45,6 +45,32 @@ def test_the_topology_is_the_files_with_what_is_asked_for_over_it() -> None:
     assert (made.masters.count, made.masters.api_port, made.masters.fault_injection) == (3, 0, True)
     assert (made.workers.count, list(made.workers.overrides), made.store.fsync) == (1, ["w1"], True)
     assert not ClusterSpec().over(None).store.fsync
+
+
+class Config:
+    """Of a test run: options over the settings of a file."""
+
+    rootpath = Path("/project")
+
+    def __init__(self, ini: dict[str, str], options: dict[str, str]) -> None:
+        self._ini, self._options = ini, options
+
+    def getini(self, name: str) -> str:
+        return {"kuberaft_masters": "1", "kuberaft_workers": "0", "kuberaft_topology": "", **self._ini}[name]
+
+    def getoption(self, name: str) -> str | None:
+        return self._options.get(name)
+
+
+def test_options_stand_over_settings() -> None:
+    config = Config({"kuberaft_masters": "3", "kuberaft_topology": "t.yaml"}, {"kuberaft_workers": "2"})
+    assert plugin._spec(config) == ClusterSpec(3, 2, "/project/t.yaml")  # type: ignore[arg-type]
+    for options, text in (
+        ({"kuberaft_workers": "many"}, "kuberaft_workers='many': a number is expected"),
+        ({"kuberaft_masters": "2"}, "masters=2: an odd number is expected"),
+    ):
+        with pytest.raises(pytest.fail.Exception, match=text):
+            plugin._spec(Config({}, options))  # type: ignore[arg-type]
 
 
 READY: dict[str, Any] = {
