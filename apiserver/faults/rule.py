@@ -163,7 +163,7 @@ def read(document: Any) -> Fault:
 def write(fault: Fault) -> dict[str, Any]:
     """The object that `read` reads."""
     document: dict[str, Any] = {"kind": KIND, "apiVersion": API_VERSION, "metadata": {"name": fault.name}}
-    document["spec"] = msgspec.to_builtins(fault.spec)
+    document["spec"] = {part: said for part, said in msgspec.to_builtins(fault.spec).items() if said}
     if fault.spec.share.first is not None:
         document["status"] = {"taken": fault.taken}
     return document

@@ -47,6 +47,7 @@ class Cluster:
         self.layout = Layout.at(directory)
         self.portal = Portal()
         self._process: Process | None = None
+        self._open: list[ApiClient | Faults] = []
         self._baseline = directory.with_suffix(".baseline")
 
     def start(self) -> None:
@@ -59,11 +60,12 @@ class Cluster:
         self.client = ApiClient(own, user_agent=OWN_USER)
         self.discovery = Discovery(self.client)
         self._faults = Faults([dataclasses.replace(own, server=s.server) for s in servers_of(self.layout)])
+        self._open = [self.client, self._faults]
         self.keep()
 
     def stop(self) -> None:
-        if self._process is not None and hasattr(self, "client"):
-            self.portal.call(self._closed())
+        while self._open:
+            self.portal.call(self._open.pop().close())
         self.portal.close()
         if self._process is not None:
             self._process.stop()
@@ -150,10 +152,6 @@ class Cluster:
 
     def clear_faults(self) -> None:
         self.run(self._faults.clear())
-
-    async def _closed(self) -> None:
-        await self.client.close()
-        await self._faults.close()
 
     def _own_identity(self) -> ClientConfig:
         identity = Identity("cluster/testing", OWN_USER, "system:masters")

@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/raft.md",
     "docs/robustness.md",
     "docs/security.md",
+    "docs/testing.md",
 )
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")
 NAMED = re.compile(r"`([\w/]+\.py)`\s+`(\w+)`")
