@@ -10,24 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import website_operator
+import yaml
 
 from components.testing.cluster import Cluster
 
-COMMAND = [sys.executable, "-m", "kopf", "run", "--standalone", "--all-namespaces"]
+PROJECT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "kopf", "run", "--standalone", "--all-namespaces", "website_operator.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def operator(kuberaft_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Its log."""
-    kuberaft_cluster.apply(website_operator.DEFINITION)
+    kuberaft_cluster.apply(yaml.safe_load((PROJECT / "definition.yaml").read_text()))
     kuberaft_cluster.keep()  # the definition survives the resets between tests
     log = tmp_path_factory.mktemp("operator") / "log"
     environment: dict[str, Any] = {**os.environ, "KUBECONFIG": str(kuberaft_cluster.kubeconfig)}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*COMMAND, website_operator.__file__], stdout=output, stderr=output, env=environment
-        )
+        process = subprocess.Popen(COMMAND, cwd=PROJECT, stdout=output, stderr=output, env=environment)
     yield log
     process.terminate()
     try:
