@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -24,7 +25,7 @@ from apiserver.faults.rule import OF_WATCH, Compact, Delay, Drop, Error, Fault, 
 from apiserver.faults.store import FaultStore
 from apiserver.http.filters.interface import Handler
 from apiserver.http.handlers.faulty_watch import FaultyWatcher
-from apiserver.http.scope import Exchange, Services
+from apiserver.http.scope import Exchange, Services, Stopping
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ async def _inject(faults: FaultStore, fault: Fault, exchange: Exchange) -> None:
         return
     _mark(exchange, fault)
     if isinstance(action, Delay):
-        await asyncio.sleep(action.seconds)
+        await _pause(exchange.services.stopping, action.seconds)
     elif isinstance(action, Drop):
         _cut(exchange, fault)
     elif isinstance(action, Stale):
@@ -83,6 +84,20 @@ async def _inject(faults: FaultStore, fault: Fault, exchange: Exchange) -> None:
         exchange.watcher = partial(FaultyWatcher, action=WatchExpire())  # as the original says it to watches
     else:
         raise error_of(action, exchange, fault.name)
+
+
+async def _pause(stopping: Stopping, seconds: float) -> None:
+    """The end of the server is not held up."""
+    if stopping:
+        return
+    begun = asyncio.Event()
+    stopping.tell(begun.set)
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await begun.wait()
+    finally:
+        stopping.forget(begun.set)
 
 
 def _mark(exchange: Exchange, fault: Fault) -> None:

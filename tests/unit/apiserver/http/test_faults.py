@@ -262,6 +262,21 @@ def test_the_audit_log_tells(tmp_path: Path) -> None:
     assert cut["annotations"]["kuberaft.io/fault"] == "cut: drop"
 
 
+def test_a_delayed_request_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig(tmp_path) as r:
+            await r.add({"type": "delay", "seconds": 3600})
+            waiting = asyncio.create_task(r.write("x"))
+            injected = 0
+            while not injected:
+                injected = (await r.faults.listed())[0]["status"]["injected"]
+            stopping = asyncio.create_task(r.api.server.stop(grace=60))
+            assert (await waiting)["metadata"]["name"] == "x"
+            await stopping
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
 # ---- watches
 
 
