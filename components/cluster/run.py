@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from components.cluster import control
 from components.cluster.errors import ClusterError
@@ -59,11 +59,7 @@ def as_daemon(layout: Layout, topology: Topology | None, notify: int, lifeline: 
 
 
 def in_background(
-    layout: Layout,
-    config: str | None,
-    workers: int | None,
-    api_port: int | None,
-    faults: bool = False,
+    layout: Layout, config: str | None, workers: int | None, api_port: int | None, more: Sequence[str] = ()
 ) -> None:
     """Start a supervisor in its own session, and return when all nodes are Ready. Raises ClusterError."""
     read, write = os.pipe()
@@ -71,7 +67,7 @@ def in_background(
     arguments += ["--config", config] if config is not None else []
     arguments += ["--workers", str(workers)] if workers is not None else []
     arguments += ["--api-port", str(api_port)] if api_port is not None else []
-    arguments += ["--enable-fault-injection"] if faults else []
+    arguments += more
     process = subprocess.Popen(
         [sys.executable, "-m", "components.cluster", *arguments],
         pass_fds=(write,),

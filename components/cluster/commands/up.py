@@ -25,6 +25,9 @@ def command(
         ),
     ] = None,
     directory: Dir = None,
+    faults: Annotated[
+        bool, typer.Option("--enable-fault-injection", help="Let `kuberaft fault` make requests fail.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, max=MAX_WORKERS, help="This many workers.")
     ] = None,
@@ -33,9 +36,6 @@ def command(
         typer.Option("--api-port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one."),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all nodes are Ready.")] = False,
-    faults: Annotated[
-        bool, typer.Option("--enable-fault-injection", help="Let `kuberaft fault` make requests fail.")
-    ] = False,
     lifeline: Annotated[int | None, typer.Option("--lifeline-fd", hidden=True)] = None,
     notify: Annotated[int | None, typer.Option("--notify-fd", hidden=True)] = None,
 ) -> None:
@@ -43,9 +43,11 @@ def command(
     from components.cluster import run
 
     layout = Layout.at(directory)
-    topology = _topology(layout, config, workers, api_port, faults)
+    topology = _topology(layout, config, workers, api_port)
+    if faults:
+        topology = _with_faults(layout, topology)
     if detach:
-        run.in_background(layout, config, workers, api_port, faults)
+        run.in_background(layout, config, workers, api_port, ["--enable-fault-injection"] if faults else [])
     elif notify is not None:
         run.as_daemon(layout, topology, notify, lifeline)
     else:
@@ -53,12 +55,12 @@ def command(
 
 
 def _topology(
-    layout: Layout, config: str | None, workers: int | None, api_port: int | None, faults: bool
+    layout: Layout, config: str | None, workers: int | None, api_port: int | None
 ) -> Topology | None:
     """What was asked for; None for "what is there, else the default"."""
     from components.cluster import topology_file
 
-    if config is None and workers is None and api_port is None and not faults:
+    if config is None and workers is None and api_port is None:
         return None
     if config is not None:
         topology = topology_file.load(topology_file.find(config))
@@ -68,6 +70,13 @@ def _topology(
         topology = topology_file.load(topology_file.find("ha"))
     if workers is not None:
         topology = with_workers(topology, workers)
-    if faults:
-        topology = with_fault_injection(topology)
     return topology if api_port is None else with_api_port(topology, api_port)
+
+
+def _with_faults(layout: Layout, asked: Topology | None) -> Topology:
+    """What was asked for, else what is there, else the default; with fault injection."""
+    from components.cluster import topology_file
+
+    if asked is None:
+        asked = topology_file.load(layout.topology if layout.exists() else topology_file.find("ha"))
+    return with_fault_injection(asked)

@@ -131,8 +131,6 @@ def test_fault_injection_reaches_the_api_servers_if_it_is_asked_for(tmp_path: Pa
     for topology, enabled in ((plain, False), (with_fault_injection(plain), True)):
         config = plan.master(topology, Addresses(0), layout, "token", "m1")
         assert api_config(config).enable_fault_injection is enabled
-    assert up._topology(layout, "single", None, None, True) == with_fault_injection(plain)
-    asked = up._topology(layout, None, None, None, True)
-    assert asked is not None
-    assert asked.masters.fault_injection
-    assert up._topology(layout, None, None, None, False) is None
+    assert up._with_faults(layout, plain) == with_fault_injection(plain)
+    default = topology_file.load(topology_file.find("ha"))
+    assert up._with_faults(layout, None) == with_fault_injection(default)
