@@ -1,7 +1,7 @@
 """``/kuberaft/v1/faults``: lists, adds and removes the faults that ``filters.faults`` injects.
 
-Not a resource: it is authorized by its path, so only ``system:masters`` may use it unless a role names the path. Where
-fault injection is off it says how to switch it on.
+Not a resource: it is authorized by its path, so only ``system:masters`` may look unless a role names the path; and only
+they may write, whatever roles say. Where fault injection is off it says how to switch it on.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from aiohttp import web
 from apiserver.api import errors
 from apiserver.api.errors import StatusError
 from apiserver.api.field_errors import quote
+from apiserver.auth.denial import forbidden
+from apiserver.auth.user import MASTERS
 from apiserver.faults import rule
 from apiserver.faults.rule import Compact, Fault, InvalidFault, Stale
 from apiserver.faults.store import FaultStore
 from apiserver.http import body, options, responders
+from apiserver.http.filters.authorization import attributes
 from apiserver.http.scope import Exchange
 
 PATH: Final = "/kuberaft/v1/faults"
@@ -27,22 +30,30 @@ OFF: Final = (
 )
 
 
-async def handle(exchange: Exchange) -> web.StreamResponse | None:
-    """None for other paths."""
-    path = exchange.info.path.rstrip("/")
-    if path != PATH and not path.startswith(PATH + "/"):
-        return None
+def serves(path: str) -> bool:
+    return path == PATH or path.startswith(PATH + "/")
+
+
+async def handle(exchange: Exchange) -> web.StreamResponse:
     faults = exchange.services.faults
     if faults is None:
         raise StatusError(501, "", OFF)
-    name, method = path[len(PATH) + 1 :], exchange.request.method
+    name, method = exchange.info.path.rstrip("/")[len(PATH) + 1 :], exchange.request.method
     if method == "GET":
         return await (_get(exchange, faults, name) if name else _list(exchange, faults))
+    _require_master(exchange)
     if method == "POST" and not name:
         return await _add(exchange, faults)
     if method == "DELETE":
         return await (_remove(exchange, faults, name) if name else _clear(exchange, faults))
     raise errors.generic(405)
+
+
+def _require_master(exchange: Exchange) -> None:
+    """A right to a path such as ``/kuberaft/*`` is not meant for this. Raises 403."""
+    open_to_all = "AlwaysAllow" in exchange.services.config.authorization_mode
+    if not open_to_all and MASTERS not in exchange.user.groups:
+        raise forbidden(attributes(exchange), f"faults are set by {MASTERS} alone")
 
 
 async def _list(exchange: Exchange, faults: FaultStore) -> web.Response:

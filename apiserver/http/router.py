@@ -42,6 +42,8 @@ _COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 
 
 async def route(exchange: Exchange) -> web.StreamResponse:
+    if fault_api.serves(exchange.info.path):  # before anything that others serve below /kuberaft
+        return await fault_api.handle(exchange)
     if exchange.info.is_resource:
         return await _resource(exchange)
     return await _non_resource(exchange)
@@ -106,7 +108,7 @@ def _terminating(resource: Resource) -> errors.StatusError:
 
 
 async def _non_resource(exchange: Exchange) -> web.StreamResponse:
-    for serve in (health.handle, discovery.handle, openapi.handle, fault_api.handle):
+    for serve in (health.handle, discovery.handle, openapi.handle):
         response = await serve(exchange)
         if response is not None:
             return response

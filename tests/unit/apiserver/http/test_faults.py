@@ -108,8 +108,28 @@ def test_only_masters_may_set_faults(run: Run) -> None:
                 403,
                 f'forbidden: User "alice" cannot {method.lower()} path "{path}"',
             )
+        await r.api.create(f"{RBAC}/clusterroles", granted())
+        await r.api.create(f"{RBAC}/clusterrolebindings", bound())
+        assert (await r.api.ask("GET", PATH, token="aliceToken")).code == 200
+        refused = await r.api.ask("POST", PATH, document({"type": "drop"}), token="aliceToken")
+        assert refused.code == 403
+        assert refused.message.endswith("faults are set by system:masters alone")
 
     run(body)
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def granted() -> dict[str, Any]:
+    """All that is below /kuberaft, as a role of a dashboard may have it."""
+    return {"metadata": {"name": "all"}, "rules": [{"nonResourceURLs": ["/kuberaft/*"], "verbs": ["*"]}]}
+
+
+def bound() -> dict[str, Any]:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "all"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}
+    return {"metadata": {"name": "all"}, "roleRef": role, "subjects": [subject]}
 
 
 def test_faults_are_listed_and_removed(run: Run) -> None:
