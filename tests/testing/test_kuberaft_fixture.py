@@ -148,7 +148,7 @@ def eventually_equal(found: Callable[[], Any], wanted: Any, cluster: Cluster) ->
 
 
 def test_a_hundred_resets_take_less_than_a_fifth_of_a_second_each(
-    kuberaft_pool: Pool, tmp_path: Path, record_property: Callable[[str, object], None]
+    kuberaft_pool: Pool, tmp_path: Path
 ) -> None:
     cluster, took = kuberaft_pool.get(ClusterSpec()), []
     for number in range(RESETS):
@@ -163,7 +163,7 @@ def test_a_hundred_resets_take_less_than_a_fifth_of_a_second_each(
         cluster.reset()
         took.append(opened - began + time.perf_counter() - closing)
     median = statistics.median(took)
-    record_property("median reset (s)", median)
+    print(f"median {median * 1000:.0f} ms, longest {max(took) * 1000:.0f} ms")
     assert median < MEDIAN_SECONDS, sorted(took)
 
 
