@@ -83,6 +83,7 @@ class ApiServerConfig:
     event_ttl: int = 3600
     feature_gates: frozenset[str] = frozenset()
     allow_loopback_endpoints: bool = False
+    enable_fault_injection: bool = False
     default_not_ready_toleration_seconds: int = 300
     default_unreachable_toleration_seconds: int = 300
 

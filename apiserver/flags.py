@@ -42,6 +42,8 @@ def _serving(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--feature-gates", type=gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
     )
+    p.add_argument("--enable-fault-injection", action="store_true",
+                   help="let system:masters make requests fail (/kuberaft/v1/faults)")  # fmt: skip
     p.add_argument("-v", "--v", type=int, default=2, dest="verbosity", metavar="N",
                    help="log level: 2 normal, 3 one line a request, 4 and more debug")  # fmt: skip
 

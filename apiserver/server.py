@@ -42,6 +42,7 @@ from apiserver.auth.structured import authorizer_setup
 from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.config_files.following import FollowedFile
 from apiserver.crd.setup import CustomResources
+from apiserver.faults.store import FaultStore
 from apiserver.flowcontrol.controller import FlowController
 from apiserver.http import authentication, chain, flow_bootstrap, tls
 from apiserver.http.body import LIMIT
@@ -164,6 +165,10 @@ class ApiServer:
     def synced(self) -> bool:
         """Whether the caches that every request needs are filled."""
         return not self.services.caches.unfilled()
+
+    async def furnished(self) -> None:
+        """Returns when what a cluster has before anybody creates anything is there."""
+        await self._bootstrap.finished.wait()
 
     def _open_audit_log(self) -> None:
         """Raises ConfigError."""
@@ -301,6 +306,7 @@ def _services(config: ApiServerConfig, storage: Storage, followed: list[Followed
         flow=_flow(config, metrics) if config.enable_priority_and_fairness else None,
         openapi=OpenApi(schemas, registry.resources),
         webhooks=webhooks,
+        faults=FaultStore(storage, caches) if config.enable_fault_injection else None,
     )
 
 

@@ -160,6 +160,7 @@ async def _serve(
     try:
         await server.start()
         admin.synced = lambda: server.synced
+        admin.furnished = server.furnished
         server.services.metrics.more = admin.metrics
         insight.ready = lambda: server.synced and not admin.draining and member.leader_id is not None
         leading = asyncio.create_task(_lead(config, server, activity), name="scheduler and controllers")
@@ -290,6 +291,7 @@ def api_config(config: MasterConfig, verbosity: int = 2) -> ApiServerConfig:
         kubelet_certificate_authority=Path(api.client_ca),
         **_front_proxy(api),
         allow_loopback_endpoints=True,
+        enable_fault_injection=api.enable_fault_injection,
         shutdown_delay_duration=api.shutdown_delay,
         verbosity=verbosity,
         encryption_provider_config=Path(api.encryption_config) if api.encryption_config else None,

@@ -48,6 +48,8 @@ _SYSTEM: Final = "kubernetes"
 class Bootstrap:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.finished = asyncio.Event()
+        """Set when everything that a cluster has from the beginning is there."""
 
     async def namespaces(self) -> None:
         """Makes the four system namespaces. Raises StorageError."""
@@ -85,6 +87,7 @@ class Bootstrap:
         await self._repeat("networking.k8s.io/v1/servicecidrs", [self._service_cidr()])
         if "RBAC" in self._services.config.authorization_mode:
             await self._reconcile_policy()
+        self.finished.set()
 
     async def _reconcile_policy(self) -> None:
         while True:

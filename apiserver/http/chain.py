@@ -17,6 +17,7 @@ from apiserver.http.filters.authentication import with_authentication
 from apiserver.http.filters.authorization import with_authorization
 from apiserver.http.filters.drain import with_drain
 from apiserver.http.filters.failures import with_errors
+from apiserver.http.filters.faults import with_faults
 from apiserver.http.filters.headers import with_headers
 from apiserver.http.filters.impersonation import with_impersonation
 from apiserver.http.filters.in_flight import with_in_flight_limit
@@ -67,4 +68,5 @@ def filters(services: Services) -> tuple[Filter, ...]:
         with_in_flight_limit if services.flow is None else with_priority_and_fairness,
         with_authorization,  # may they
         with_timeout,  # 504 for requests that are not long-running
+        *((with_faults,) if services.faults is not None else ()),  # what somebody asked to go wrong
     )

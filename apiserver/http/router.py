@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from apiserver.api import errors
-from apiserver.http import body, discovery, health, negotiation, openapi, responders
+from apiserver.http import body, discovery, fault_api, health, negotiation, openapi, responders
 from apiserver.http.handlers import create, delete, deletecollection, get, patch, update, watch
 from apiserver.http.handlers import list as listing
 from apiserver.http.proxy.lifetime import attended
@@ -44,6 +44,8 @@ _COLLECTION_METHODS: Final = frozenset({"GET", "POST", "DELETE"})
 
 
 async def route(exchange: Exchange) -> web.StreamResponse:
+    if fault_api.serves(exchange.info.path):  # before anything that others serve below /kuberaft
+        return await fault_api.handle(exchange)
     aggregator = exchange.services.aggregator
     elsewhere = aggregator.find(exchange.info) if aggregator is not None else None
     if aggregator is not None and elsewhere is not None:

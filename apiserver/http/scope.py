@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from apiserver.aggregator.setup import Aggregator
     from apiserver.audit.log import AuditLog
     from apiserver.audit.policy import Policy
+    from apiserver.faults.store import FaultStore
     from apiserver.flowcontrol.controller import FlowController
     from apiserver.http.extension import Extension
+    from apiserver.http.handlers.watch import Watcher
     from apiserver.http.kubelet_client import KubeletClient
     from apiserver.http.metrics import Metrics
     from apiserver.registry.table import Registry, Resource
@@ -101,6 +103,7 @@ class Services:
     audit_policy: Policy | None = None
     webhooks: WebhookClient | None = None
     aggregator: Aggregator | None = None
+    faults: FaultStore | None = None
     fanout: Fanout = field(default_factory=Fanout)
     extensions: tuple[Extension, ...] = ()
     journal: Journal | None = None
@@ -121,6 +124,8 @@ class Exchange:
     ``headers`` are headers of it; ``steps`` tells a slow one's story: (``time.perf_counter()``, what was done by then).
     For the audit log: ``body`` once it is
     read, ``annotations``, ``panic`` says what nobody expected, and streamed answers tell of their beginning.
+    Left by ``filters.faults``: ``read_at``, the revision to read at instead of the newest; ``watcher`` makes who serves
+    a watch.
     """
 
     request: web.BaseRequest
@@ -136,6 +141,8 @@ class Exchange:
     panic: str = ""
     on_begun: Callable[[int], None] | None = None
     extension: Extension | None = None
+    read_at: int = 0
+    watcher: Callable[..., Watcher] | None = None
     _resource: Resource | None = None
 
     @property

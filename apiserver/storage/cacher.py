@@ -253,6 +253,9 @@ class ResourceCache:
         """``listener`` is called after every change, before old events are forgotten. It is quick and never raises."""
         self._listeners.append(listener)
 
+    def unlisten(self, listener: Callable[[], None]) -> None:
+        self._listeners.remove(listener)
+
     def position(self, since: int) -> int:
         """Where events after ``since`` begin in the ring. Raises TooOld; the cache must be ready.
 

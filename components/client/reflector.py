@@ -182,6 +182,8 @@ class Reflector:
         async with aclosing(stream):
             async for event in stream:
                 version = event.object["metadata"]["resourceVersion"]
+                if _is_older(version, self.last_version):
+                    continue  # told before: a server that goes back in time must not take us along
                 if event.type != "BOOKMARK":
                     self._sink.changed(event)
                 self.last_version = version
@@ -195,3 +197,10 @@ class Reflector:
 
 def _resumable(error: ApiError) -> bool:
     return isinstance(error, ConnectionFailed) or error.is_too_many_requests or error.code >= 500
+
+
+def _is_older(version: str, than: str) -> bool:
+    """Versions are numbers that only grow; what is no number is taken as it comes. Of one version there may be several
+    events, so an equal one is not older: what the sink has already, it knows by its version.
+    """
+    return version.isdigit() and than.isdigit() and int(version) < int(than)

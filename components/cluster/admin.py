@@ -5,15 +5,16 @@ Answers come from this master's own state and never wait for the others, but for
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from apiserver.api.meta import parse_time
-from components.cluster import ipc
+from components.cluster import baseline_file, ipc
 from components.cluster.errors import ClusterError
 from components.cluster.stalls import StallWatch
 from components.cluster.status import BackupStatus, MemberAnswer, NodeStatus
@@ -26,12 +27,15 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Admin:
-    """The operations. `synced` says whether the API server is ready for requests; `draining`: not for long."""
+    """The operations. `synced` says whether the API server is ready for requests, `furnished` waits until it has made
+    what every cluster has; `draining`: not for long.
+    """
 
     def __init__(self, member: Member, stalls: StallWatch) -> None:
         self._member = member
         self._stalls = stalls
         self.synced: Callable[[], bool] = lambda: False
+        self.furnished: Callable[[], Awaitable[None]] | None = None
         self.draining = False
         self.backups: BackupStatus | None = None
 
@@ -43,6 +47,8 @@ class Admin:
             "snapshot": self._snapshot,
             "move-leader": self._move_leader,
             "backups": self._told_of_backups,
+            "mark": self._mark,
+            "reset": self._reset,
         }
         return ipc.Server(path, {name: _translated(operation) for name, operation in operations.items()})
 
@@ -86,6 +92,16 @@ class Admin:
     async def _told_of_backups(self, request: dict[str, Any]) -> Any:
         """How the supervisor's backups go, for `/metrics`."""
         self.backups = msgspec.convert(request["status"], BackupStatus)
+
+    async def _mark(self, request: dict[str, Any]) -> Any:
+        if self.furnished is None:
+            raise ClusterError("the API server has not begun", "try again")
+        async with asyncio.timeout(baseline_file.WHOLE_SECONDS):
+            await self.furnished()
+        return await baseline_file.mark(self._member, Path(request["file"]))
+
+    async def _reset(self, request: dict[str, Any]) -> Any:
+        return await baseline_file.reset(self._member, Path(request["file"]))
 
     async def _move_leader(self, request: dict[str, Any]) -> Any:
         by_name = {member.name: member.id for member in self._member.member_list()}

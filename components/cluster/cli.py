@@ -14,6 +14,7 @@ from components.cluster.commands import (
     certs,
     dashboard,
     down,
+    fault,
     kill,
     kubeconfig,
     logs,
@@ -49,6 +50,7 @@ app.command("dashboard")(dashboard.command)
 app.command("tour")(tour.command)
 app.command("why")(why.command)
 app.command("story")(story.command)
+app.add_typer(fault.app, name="fault")
 
 
 def main() -> None:

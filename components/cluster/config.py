@@ -62,6 +62,7 @@ class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel")
     """Seconds between SIGTERM and the end of the listener, for clients to move to another master."""
     encryption_config: str = ""
     """EncryptionConfiguration, read again when it changes; empty: nothing is encrypted in the store."""
+    enable_fault_injection: bool = False
 
 
 class ElectionConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

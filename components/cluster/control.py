@@ -12,6 +12,7 @@ from components.cluster.drilling import DrillRuns
 from components.cluster.supervisor import Supervisor
 
 SNAPSHOT_TIMEOUT = 600.0
+BASELINE_TIMEOUT = 60.0
 
 
 def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
@@ -65,6 +66,16 @@ def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
     async def drill_report(request: dict[str, Any]) -> Any:
         return drills.report(request["id"])
 
+    async def mark(request: dict[str, Any]) -> Any:
+        return await ipc.call(
+            supervisor.ready_master(), "mark", timeout=BASELINE_TIMEOUT, file=request["file"]
+        )
+
+    async def reset(request: dict[str, Any]) -> Any:
+        return await ipc.call(
+            supervisor.ready_master(), "reset", timeout=BASELINE_TIMEOUT, file=request["file"]
+        )
+
     operations = {
         "status": status,
         "kill": kill,
@@ -81,5 +92,7 @@ def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
         "drill-status": drill_status,
         "drill-stop": drill_stop,
         "drill-report": drill_report,
+        "mark": mark,
+        "reset": reset,
     }
     return ipc.Server(path, operations)

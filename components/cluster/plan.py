@@ -192,6 +192,7 @@ def _api(topology: Topology, addresses: Addresses, layout: Layout, name: str, en
         eviction_toleration=seconds(topology.timing.pod_eviction_toleration),
         shutdown_delay=seconds(topology.timing.api_shutdown_delay) if topology.masters.count > 1 else 0.0,
         encryption_config=encryption,
+        enable_fault_injection=topology.masters.fault_injection,
     )
 
 

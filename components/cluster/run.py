@@ -37,8 +37,10 @@ def in_foreground(layout: Layout, topology: Topology | None) -> None:
     print("stopped")
 
 
-def as_daemon(layout: Layout, topology: Topology | None, notify: int) -> None:
-    """Run the cluster in this process; tell the one who started it over the pipe `notify`."""
+def as_daemon(layout: Layout, topology: Topology | None, notify: int, lifeline: int | None = None) -> None:
+    """Run the cluster in this process; tell the one who started it over the pipe `notify`. `lifeline` is the reading
+    end of a pipe: when nobody holds the other end any more, the cluster ends in order.
+    """
     os.set_inheritable(notify, False)
     pipe = os.fdopen(notify, "w", buffering=1)
 
@@ -50,7 +52,7 @@ def as_daemon(layout: Layout, topology: Topology | None, notify: int) -> None:
             pipe.close()
 
     try:
-        _supervise(layout, topology, tell)
+        _supervise(layout, topology, tell, lifeline)
     except ClusterError as error:
         if not pipe.closed:
             _write(pipe.fileno(), f"error: {error}")
@@ -103,22 +105,27 @@ def _relay(read: int, process: subprocess.Popen[bytes]) -> ClusterError | None:
     return ClusterError(message or text, remedy if message else "start it without --detach to see why")
 
 
-def _supervise(layout: Layout, topology: Topology | None, watch: Watcher) -> None:
+def _supervise(
+    layout: Layout, topology: Topology | None, watch: Watcher, lifeline: int | None = None
+) -> None:
     launcher = Launcher.open(PRELOAD)  # imports while we prepare
     prepared: Prepared | None = None
     try:
         prepared = prepare(layout, topology)
         _log_to(layout)
-        _run(_main(prepared, launcher, watch))
+        _run(_main(prepared, launcher, watch, lifeline))
     finally:
         launcher.kill()
         if prepared is not None:
             prepared.close()
 
 
-async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher) -> None:
+async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher, lifeline: int | None) -> None:
     supervisor = Supervisor(prepared, launcher)
     loop = asyncio.get_running_loop()
+    if lifeline is not None:
+        os.set_inheritable(lifeline, False)
+        loop.add_reader(lifeline, _cut_off, lifeline, supervisor)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.request_stop)
     drills = DrillRuns(prepared.layout.root, prepared.layout.drills)
@@ -132,6 +139,12 @@ async def _main(prepared: Prepared, launcher: Launcher, watch: Watcher) -> None:
         await asyncio.gather(watching, return_exceptions=True)
         await drills.close()
         await server.stop()
+
+
+def _cut_off(lifeline: int, supervisor: Supervisor) -> None:
+    """Nothing is ever written to a lifeline: readable means that it has no other end."""
+    asyncio.get_running_loop().remove_reader(lifeline)
+    supervisor.request_stop()
 
 
 def _run(coroutine: Awaitable[None]) -> None:

@@ -55,6 +55,9 @@ class Masters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     election_timeout: Annotated[
         Duration, Meta(description="Silence of the leader after which the store elects another.")
     ] = "600ms"
+    fault_injection: Annotated[
+        bool, Meta(description="Lets `kuberaft fault` make requests fail, to test clients.")
+    ] = False
 
 
 class WorkerSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -275,3 +278,9 @@ def with_workers(topology: Topology, count: int) -> Topology:
 def with_api_port(topology: Topology, port: int) -> Topology:
     """The topology with its failover endpoint on another port."""
     return msgspec.structs.replace(topology, masters=msgspec.structs.replace(topology.masters, api_port=port))
+
+
+def with_fault_injection(topology: Topology) -> Topology:
+    """The topology with `kuberaft fault` enabled."""
+    masters = msgspec.structs.replace(topology.masters, fault_injection=True)
+    return msgspec.structs.replace(topology, masters=masters)

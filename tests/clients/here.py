@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 
 class Here:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **flags: Any) -> None:
         self.ca = folder / "apiserver.crt"
         self.kubeconfig = folder / "kubeconfig"
         self._storage = MemoryStorage()
-        self._server = ApiServer(configuration(folder), self._storage)
+        self._server = ApiServer(configuration(folder, **flags), self._storage)
         self._started, self._loop = threading.Event(), asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="api-server")
@@ -92,9 +92,9 @@ class Here:
 
 
 @contextlib.contextmanager
-def here(folder: Path) -> Iterator[Here]:
+def here(folder: Path, **flags: Any) -> Iterator[Here]:
     """Running, with what a cluster begins with."""
-    found = Here(folder)
+    found = Here(folder, **flags)
     found.start()
     try:
         yield found

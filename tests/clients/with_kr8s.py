@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from pathlib import Path
 from typing import Any
 
 import kr8s
@@ -12,6 +13,7 @@ from kr8s.asyncio import api as make_async_api
 from kr8s.asyncio import objects as async_objects
 from kr8s.objects import ConfigMap, Deployment, Node, Service
 
+from components.testing import clients
 from tests.clients import programs
 
 SECONDS = 10
@@ -113,6 +115,12 @@ def check_a_watch(kubeconfig: str) -> None:
     made.delete()
     assert [kind for kind, _ in itertools.islice(events, 2)] == ["MODIFIED", "DELETED"]
     events.close()
+
+
+def check_the_client_that_the_pytest_plugin_gives(kubeconfig: str) -> None:
+    k = clients.kr8s(Path(kubeconfig), "kube-system")
+    assert k.namespace == "kube-system"
+    assert [found.name for found in k.get("namespaces", "kube-system")] == ["kube-system"]
 
 
 def check_all_of_it_asynchronously(kubeconfig: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.testing.pool import Pool
+from components.testing.spec import ClusterSpec
 from tests.support.local_cluster import LocalCluster
 
 
@@ -20,19 +22,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         local.close()
 
 
-SMALL = """\
-name: small
-masters: {count: 1, apiPort: 0}
-workers: {count: 1}
-"""
-
-
 @pytest.fixture(scope="module")
-def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    """One master and one worker, any free API port: for what needs one node only."""
-    local = LocalCluster(tmp_path_factory.mktemp("small"))
-    try:
-        local.up(SMALL)
-        yield local
-    finally:
-        local.close()
+def small_cluster(kuberaft_pool: Pool) -> Iterator[LocalCluster]:
+    """One master and one worker, for what needs one node only: put back after each file, not started anew."""
+    cluster = kuberaft_pool.get(ClusterSpec(masters=1, workers=1))
+    yield LocalCluster(cluster.layout.root)
+    cluster.reset()

@@ -66,6 +66,13 @@ def test_only_the_raft_package_knows_pysyncobj() -> None:
     assert users == {Path("kvstore/raft")}
 
 
+def test_pytest_is_known_to_its_plugin_alone() -> None:
+    plugin = ROOT / "components/testing/plugin.py"
+    assert [p for p in modules() if {"pytest", "_pytest"} & set(imported(parse(p)))] == [plugin]
+    users = [p for p in modules() if "components.testing.plugin" in p.read_text() and p != plugin]
+    assert users == []
+
+
 def test_every_module_says_what_it_is_for() -> None:
     silent = [p for p in modules() if p.read_text().strip() and not ast.get_docstring(parse(p))]
     assert silent == []

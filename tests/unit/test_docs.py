@@ -21,11 +21,13 @@ DOCUMENTS = (
     "docs/design.md",
     "docs/deviations.md",
     "docs/extension.md",
+    "docs/faults.md",
     "docs/kvstore.md",
     "docs/performance.md",
     "docs/raft.md",
     "docs/robustness.md",
     "docs/security.md",
+    "docs/testing.md",
 )
 PACKAGE_PATH = re.compile(r"`((?:kvstore|apiserver|components|cluster_configs|tests|benchmarks)/[\w./-]*)`")
 NAMED = re.compile(r"`([\w/]+\.py)`\s+`(\w+)`")

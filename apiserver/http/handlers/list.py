@@ -62,6 +62,10 @@ async def find(exchange: Exchange, options: ListOptions) -> Page:
 
 async def _current(exchange: Exchange, selection: Selection, options: ListOptions, wanted: int) -> Page:
     cache = exchange.services.cache(exchange.resource)
+    if exchange.read_at:
+        if wanted > exchange.read_at:
+            raise errors.too_large_resource_version(exchange.read_at, wanted)
+        return await _at_revision(exchange, selection, options, "", exchange.read_at)
     try:
         if options.resource_version:
             await cache.wait_until(wanted)

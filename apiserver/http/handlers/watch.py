@@ -49,7 +49,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     selection = select(exchange.resource, exchange.info.namespace, options, exchange.info.name)
     cache = exchange.services.cache(exchange.resource)
     since = revision(options.resource_version)
-    watcher = _Watcher(exchange, options, selection, cache)
+    watcher = (exchange.watcher or Watcher)(exchange, options, selection, cache)
     failure: StatusError | None = None
     try:
         await watcher.start(since)
@@ -93,7 +93,7 @@ def _too_large(exc: NotYet) -> StatusError:
     return errors.too_large_resource_version(exc.current, exc.asked)
 
 
-class _Watcher:
+class Watcher:
     """A :class:`apiserver.http.fanout.Member`."""
 
     def __init__(
@@ -263,6 +263,9 @@ class _Watcher:
     def sent(self, frames: Iterable[bytes], times: int) -> None:
         for frame in frames:
             self._observe(len(frame), times)
+
+    def deliver_frames(self, frames: list[bytes]) -> None:
+        self.deliver(chunk(frames))
 
     def end(self) -> None:
         self._joined, self._over = False, True

@@ -10,7 +10,14 @@ import typer
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.cluster.options import Dir
-from components.cluster.topology import MAX_WORKERS, Topology, with_api_port, with_backup, with_workers
+from components.cluster.topology import (
+    MAX_WORKERS,
+    Topology,
+    with_api_port,
+    with_backup,
+    with_fault_injection,
+    with_workers,
+)
 
 
 def command(
@@ -23,6 +30,9 @@ def command(
         ),
     ] = None,
     directory: Dir = None,
+    faults: Annotated[
+        bool, typer.Option("--enable-fault-injection", help="Let `kuberaft fault` make requests fail.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=0, max=MAX_WORKERS, help="This many workers.")
     ] = None,
@@ -41,6 +51,7 @@ def command(
     backup_keep: Annotated[
         int | None, typer.Option("--backup-keep", min=1, help="How many of the newest backups stay.")
     ] = None,
+    lifeline: Annotated[int | None, typer.Option("--lifeline-fd", hidden=True)] = None,
     notify: Annotated[int | None, typer.Option("--notify-fd", hidden=True)] = None,
 ) -> None:
     """Start a cluster and show it until Ctrl-C, which stops everything."""
@@ -51,10 +62,13 @@ def command(
         None if backup_dir is None else str(backup_dir.absolute()), backup_schedule, backup_keep
     )
     topology = _topology(layout, config, workers, api_port, backups)
+    if faults:
+        topology = _with_faults(layout, topology)
     if detach:
-        run.in_background(layout, config, workers, api_port, backups.flags())
+        flags = [*backups.flags(), *(["--enable-fault-injection"] if faults else [])]
+        run.in_background(layout, config, workers, api_port, flags)
     elif notify is not None:
-        run.as_daemon(layout, topology, notify)
+        run.as_daemon(layout, topology, notify, lifeline)
     else:
         run.in_foreground(layout, topology)
 
@@ -99,3 +113,12 @@ def _with_backups(topology: Topology, backups: Backups) -> Topology:
         raise ClusterError("where are the backups to go?", "name a directory: --backup-dir DIR")
     changed = with_backup(topology, backups.directory, backups.schedule, backups.keep)
     return topology_file.parse(topology_file.dump(changed), "the flags")
+
+
+def _with_faults(layout: Layout, asked: Topology | None) -> Topology:
+    """What was asked for, else what is there, else the default; with fault injection."""
+    from components.cluster import topology_file
+
+    if asked is None:
+        asked = topology_file.load(layout.topology if layout.exists() else topology_file.find("ha"))
+    return with_fault_injection(asked)

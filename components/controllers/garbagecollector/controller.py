@@ -8,14 +8,16 @@ object. An owner must be cluster-scoped or in its dependent's namespace; elsewhe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from apiserver.api import meta
+from apiserver.api.conditions import has_condition
 from apiserver.api.gvk import GroupVersion
 from apiserver.api.meta import Object
 from components.client.errors import ApiError
 from components.client.informer import Informer
-from components.client.resources import EVENTS
+from components.client.resources import CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 from components.client.run import run_workers
 from components.client.workqueue import WorkQueue
 from components.controllers.common.context import ControllerContext
@@ -37,6 +39,8 @@ from components.controllers.garbagecollector.plan import (
 logger = logging.getLogger(__name__)
 
 _REDISCOVER = 30.0  # seconds
+_SOON = 1.0
+_SETTLE = 0.2  # seconds after a change of a definition, which comes with others and is served a moment later
 _NEEDED = {"list", "watch", "delete", "patch", "get"}
 
 
@@ -51,6 +55,8 @@ class GarbageCollector:
         self._queue = WorkQueue()
         self._resources: dict[tuple[str, str], ServedResource] = {}
         self._informers: dict[ServedResource, Informer] = {}
+        self._definitions = context.informers.informer(CUSTOM_RESOURCE_DEFINITIONS)
+        self._redefined = asyncio.Event()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -65,9 +71,27 @@ class GarbageCollector:
             await run_workers(self._queue, self.sync, workers, self.name)
 
     async def _keep_discovering(self) -> None:
+        """Every now and then, and soon when definitions have changed: until what they define is served."""
+        self._definitions.add_handler(
+            lambda _: self._redefined.set(), lambda *_: self._redefined.set(), lambda _: self._redefined.set()
+        )
+        pause = _REDISCOVER
         while True:
-            await asyncio.sleep(_REDISCOVER)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._redefined.wait()
+            self._redefined.clear()
+            await asyncio.sleep(_SETTLE)
             await self._discover()
+            pause = _REDISCOVER if self._defined() <= self._resources.keys() else _SOON
+
+    def _defined(self) -> set[tuple[str, str]]:
+        """Group and kind of what definitions say is served."""
+        return {
+            (definition["spec"]["group"], definition["status"]["acceptedNames"]["kind"])
+            for definition in self._definitions.store.list()
+            if has_condition(definition, "Established") and not meta.is_deleting(definition)
+        }
 
     async def _discover(self) -> None:
         try:

@@ -6,6 +6,7 @@ started 400.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,9 +40,10 @@ class LogHandler:
             raise web.HTTPBadRequest(text=f"invalid log options: {error}\n") from error
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        async for piece in read(Path(status.log_path), options, lambda: self._running(status)):
-            await response.write(piece)
-        await response.write_eof()
+        with contextlib.suppress(ConnectionError):  # the reader has gone
+            async for piece in read(Path(status.log_path), options, lambda: self._running(status)):
+                await response.write(piece)
+            await response.write_eof()
         return response
 
     def _running(self, status: ContainerStatus) -> bool:

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from components.cluster import topology_file
+from components.cluster import plan, topology_file
+from components.cluster.addresses import Addresses
+from components.cluster.commands import up
+from components.cluster.layout import Layout
 from components.cluster.quantities import seconds, size_in_bytes
 from components.cluster.topology import (
     Topology,
     WorkerSpec,
     master_names,
+    with_fault_injection,
     with_workers,
     worker_names,
     worker_spec,
 )
 from components.cluster.topology_file import TopologyError
+from components.master import api_config
 
 
 @pytest.mark.parametrize(
@@ -121,3 +126,13 @@ def test_sizes(text: str, value: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         seconds(text)
+
+
+def test_fault_injection_reaches_the_api_servers_if_it_is_asked_for(tmp_path: Path) -> None:
+    layout, plain = Layout.at(tmp_path), topology_file.load(topology_file.find("single"))
+    for topology, enabled in ((plain, False), (with_fault_injection(plain), True)):
+        config = plan.master(topology, Addresses(0), layout, "token", "m1")
+        assert api_config(config).enable_fault_injection is enabled
+    assert up._with_faults(layout, plain) == with_fault_injection(plain)
+    default = topology_file.load(topology_file.find("ha"))
+    assert up._with_faults(layout, None) == with_fault_injection(default)

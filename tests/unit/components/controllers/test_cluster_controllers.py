@@ -12,6 +12,7 @@ import pytest
 from apiserver.api.gvk import GroupVersionResource
 from components.client.resources import (
     CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -42,12 +43,16 @@ class DiscoverableApi(FakeApi):
 
     async def raw(self, method: str, path: str, **_: object) -> tuple[int, bytes]:
         if path == "/apis":
-            version = {"groupVersion": "apps/v1", "version": "v1"}
-            group_entry = {"name": "apps", "preferredVersion": version, "versions": [version]}
-            return 200, msgspec.json.encode({"groups": [group_entry]})
-        group = "apps" if "apps" in path else ""
+            groups = sorted({gvr.group for gvr in self.served} - {""})
+            return 200, msgspec.json.encode({"groups": [_group(name) for name in groups]})
+        group = path.split("/")[2] if path.startswith("/apis/") else ""
         entries = [_entry(gvr) for gvr in self.served if gvr.group == group]
         return 200, msgspec.json.encode({"resources": entries})
+
+
+def _group(name: str) -> dict[str, Any]:
+    version = {"groupVersion": f"{name}/v1", "version": "v1"}
+    return {"name": name, "preferredVersion": version, "versions": [version]}
 
 
 def _entry(gvr: GroupVersionResource) -> dict[str, Any]:
@@ -94,6 +99,37 @@ def test_garbage_goes_when_its_last_owner_has_gone() -> None:
         assert [r["name"] for r in left["metadata"]["ownerReferences"]] == ["second"]
 
     run_virtual(main())
+
+
+def test_objects_of_a_new_definition_are_followed_as_soon_as_they_are_served() -> None:
+    async def main() -> None:
+        api = DiscoverableApi(clock)
+        managing = asyncio.ensure_future(manage(api, 20, GC))
+        await asyncio.sleep(2)
+        owner = await api.create(LEASES, owned("owner", None), namespace="default")
+        dependent = owned("dependent", owner)
+        (reference,) = dependent["metadata"]["ownerReferences"]
+        reference |= {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        await api.create(CONFIG_MAPS, dependent, namespace="default")
+        api.load(CUSTOM_RESOURCE_DEFINITIONS, definition_of_leases())
+        await asyncio.sleep(2)  # discovery is behind the definition
+        api.served = (*api.served, LEASES)
+        await asyncio.sleep(5)  # much less than between two looks without a reason
+        await api.delete(LEASES, "owner", "default")
+        await asyncio.sleep(2)
+        assert api.all(CONFIG_MAPS) == []
+        await managing
+
+    run_virtual(main())
+
+
+def definition_of_leases() -> dict[str, Any]:
+    status = {"acceptedNames": {"kind": "Lease"}, "conditions": [{"type": "Established", "status": "True"}]}
+    return {
+        "metadata": {"name": "leases.coordination.k8s.io"},
+        "spec": {"group": "coordination.k8s.io"},
+        "status": status,
+    }
 
 
 @pytest.mark.parametrize(("finalizer", "left"), [("foregroundDeletion", 0), ("orphan", 1)])

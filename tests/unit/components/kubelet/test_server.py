@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from components.client.resources import PODS
@@ -58,6 +59,26 @@ def test_logs_follow_the_container_to_its_end(tmp_path: Path) -> None:
                     assert response.status == code
 
     asyncio.run(body())
+
+
+def test_a_reader_of_logs_may_go_at_any_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        api = FakeApi()
+        async with serving(tmp_path, api) as http:
+            slow = script(
+                "c",
+                "echo one; until [ -e $GO ]; do sleep 0.02; done; echo two",
+                env=[{"name": "GO", "value": str(tmp_path / "go")}],
+            )
+            await api.create(PODS, pod("p", slow, restartPolicy="Never"), namespace="default")
+            await until(api, "p", lambda s: s.get("phase") == "Running")
+            async with http.get("/containerLogs/default/p/c?follow=true") as response:
+                assert await response.content.readline() == b"one\n"
+            (tmp_path / "go").touch()
+            await until(api, "p", lambda s: s.get("phase") == "Succeeded")
+
+    asyncio.run(body())
+    assert "Error handling request" not in caplog.text
 
 
 def test_logs_of_a_container_that_waits(tmp_path: Path) -> None:
