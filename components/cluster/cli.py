@@ -12,6 +12,7 @@ import typer
 from components.cluster.commands import (
     backup,
     down,
+    drill,
     kill,
     kubeconfig,
     logs,
@@ -41,6 +42,7 @@ app.command("kubeconfig")(kubeconfig.command)
 app.command("backup")(backup.command)
 app.command("restore")(restore.command)
 app.command("tour")(tour.command)
+app.command("drill")(drill.command)
 
 
 def main() -> None:

@@ -40,6 +40,13 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
     async def move_leader(request: dict[str, Any]) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
+    async def cut(request: dict[str, Any]) -> Any:
+        links = [(source, target) for source, target in request["links"]]
+        supervisor.peers.cut(links, request["seconds"], reset=bool(request.get("reset")))
+
+    async def heal(request: dict[str, Any]) -> Any:
+        supervisor.peers.heal()
+
     operations = {
         "status": status,
         "kill": kill,
@@ -48,5 +55,7 @@ def server(supervisor: Supervisor, path: Any) -> ipc.Server:
         "progress": progress,
         "snapshot": snapshot,
         "move-leader": move_leader,
+        "cut": cut,
+        "heal": heal,
     }
     return ipc.Server(path, operations)

@@ -55,6 +55,10 @@ class Masters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     election_timeout: Annotated[
         Duration, Meta(description="Silence of the leader after which the store elects another.")
     ] = "600ms"
+    peer_proxies: Annotated[
+        bool,
+        Meta(description="Masters reach one another through the supervisor, so that drills can cut links."),
+    ] = False
 
 
 class WorkerSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):

@@ -19,6 +19,7 @@ DOCUMENTS = (
     "docs/connect.md",
     "docs/design.md",
     "docs/deviations.md",
+    "docs/drills.md",
     "docs/kvstore.md",
     "docs/performance.md",
     "docs/raft.md",

@@ -16,17 +16,18 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from components.drills import disks
+from components.drills.disks import Disk
+from components.drills.recording.recorder import Client, Recorder
+from components.drills.recording.watcher import Watcher
 from kvstore.check.history import History, Put, Range, Watch
 from kvstore.check.html import page
 from kvstore.check.report import report
 from kvstore.check.verdict import Verdict, check
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness import disk_faults, disks, faults, member_faults, traffic
+from tests.robustness.harness import disk_faults, faults, member_faults, traffic
 from tests.robustness.harness.cluster import OURS, Cluster
-from tests.robustness.harness.disks import Disk
 from tests.robustness.harness.faults import Fault, Field
-from tests.robustness.harness.recorder import Client, Recorder
-from tests.robustness.harness.watcher import Watcher
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.012

@@ -1,0 +1,97 @@
+"""A history across a restore is two histories (P): what came before the end of the old cluster, and after it.
+
+A restored store goes on from the state that was saved, whatever was acknowledged later: that is what a restore
+means, not a fault. So each era is judged alone. The second begins with the state at the backup's revision, as the
+first era's own answers and events show it; reads of the second era say whether that is what was restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from components.drills.condense import shown, wrote
+from kvstore.check.history import Call, Event, History, KeyValue, Put, Txn
+
+
+@dataclass(frozen=True)
+class Break:
+    """`time`: when the old cluster had certainly ended, in the recorder's clock. `revision`: the backup's."""
+
+    time: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Era:
+    """`before`: what the store held when it began."""
+
+    history: History
+    before: tuple[KeyValue, ...] = ()
+
+
+def split(history: History, at: Break | None) -> list[Era]:
+    """One era, or two."""
+    if at is None:
+        return [Era(history)]
+    first = _part(history, lambda time: time < at.time)
+    second = _part(history, lambda time: time >= at.time)
+    known = {watch.watch for watch in second.watches}
+    second = msgspec.structs.replace(
+        second,
+        watches=tuple(
+            watch if watch.resumes in known else msgspec.structs.replace(watch, resumes=None)
+            for watch in second.watches
+        ),
+        watched=tuple(told for told in second.watched if told.watch in known),
+    )
+    return [Era(first), Era(second, state_at(first, at.revision))]
+
+
+def _part(history: History, holds: Callable[[int], bool]) -> History:
+    return History(
+        calls=tuple(call for call in history.calls if holds(call.call)),
+        watches=tuple(watch for watch in history.watches if holds(watch.time)),
+        watched=tuple(told for told in history.watched if holds(told.time)),
+    )
+
+
+def state_at(history: History, revision: int) -> tuple[KeyValue, ...]:
+    """Each key as it was at that revision, from the newest that answers and events show up to it."""
+    found: dict[str, Event] = {}
+    for event in _evidence(history):
+        known = found.get(event.kv.key)
+        if event.revision > revision or (known is not None and _fuller(known, event)):
+            continue
+        found[event.kv.key] = event
+    return tuple(found[key].kv for key in sorted(found) if found[key].type == "PUT")
+
+
+def _fuller(known: Event, other: Event) -> bool:
+    """Whether `known` says at least as much: it is newer, or of the same revision with all its fields."""
+    if known.revision != other.revision:
+        return known.revision > other.revision
+    return known.kv.version is not None or other.kv.version is None
+
+
+def _evidence(history: History) -> Iterable[Event]:
+    for told in history.watched:
+        yield from told.events
+    for call in history.calls:
+        if call.result is None:
+            continue
+        for kv in shown(call.result):
+            if kv.mod:
+                yield Event("PUT", kv)
+        yield from _written(call)
+
+
+def _written(call: Call) -> Iterable[Event]:
+    """What an acknowledged compare-and-swap wrote; its answer has the revision, its request the value."""
+    if not wrote(call) or call.result is None or not isinstance(call.request, Txn):
+        return
+    for step in call.request.success if call.result.succeeded else call.request.failure:
+        if isinstance(step, Put):
+            yield Event("PUT", KeyValue(step.key, step.value, mod=call.result.revision))
