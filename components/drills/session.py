@@ -48,6 +48,8 @@ class Asked:
     repeat: int = 1
     seed: int = 0
     report: Path | None = None
+    namespace: bool = False
+    """This process is in a network of its own (`links.enter_namespace`)."""
 
 
 def perform(asked: Asked, tell: Tell) -> list[Outcome]:
@@ -100,7 +102,7 @@ def _judged(asked: Asked, seed: int, seen: Observed, kind: str, network: str) ->
 async def _site(asked: Asked) -> AsyncIterator[Site]:
     place = asked.place
     if place.layout is None and place.kubeconfig is None and not place.etcd:
-        async with sites.own(asked.drill, lambda line: None) as site:
+        async with sites.own(asked.drill, lambda line: None, namespace=asked.namespace) as site:
             yield site
         return
     if place.layout is not None:

@@ -21,10 +21,11 @@ from components.cluster import ipc
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.cluster.status import ClusterStatus
+from components.drills.disks import Disk
+from components.drills.links import Links, Network
 from components.drills.recording.recorder import Endpoint
 from components.drills.spec import Drill, Need, needs
 
-Network = Literal["direct", "peer proxies", "network namespace"]
 Kind = Literal["own", "directory", "remote"]
 ASK_SECONDS = 90.0  # a master without data waits for the others before it starts
 AGENT = "kuberaft-drill"
@@ -37,6 +38,7 @@ _LACKS: dict[Need, tuple[str, str]] = {
     ),
     "masters": ("three masters", "use a cluster of three masters"),
     "nodes": ("two nodes that run the drill's pods", "use a cluster with two workers"),
+    "own-disks": ("file systems of the masters' own", "run it as root, where loop devices can be mounted"),
     "endpoints": ("the store's client ports", "name them: --etcd, or start with store.clientPort: true"),
 }
 
@@ -52,7 +54,14 @@ class Site:
     masters: dict[str, str] = field(default_factory=dict)
     workers: list[str] = field(default_factory=list)
     store: list[Endpoint] = field(default_factory=list)
-    network: Network = "direct"
+    links: Links | None = None
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """File systems of the masters' own, for drills that cut the power."""
+
+    @property
+    def network(self) -> Network:
+        """How links are cut; `direct` where they cannot be."""
+        return "direct" if self.links is None else self.links.network
 
     @property
     def directory(self) -> Layout:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,6 +26,9 @@ from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.cluster.status import ClusterStatus
 from components.cluster.topology import Masters, Store, Topology, Workers
+from components.drills import disks
+from components.drills.disks import Disk
+from components.drills.links import NamespaceLinks, ProxyLinks
 from components.drills.recording.recorder import Endpoint
 from components.drills.site import Site
 from components.drills.spec import Drill, Need, needs
@@ -45,33 +49,63 @@ async def unbroken(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def own(drill: Drill, say: Say) -> AsyncIterator[Site]:
-    """A cluster for this drill: three masters, the workers it asks for, removed afterwards."""
+async def own(drill: Drill, say: Say, *, namespace: bool = False) -> AsyncIterator[Site]:
+    """A cluster for this drill: three masters, the workers it asks for, removed afterwards.
+
+    `namespace`: this process is in a network of its own, so links are cut there and need no proxies.
+    """
     with tempfile.TemporaryDirectory(prefix=PREFIX) as place:
         layout = Layout.at(Path(place) / "cluster")
         file = Path(place) / "topology.yaml"
-        file.write_text(topology_file.dump(topology(drill)))
+        proxied = "peer-links" in needs(drill) and not namespace
+        file.write_text(topology_file.dump(topology(drill, proxied=proxied)))
+        made = _disks(drill, layout, Path(place))
         try:
             await unbroken(start(layout, str(file), say))
             site = await running(layout)
+            site.disks = made
             site.kind = "own"
-            site.offers |= {"own-cluster"}
+            site.offers |= {"own-cluster", *(["own-disks"] if made else [])}
+            if namespace:
+                site.offers |= {"peer-links"}
+                site.links = NamespaceLinks({name: _host(url) for name, url in site.masters.items()})
             try:
                 yield site
             finally:
                 await site.close()
         finally:
             await unbroken(_stop(layout))
+            for disk in made.values():
+                disk.close()
 
 
-def topology(drill: Drill) -> Topology:
+def _disks(drill: Drill, layout: Layout, place: Path) -> dict[str, Disk]:
+    """A file system for each master of a drill that needs them, where they can be made; else none."""
+    if "own-disks" not in needs(drill) or not disks.available():
+        return {}
+    layout.masters.mkdir(mode=0o700, parents=True)
+    found: dict[str, Disk] = {}
+    try:
+        for name in ("m1", "m2", "m3"):
+            found[name] = Disk(place, name)
+            data = found[name].mount / "data"
+            data.mkdir()
+            (layout.masters / name).symlink_to(data)
+    except BaseException:
+        for disk in found.values():
+            disk.close()
+        raise
+    os.sync()
+    return found
+
+
+def topology(drill: Drill, *, proxied: bool) -> Topology:
     """Of a drill's own cluster. Its port is chosen here, so that it stays when the cluster is restored."""
-    links = "peer-links" in needs(drill)
     return Topology(
         name="drill",
-        masters=Masters(api_port=_free_port(), peer_proxies=links),
+        masters=Masters(api_port=_free_port(), peer_proxies=proxied),
         workers=Workers(count=drill.cluster.workers),
-        store=Store(client_port=True),
+        store=Store(client_port=True, fsync=drill.cluster.fsync),
     )
 
 
@@ -83,6 +117,10 @@ async def start(layout: Layout, config: str | None, say: Say) -> None:
 async def _stop(layout: Layout) -> None:
     if layout.exists():
         await asyncio.to_thread(stopping.stop, layout)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _free_port() -> int:
@@ -101,7 +139,7 @@ async def running(layout: Layout) -> Site:
     addresses = Addresses(known.slot)
     masters = {p.name: addresses.master(plan.index(p.name)) for p in status.processes if p.kind == "master"}
     workers = [p.name for p in status.processes if p.kind == "worker"]
-    return Site(
+    site = Site(
         kind="directory",
         offers=_offers(topology, len(masters), len(workers)),
         kubeconfig=layout.kubeconfig,
@@ -109,8 +147,9 @@ async def running(layout: Layout) -> Site:
         masters={name: f"https://{host}:{API_PORT}" for name, host in masters.items()},
         workers=workers,
         store=_endpoints(layout, addresses, list(masters)) if topology.store.client_port else [],
-        network="peer proxies" if topology.masters.peer_proxies else "direct",
     )
+    site.links = ProxyLinks(site.supervisor) if topology.masters.peer_proxies else None
+    return site
 
 
 def _offers(topology: Topology, masters: int, workers: int) -> frozenset[Need]:

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from components.cluster.quantities import Duration, seconds
 
-Need = Literal["processes", "own-cluster", "peer-links", "nodes", "masters", "endpoints"]
+Need = Literal["processes", "own-cluster", "peer-links", "nodes", "masters", "endpoints", "own-disks"]
 Target = Annotated[
     str,
     Meta(
@@ -79,6 +79,10 @@ class FullDisk(Step, frozen=True, kw_only=True, tag="full-disk"):
     target: Target
 
 
+class PowerLoss(Step, frozen=True, kw_only=True, tag="power-loss"):
+    """All masters lose power at once: what was not forced to the disk is gone. Undone: started again. Needs root."""
+
+
 class LoseData(Step, frozen=True, kw_only=True, tag="lose-data"):
     """A master is killed and its data directory deleted; undone: started again, it copies the others' state."""
 
@@ -135,6 +139,7 @@ AnyStep: TypeAlias = (
     | Partition
     | Flap
     | FullDisk
+    | PowerLoss
     | LoseData
     | ColdStart
     | QuorumLoss
@@ -193,6 +198,7 @@ class Cluster(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """What a cluster of the drill's own is like."""
 
     workers: Annotated[int, Meta(ge=0, le=20)] = 2
+    fsync: Annotated[bool, Meta(description="false: to see what is lost with the power.")] = True
 
 
 Check = Literal["linearizable", "watches", "revisions", "restored"]
@@ -219,6 +225,7 @@ NEEDS: dict[type[Step], frozenset[Need]] = {
     Partition: frozenset({"peer-links"}),
     Flap: frozenset({"peer-links"}),
     FullDisk: PROCESSES,
+    PowerLoss: frozenset({"own-cluster", "own-disks"}),
     LoseData: frozenset({"processes", "masters"}),
     ColdStart: frozenset({"processes", "masters"}),
     QuorumLoss: frozenset({"own-cluster"}),

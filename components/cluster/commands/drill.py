@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
+
+if TYPE_CHECKING:
+    from components.drills.spec import Drill
 
 
 class Output(StrEnum):
@@ -18,6 +21,14 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class Network(StrEnum):
+    """Values of `--network`."""
+
+    AUTO = "auto"
+    NAMESPACE = "namespace"
+    PROXIES = "proxies"
 
 
 class Progress(StrEnum):
@@ -49,6 +60,10 @@ def command(
     report: Annotated[
         Path | None, typer.Option("--report", help="Directory for report.json, junit.xml and report.html.")
     ] = None,
+    network: Annotated[
+        Network,
+        typer.Option("--network", help="How links of its own cluster are cut; auto: namespace as root."),
+    ] = Network.AUTO,
     progress: Annotated[Progress, typer.Option("--progress", help="text or json lines.")] = Progress.TEXT,
     output: Annotated[Output, typer.Option("--output", "-o", help="Of list: table or json.")] = Output.TABLE,
 ) -> None:
@@ -67,13 +82,27 @@ def command(
     drill = catalogue.load(file) if file is not None else catalogue.find(name)
     layout = None if directory is None else Layout.at(directory)
     place = Place(layout, kubeconfig, etcd, etcd_cacert, etcd_cert, etcd_key)
-    asked = Asked(file.stem if file is not None else name, drill, place, repeat, seed, report)
+    namespace = _enter(network, drill) if place == Place() else False
+    title = file.stem if file is not None else name
+    asked = Asked(title, drill, place, repeat, seed, report, namespace)
     view: View = JsonLines() if progress is Progress.JSON else Terminal()
     with view:
         outcomes = perform(asked, view.tell)
     view.show(outcomes)
     if not all(outcome.verdict.passed for outcome in outcomes):
         sys.exit(1)
+
+
+def _enter(network: Network, drill: Drill) -> bool:
+    """A network of its own for a drill that cuts links, where that is possible; whether it is in one."""
+    from components.drills import links
+    from components.drills.spec import needs
+
+    wanted = network is Network.NAMESPACE or (network is Network.AUTO and links.possible())
+    if not wanted or "peer-links" not in needs(drill):
+        return False
+    links.enter_namespace()
+    return True
 
 
 def _list(output: Output) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from components.cluster import backup, ipc, stopping
+from components.cluster import backup, stopping
 from components.cluster.layout import Layout
 from components.cluster.restore import restore as restore_cluster
+from components.cluster.survivor import snapshot as saved
 from components.drills.eras import Break
 from components.drills.faults.field import Field
 from components.drills.recording.recorder import Recorder
@@ -25,7 +26,8 @@ from components.drills.schedule import Planned
 from components.drills.sites import start, unbroken
 from components.drills.spec import QuorumLoss, Restore
 
-SNAPSHOT_SECONDS = 60.0
+NEVER = 0
+"""The revision of a backup that is not there yet."""
 
 
 async def restore(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
@@ -34,7 +36,8 @@ async def restore(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
     layout = field.site.directory
     file = _workspace(undo) / "cluster.backup"
     await field.site.supervisor("snapshot", file=str(file.with_name("snapshot")))
-    manifest = await _pack(field, layout, file)
+    name = (await field.site.status()).name
+    manifest = await asyncio.to_thread(backup.write, layout, name, file.with_name("snapshot"), file)
     await field.during(planned, f"a backup is taken at revision {manifest.revision}")
     port = 0 if step.addresses == "other" else await _port(field)
     field.say(
@@ -56,21 +59,24 @@ async def quorum_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> N
         await field.stopped(name)
         await asyncio.to_thread(shutil.rmtree, layout.masters / name)
     await field.during(planned, f"{' and '.join(lost)} are lost with their data; {survivor} has no quorum")
-    file = _workspace(undo) / "survivor.backup"
-    snapshot = str(file.with_name("snapshot"))
-    await ipc.call(layout.admin_socket(survivor), "snapshot", timeout=SNAPSHOT_SECONDS, file=snapshot)
-    manifest = await _pack(field, layout, file)
-    field.say(f"a new cluster from the data of {survivor}, revision {manifest.revision}", planned.number)
-    await unbroken(_put_back(field, layout, file, port, manifest.revision))
+    file, name = _workspace(undo) / "survivor.backup", (await field.site.status()).name
+    field.say(f"the cluster is stopped, and a new one made from the data of {survivor}", planned.number)
+    await unbroken(_from_survivor(field, survivor, name, file, port))
+
+
+async def _from_survivor(field: Field, survivor: str, name: str, file: Path, port: int) -> None:
+    layout = field.site.directory
+    await asyncio.to_thread(stopping.stop, layout)
+    field.seen.restored = Break(Recorder.now(), NEVER)
+    snapshot = file.with_name("snapshot")
+    await saved(layout, survivor, snapshot)
+    manifest = await asyncio.to_thread(backup.write, layout, name, snapshot, file)
+    field.seen.restored = Break(field.seen.restored.time, manifest.revision)
+    await _start_from(layout, file, port)
 
 
 def _workspace(undo: AsyncExitStack) -> Path:
     return Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="kuberaft-drill-backup-")))
-
-
-async def _pack(field: Field, layout: Layout, file: Path) -> backup.Manifest:
-    name = (await field.site.status()).name
-    return await asyncio.to_thread(backup.write, layout, name, file.with_name("snapshot"), file)
 
 
 async def _port(field: Field) -> int:
@@ -89,5 +95,9 @@ async def _destroy(field: Field, layout: Layout) -> None:
 async def _put_back(field: Field, layout: Layout, file: Path, port: int, revision: int) -> None:
     await asyncio.to_thread(stopping.stop, layout)
     field.seen.restored = Break(Recorder.now(), revision)
+    await _start_from(layout, file, port)
+
+
+async def _start_from(layout: Layout, file: Path, port: int) -> None:
     await asyncio.to_thread(restore_cluster, file, layout, port)
     await start(layout, None, lambda line: None)

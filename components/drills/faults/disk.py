@@ -1,14 +1,16 @@
-"""A master can write no more to its files.
+"""A master can write no more to its files, or all masters lose power.
 
 What a full disk does to a process is that its writes fail. Here the kernel fails them for one process alone
 (RLIMIT_FSIZE of 0: every write to a file is answered EFBIG), which needs no privilege and no disk of its own, and
-leaves all others of the machine in peace.
+leaves all others of the machine in peace. Losing power needs file systems of the masters' own (`drills.disks`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
+import signal
 from contextlib import AsyncExitStack
 from typing import cast
 
@@ -35,3 +37,20 @@ async def _room_again(field: Field, name: str, pid: int) -> None:
             hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
     await field.start(name)
+
+
+async def power_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
+    masters = list(field.site.masters)
+    for name in masters:
+        undo.push_async_callback(field.restart, name)
+    undo.push_async_callback(_power_again, field)
+    for disk in field.site.disks.values():
+        disk.cut_power()
+    await asyncio.gather(*(field.signal(name, signal.SIGKILL) for name in masters), return_exceptions=True)
+    await field.during(planned, "all masters lose power")
+
+
+async def _power_again(field: Field) -> None:
+    for name, disk in field.site.disks.items():
+        await field.stopped(name)
+        await asyncio.to_thread(disk.restore_power)

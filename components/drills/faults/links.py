@@ -6,8 +6,10 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import cast
 
+from components.cluster.errors import ClusterError
 from components.cluster.quantities import seconds
 from components.drills.faults.field import Field
+from components.drills.links import Links
 from components.drills.schedule import Planned, links
 from components.drills.spec import Flap, Partition
 
@@ -17,27 +19,29 @@ _WORDS = {"both": "is cut off", "out": "is not heard by the others", "in": "does
 
 
 async def partition(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
-    step = cast(Partition, planned.step)
+    step, found = cast(Partition, planned.step), of(field)
     alone = await field.resolve(step.alone) if step.alone else ""
-    undo.push_async_callback(field.site.supervisor, "heal")
-    await cut(field, alone, step.direction, planned.length)
+    undo.push_async_callback(found.heal)
+    await found.cut(links(list(field.site.masters), alone, step.direction), planned.length + SAFETY)
     text = f"{alone} {_WORDS[step.direction]}" if alone else "every master is cut off from every other"
     await field.during(planned, f"{text} ({field.site.network})")
 
 
 async def flap(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
-    step = cast(Flap, planned.step)
+    step, found = cast(Flap, planned.step), of(field)
     alone, period = await field.resolve(step.alone), seconds(step.period)
-    undo.push_async_callback(field.site.supervisor, "heal")
+    undo.push_async_callback(found.heal)
     field.say(f"the links of {alone} come and go ({field.site.network})", planned.number)
     end = asyncio.get_running_loop().time() + planned.length
     while asyncio.get_running_loop().time() < end:
-        await cut(field, alone, "both", period)
+        await found.cut(links(list(field.site.masters), alone, "both"), period + SAFETY)
         await asyncio.sleep(period * field.dice.uniform(0.5, 1.5))
-        await field.site.supervisor("heal")
+        await found.heal()
         await asyncio.sleep(period * field.dice.uniform(0.5, 1.5))
 
 
-async def cut(field: Field, alone: str, direction: str, length: float) -> None:
-    chosen = links(list(field.site.masters), alone, direction)
-    await field.site.supervisor("cut", links=chosen, seconds=length + SAFETY)
+def of(field: Field) -> Links:
+    """Raises ClusterError where no link can be cut; such a drill is refused before."""
+    if field.site.links is None:
+        raise ClusterError("no link of this cluster can be cut", "leave out --dir")
+    return field.site.links

@@ -11,7 +11,7 @@ from components.cluster.errors import ClusterError
 from components.drills.report.html import page
 from components.drills.report.junit import suite
 from components.drills.report.outcome import Outcome, document
-from kvstore.check.history import encode
+from kvstore.check.history import Record, encode
 
 
 def write(directory: Path, outcomes: Sequence[Outcome]) -> None:
@@ -34,6 +34,6 @@ def write(directory: Path, outcomes: Sequence[Outcome]) -> None:
 def _histories(directory: Path, number: int, outcome: Outcome) -> None:
     """As `kvstore check` reads them (of a cluster that others write to, too, with those revisions left out)."""
     for clients, history in outcome.seen.histories.items():
-        records = (*history.calls, *history.watches, *history.watched)
+        records: list[Record] = [*history.calls, *history.watches, *history.watched]
         path = directory / f"run-{number}-{clients}.jsonl"
         path.write_bytes(b"".join(encode(record) + b"\n" for record in records))

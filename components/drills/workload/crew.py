@@ -105,8 +105,9 @@ class Crew:
 
     async def start(self) -> None:
         """Watchers first, so that they see everything."""
-        self._watching = [asyncio.create_task(watcher.run()) for watcher in (*self._keys, *self._objects)]
-        await self._until(lambda: all(w.seen for w in (*self._keys, *self._objects)))
+        watchers: list[Watcher | ObjectWatcher] = [*self._keys, *self._objects]
+        self._watching = [asyncio.create_task(watcher.run()) for watcher in watchers]
+        await self._until(lambda: all(watcher.seen for watcher in watchers))
         self._working = [asyncio.create_task(client.run(self._stop)) for client in self._swaps]
         if self.service is not None:
             self._working.append(asyncio.create_task(self.service.run(self._stop)))
