@@ -79,6 +79,13 @@ class FullDisk(Step, frozen=True, kw_only=True, tag="full-disk"):
     target: Target
 
 
+class SlowDisk(Step, frozen=True, kw_only=True, tag="slow-disk"):
+    """Every fsync of a master's log takes `delay` longer. Ends by itself."""
+
+    target: Target
+    delay: Duration = "200ms"
+
+
 class PowerLoss(Step, frozen=True, kw_only=True, tag="power-loss"):
     """All masters lose power at once: what was not forced to the disk is gone. Undone: started again. Needs root."""
 
@@ -139,6 +146,7 @@ AnyStep: TypeAlias = (
     | Partition
     | Flap
     | FullDisk
+    | SlowDisk
     | PowerLoss
     | LoseData
     | ColdStart
@@ -225,6 +233,7 @@ NEEDS: dict[type[Step], frozenset[Need]] = {
     Partition: frozenset({"peer-links"}),
     Flap: frozenset({"peer-links"}),
     FullDisk: PROCESSES,
+    SlowDisk: PROCESSES,
     PowerLoss: frozenset({"own-cluster", "own-disks"}),
     LoseData: frozenset({"processes", "masters"}),
     ColdStart: frozenset({"processes", "masters"}),

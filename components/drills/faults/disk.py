@@ -1,4 +1,4 @@
-"""A master can write no more to its files, or all masters lose power.
+"""A master can write no more to its files, or only slowly; all masters lose power.
 
 What a full disk does to a process is that its writes fail. Here the kernel fails them for one process alone
 (RLIMIT_FSIZE of 0: every write to a file is answered EFBIG), which needs no privilege and no disk of its own, and
@@ -12,12 +12,18 @@ import contextlib
 import resource
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import cast
 
+from components.cluster import ipc
 from components.cluster.errors import ClusterError
+from components.cluster.quantities import seconds
 from components.drills.faults.field import Field
 from components.drills.schedule import Planned
-from components.drills.spec import FullDisk
+from components.drills.spec import FullDisk, SlowDisk
+
+MARGIN = 5.0
+"""Seconds after which a slow disk is fast again, should the drill be killed."""
 
 
 async def full(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
@@ -37,6 +43,21 @@ async def _room_again(field: Field, name: str, pid: int) -> None:
             hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
     await field.start(name)
+
+
+async def slow(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
+    """Asked of the master itself, which sleeps in the thread that writes its log; over when the time is."""
+    step = cast(SlowDisk, planned.step)
+    name = await field.resolve(step.target)
+    delay, where = seconds(step.delay), field.site.directory.admin_socket(name)
+    undo.push_async_callback(_fast_again, where)
+    await ipc.call(where, "slow-disk", delay=delay, seconds=planned.length + MARGIN)
+    await field.during(planned, f"every fsync of {name} takes {step.delay} longer")
+
+
+async def _fast_again(where: Path) -> None:
+    with contextlib.suppress(ClusterError, TimeoutError):
+        await ipc.call(where, "slow-disk", delay=0.0, seconds=0.0)
 
 
 async def power_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> None:

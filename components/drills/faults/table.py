@@ -19,6 +19,7 @@ from components.drills.spec import (
     QuorumLoss,
     RestartEach,
     Restore,
+    SlowDisk,
     Step,
 )
 
@@ -31,6 +32,7 @@ KINDS: dict[type[Step], Inject] = {
     Partition: links.partition,
     Flap: links.flap,
     FullDisk: disk.full,
+    SlowDisk: disk.slow,
     PowerLoss: disk.power_loss,
     Restore: disaster.restore,
     QuorumLoss: disaster.quorum_loss,

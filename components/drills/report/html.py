@@ -29,7 +29,15 @@ svg text { font: 11px system-ui; fill: var(--ink) } svg .dim { fill: var(--dim) 
 .grid { stroke: var(--line) } .band { fill: var(--band) } .fault { fill: var(--fault) } .leader { fill: var(--leader) }
 .nobody { fill: var(--nobody) } .read { fill: var(--read) } .write { fill: var(--write) } .lag { fill: var(--lag) }
 .error { fill: var(--bad) }
+.key { font-weight: 600 } .key.read { color: var(--read) } .key.write { color: var(--write) }
+.key.error { color: var(--bad) }
 """
+
+_LEGEND = (
+    "<p class='dim'>Shaded: a fault lasts. Each dot is an operation at the time of its answer: "
+    "<span class='key read'>read</span>, <span class='key write'>write</span>, "
+    "<span class='key error'>without an answer</span>; the name of a dot says more.</p>"
+)
 
 
 def page(outcomes: Sequence[Outcome]) -> str:
@@ -81,7 +89,7 @@ def _run(number: int, outcome: Outcome, runs: int) -> str:
         f"<h2 id='run-{number}'>{title}{_word(verdict.passed)}</h2>"
         f"<p class='dim'>{escape(where)} · {outcome.seen.end:.1f} s · {operations} operations · "
         f"{len(outcome.seen.requests)} requests</p>{_figures(verdict.figures)}{_checks(verdict.checks)}"
-        f"{_problems(verdict.problems)}{drawing(outcome.seen)}{_moments(outcome)}"
+        f"{_problems(verdict.problems)}{drawing(outcome.seen)}{_LEGEND}{_moments(outcome)}"
     )
 
 

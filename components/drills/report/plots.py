@@ -10,7 +10,7 @@ from components.drills.observed import BILLION, Moment, Observed
 from components.drills.report.outcome import leaders
 from kvstore.check.history import Range
 
-WIDTH, LEFT, RIGHT = 960, 84, 12
+WIDTH, LEFT, RIGHT = 960, 112, 12
 LANE, PLOT = 26, 96
 MOST = 4000
 """Dots of one plot: of more, every second, third ... is drawn (all of those that failed)."""

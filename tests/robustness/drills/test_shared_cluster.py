@@ -30,6 +30,7 @@ MASTERS_ONLY = (
     "partition-split",
     "flapping-link",
     "full-disk",
+    "slow-disk",
     "lost-data",
     "leader-move",
     "compaction",
