@@ -1,8 +1,9 @@
 """A history across a restore is two histories (P): what came before the end of the old cluster, and after it.
 
 A restored store goes on from the state that was saved, whatever was acknowledged later: that is what a restore
-means, not a fault. So each era is judged alone. The second begins with the state at the backup's revision, as the
-first era's own answers and events show it; reads of the second era say whether that is what was restored.
+means, not a fault. So each era is judged alone. The second begins with the state at the backup's revision, as all
+answers and events show it. What the second shows of that revision and before, the first must be able to explain:
+it is put there as a read at the backup's revision. So a write of unknown outcome may have been saved, or not.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 import msgspec
 
 from components.drills.condense import shown, wrote
-from kvstore.check.history import Call, Event, History, KeyValue, Put, Txn
+from kvstore.check.history import Call, Event, History, KeyValue, Put, Range, Result, Txn
+
+NOBODY = -2
+"""The client of what a restore shows."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,16 @@ def split(history: History, at: Break | None) -> list[Era]:
         ),
         watched=tuple(told for told in second.watched if told.watch in known),
     )
+    first = msgspec.structs.replace(first, calls=(*first.calls, *_kept(second, at)))
     return [Era(first), Era(second, state_at(first, at.revision))]
+
+
+def _kept(second: History, at: Break) -> Iterable[Call]:
+    """One read at the backup's revision for each key of which the second era shows what was restored."""
+    answered = msgspec.structs.replace(second, watches=(), watched=())
+    for kv in state_at(answered, at.revision):
+        request, result = Range(kv.key, revision=at.revision), Result(kvs=(kv,))
+        yield Call(NOBODY, at.time, request, "ok", at.time + 1, result)
 
 
 def _part(history: History, holds: Callable[[int], bool]) -> History:

@@ -77,6 +77,21 @@ def test_what_a_restore_has_lost_is_found() -> None:
     assert linearizable(run, judge(run)).held is False
 
 
+def test_a_write_of_unknown_outcome_may_have_been_saved() -> None:
+    """As the log of the one survivor holds it, when two of three are lost."""
+    hanging = swap(5, 99, "d-l9", 0, "1-9", None)
+    after = everything(120, 121, BUMP + 97, k0=("1-1", 90), l1=("1-2", 94), l9=("1-9", 95))
+    for found, said in (((hanging, after), True), ((after,), False)):
+        run = seen(*found)
+        assert linearizable(run, judge(run)).held is said
+
+
+def test_a_restore_that_brings_an_older_state_back_is_found() -> None:
+    earlier = (swap(1, 2, "d-k5", 0, "1-0", 80), swap(5, 6, "d-k5", 80, "1-6", 92))
+    run = seen(*earlier, read(110, 111, "d-k5", "1-0", 80))
+    assert linearizable(run, judge(run)).held is False
+
+
 def test_what_came_back_although_it_was_written_after_the_backup_is_found() -> None:
     run = seen(everything(120, 121, BUMP + 97, k0=("1-1", 90), l1=("1-2", 94), l2=("1-4", 101)))
     assert restored(run, judge(run)).offending == ["keys: d-l2 was written after the backup and is there"]
