@@ -86,6 +86,7 @@ def in_background(
     if failure is not None:
         process.wait(timeout=30)
         raise failure
+    process.returncode = 0  # it lives on, on purpose: nobody is to wait for it, or to warn that nobody does
     say(f"kubeconfig: {layout.kubeconfig}")
 
 

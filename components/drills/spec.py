@@ -89,6 +89,10 @@ class SlowDisk(Step, frozen=True, kw_only=True, tag="slow-disk"):
 class PowerLoss(Step, frozen=True, kw_only=True, tag="power-loss"):
     """All masters lose power at once: what was not forced to the disk is gone. Undone: started again. Needs root."""
 
+    since_flush: Annotated[
+        Duration, Meta(description="How long before the cut the kernel wrote everything out by itself.")
+    ] = "500ms"
+
 
 class LoseData(Step, frozen=True, kw_only=True, tag="lose-data"):
     """A master is killed and its data directory deleted; undone: started again, it copies the others' state."""

@@ -98,6 +98,8 @@ def _enter(network: Network, drill: Drill) -> bool:
     from components.drills import links
     from components.drills.spec import needs
 
+    if "own-disks" in needs(drill) and links.possible():
+        links.enter_mounts()
     wanted = network is Network.NAMESPACE or (network is Network.AUTO and links.possible())
     if not wanted or "peer-links" not in needs(drill):
         return False

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import resource
 import signal
+import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
@@ -20,7 +21,7 @@ from components.cluster.errors import ClusterError
 from components.cluster.quantities import seconds
 from components.drills.faults.field import Field
 from components.drills.schedule import Planned
-from components.drills.spec import FullDisk, SlowDisk
+from components.drills.spec import FullDisk, PowerLoss, SlowDisk
 
 MARGIN = 5.0
 """Seconds after which a slow disk is fast again, should the drill be killed."""
@@ -62,6 +63,8 @@ async def _fast_again(where: Path) -> None:
 
 async def power_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
     masters = list(field.site.masters)
+    await asyncio.to_thread(lambda: [disk.flush() for disk in field.site.disks.values()])
+    await asyncio.sleep(seconds(cast(PowerLoss, planned.step).since_flush))
     for name in masters:
         undo.push_async_callback(field.restart, name)
     undo.push_async_callback(_power_again, field)
@@ -74,4 +77,9 @@ async def power_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> No
 async def _power_again(field: Field) -> None:
     for name, disk in field.site.disks.items():
         await field.stopped(name)
-        await asyncio.to_thread(disk.restore_power)
+        try:
+            await asyncio.to_thread(disk.restore_power)
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            raise ClusterError(
+                f"the disk of {name} has no power again: {error}", "run the drill again"
+            ) from error

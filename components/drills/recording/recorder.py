@@ -112,6 +112,10 @@ class Client:
         self._recorder.add(record)
         return record
 
+    def pinned(self, index: int) -> Pinned:
+        """The same client, always at one endpoint."""
+        return Pinned(self, index)
+
     async def _send(self, endpoint: Endpoint, request: AnyRequest, seconds: float) -> Any:
         path, kind = wire.METHODS[type(request)]
         if not isinstance(request, KeepAlive):
@@ -146,3 +150,14 @@ class Client:
             error=text or str(code),
             endpoint=endpoint.address,
         )
+
+
+class Pinned:
+    """Calls one endpoint, whatever comes of it."""
+
+    def __init__(self, client: Client, index: int) -> None:
+        self._client, self._index = client, index
+
+    async def call(self, request: AnyRequest) -> Call:
+        self._client.pin(self._index)
+        return await self._client.call(request)

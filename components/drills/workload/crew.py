@@ -27,9 +27,9 @@ from components.drills.workload.swaps import Swaps, swap
 from kvstore.check.history import Call, Delete, Range, Watch
 
 CALL_SECONDS = 3.0  # of an object's client, for each attempt
-FINISH_SECONDS = 20.0
+FINISH_SECONDS = 15.0
 PAUSE = 0.1
-WATCHERS, LAST = 500, 900
+READERS, WATCHERS, LAST = 50, 500, 900
 """Numbers of clients: swappers count from 1."""
 
 
@@ -46,6 +46,7 @@ class Crew:
         self._recorders: dict[str, Recorder] = {}
         self._last: dict[str, Port] = {}
         self._swaps: list[Swaps] = []
+        self._readers: list[Swaps] = []
         self._keys: list[Watcher] = []
         self._objects: list[ObjectWatcher] = []
         self._clients: list[ApiClient] = []
@@ -66,6 +67,9 @@ class Crew:
         self._last["keys"] = Client(LAST, store, recorder)
         for number in range(1, self._load.key_clients + 1):
             self._add(Client(number, store, recorder), number, "keys")
+        for number in range(len(store)):
+            reader = Client(READERS + number, store, recorder).pinned(number)
+            self._readers.append(self._swaps_of(reader, READERS + number, "keys"))
         end = after(self._prefix)
         for number in range(self._load.watchers):
             watch = Watch(0, WATCHERS + number, 0, self._prefix, end, prev_kv=True)
@@ -92,11 +96,12 @@ class Crew:
             self._objects.append(watcher)
 
     def _add(self, port: Port, number: int, kind: str) -> None:
+        self._swaps.append(self._swaps_of(port, number, kind))
+
+    def _swaps_of(self, port: Port, number: int, kind: str) -> Swaps:
         dice = random.Random(self._dice.random())
         pause = seconds(self._load.pause)
-        self._swaps.append(
-            Swaps(port, number, self._prefix, dice, pause, lambda call: self._told(kind, call))
-        )
+        return Swaps(port, number, self._prefix, dice, pause, lambda call: self._told(kind, call))
 
     def _client(self, master: str = "") -> ApiClient:
         client = self._site.client(master, CALL_SECONDS)
@@ -109,6 +114,7 @@ class Crew:
         self._watching = [asyncio.create_task(watcher.run()) for watcher in watchers]
         await self._until(lambda: all(watcher.seen for watcher in watchers))
         self._working = [asyncio.create_task(client.run(self._stop)) for client in self._swaps]
+        self._working += [asyncio.create_task(reader.read_only(self._stop)) for reader in self._readers]
         if self.service is not None:
             self._working.append(asyncio.create_task(self.service.run(self._stop)))
 
@@ -117,7 +123,8 @@ class Crew:
         self._stop.set()
         ended = await asyncio.gather(*self._working, return_exceptions=True)
         seen.problems += [f"a client ended: {error!r}" for error in ended if isinstance(error, Exception)]
-        marks = {kind: await self._mark(kind, port, seen) for kind, port in self._last.items()}
+        found = await asyncio.gather(*(self._mark(kind, port, seen) for kind, port in self._last.items()))
+        marks = dict(zip(self._last, found, strict=True))
         watchers: list[tuple[str, Watcher | ObjectWatcher]] = [("keys", w) for w in self._keys]
         watchers += [("objects", w) for w in self._objects]
         with contextlib.suppress(TimeoutError):

@@ -41,9 +41,16 @@ class Swaps:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set, and the call under way is answered."""
+        await self._go_on(stop, (READS, SWAPS, ENTRIES))
+
+    async def read_only(self, stop: asyncio.Event) -> None:
+        """As `run`, with reads alone: who writes to a member that is cut off waits, and sees nothing stale."""
+        await self._go_on(stop, (1, 0, 0))
+
+    async def _go_on(self, stop: asyncio.Event, weights: tuple[int, int, int]) -> None:
         kinds = [self._read, self._swap, self._enter]
         while not stop.is_set():
-            call = await self._dice.choices(kinds, (READS, SWAPS, ENTRIES))[0]()
+            call = await self._dice.choices(kinds, weights)[0]()
             self._told(call)
             await asyncio.sleep(self._dice.expovariate(1 / self._pause))
 
