@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 from collections import Counter
 from contextlib import AsyncExitStack
 
@@ -28,7 +29,7 @@ from components.drills.spec import Drill
 from components.drills.workload.crew import Crew
 from kvstore.check.history import Call, Range
 
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 30.0
 RECOVERY_SECONDS = 60.0
 RECOVERY_MARGIN = 5.0  # beyond what is promised, so that the figure says how much it was missed by
 
@@ -40,7 +41,7 @@ class Run:
         self._drill, self._site, self._tell = drill, site, tell
         self._dice = random.Random(seed)
         self._planned = plan(drill, seed)
-        self.seen = Observed(origin=Recorder.now(), prefix=f"drill-{self._dice.getrandbits(32):08x}-")
+        self.seen = Observed(origin=Recorder.now(), prefix=f"drill-{secrets.token_hex(4)}-")
         self.counts: Counter[str] = Counter()
         self._crew = Crew(site, drill.workload, self.seen.prefix, self._dice, self._answered)
         self._sampler = Sampler(site, self.seen, self._sampled)

@@ -38,11 +38,12 @@ async def full(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
 
 
 async def _room_again(field: Field, name: str, pid: int) -> None:
-    """A master whose disk failed ends; it is started again. One that did not goes on."""
+    """A master whose disk failed ends, perhaps only now; it is started again. One that noticed nothing goes on."""
     if (await field.process(name)).pid == pid:
         with contextlib.suppress(ProcessLookupError):
             hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    await field.settled(name)
     await field.start(name)
 
 

@@ -26,6 +26,8 @@ from components.drills.workload.crew import Crew
 
 T = TypeVar("T")
 PATIENCE = 30.0
+SETTLED = 1.5
+"""Seconds in which a master that is going to end says so: its supervisor asks it four times a second."""
 PAUSE = 0.05
 _LEASES = {"controllers": "kube-controller-manager", "scheduler": "kube-scheduler"}
 
@@ -109,6 +111,18 @@ class Field:
 
         if not await self._eventually(asked):
             raise ClusterError(f"not within {PATIENCE:.0f} s: {name} {what}", "look at: kuberaft status")
+
+    async def settled(self, name: str) -> None:
+        """Returns when the process has ended, or has been ready for a while without a break."""
+        since = 0.0
+
+        def probe(process: ProcessStatus) -> bool:
+            nonlocal since
+            now = asyncio.get_running_loop().time()
+            since = (since or now) if process.state == "ready" else 0.0
+            return process.state == "stopped" or bool(since and now - since >= SETTLED)
+
+        await self._until(name, probe, "has ended, or is ready")
 
     async def start(self, name: str) -> None:
         """Start it, unless it runs."""
