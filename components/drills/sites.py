@@ -65,7 +65,9 @@ async def own(drill: Drill, say: Say, *, namespace: bool = False) -> AsyncIterat
             site = await running(layout)
             site.disks = made
             site.kind = "own"
-            site.offers |= {"own-cluster", *(["own-disks"] if made else [])}
+            site.offers |= {"own-cluster"}
+            if made:
+                site.offers |= {"own-disks"}
             if namespace:
                 site.offers |= {"peer-links"}
                 site.links = NamespaceLinks({name: _host(url) for name, url in site.masters.items()})

@@ -65,7 +65,10 @@ async def quorum_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> N
 
 
 async def _from_survivor(field: Field, survivor: str, name: str, file: Path, port: int) -> None:
+    """The survivor is killed: without a quorum an orderly end has nothing to wait for, and its log is on disk."""
     layout = field.site.directory
+    await field.signal(survivor, signal.SIGKILL)
+    await field.stopped(survivor)
     await asyncio.to_thread(stopping.stop, layout)
     field.seen.restored = Break(Recorder.now(), NEVER)
     snapshot = file.with_name("snapshot")

@@ -64,7 +64,8 @@ async def _fast_again(where: Path) -> None:
 
 async def power_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
     masters = list(field.site.masters)
-    await asyncio.to_thread(lambda: [disk.flush() for disk in field.site.disks.values()])
+    for disk in field.site.disks.values():
+        await asyncio.to_thread(disk.flush)
     await asyncio.sleep(seconds(cast(PowerLoss, planned.step).since_flush))
     for name in masters:
         undo.push_async_callback(field.restart, name)

@@ -49,44 +49,24 @@ def test_quorum_loss_and_recovery_from_the_survivor() -> None:
     assert_passed(run("quorum-loss", shipped("quorum-loss", workload=ALONE)))
 
 
-def test_the_command_with_a_file_of_ones_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["network namespace", "peer proxies"])
+def test_a_partition_by_the_command_with_a_file_of_ones_own(tmp_path: Path, network: str) -> None:
+    if network == "network namespace" and not links.possible():
+        pytest.skip("a network namespace needs root and iproute2")
     file, report = tmp_path / "small.yaml", tmp_path / "report"
-    file.write_text(SMALL)
-    done = subprocess.run(
-        [*COMMAND, "run", str(file), "--progress", "json", "--report", str(report), "--seed", "3"],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    file.write_text(SMALL.replace("fault: kill, target: leader", "fault: partition, alone: leader"))
+    how = "namespace" if network == "network namespace" else "proxies"
+    flags = ["--network", how, "--progress", "json", "--report", str(report), "--seed", "3"]
+    done = subprocess.run([*COMMAND, "run", str(file), *flags], capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [e["event"] for e in events if e["event"] not in ("state", "phase")] == [
-        "run",
-        "fault",
-        "undone",
-        "verdict",
-        "end",
-    ]
+    kinds = [event["event"] for event in events if event["event"] not in ("state", "phase")]
+    assert kinds == ["run", "fault", "undone", "verdict", "end"]
     assert ElementTree.parse(report / "junit.xml").getroot()[0].get("failures") == "0"
+    assert json.loads((report / "report.json").read_bytes())["runs"][0]["network"] == network
 
 
-@pytest.mark.skipif(not links.possible(), reason="a network namespace needs root and iproute2")
-def test_a_partition_in_a_network_namespace(tmp_path: Path) -> None:
-    file = tmp_path / "parted.yaml"
-    file.write_text(SMALL.replace("fault: kill, target: leader", "fault: partition, alone: leader"))
-    report = tmp_path / "report"
-    done = subprocess.run(
-        [*COMMAND, "run", str(file), "--network", "namespace", "--report", str(report)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert json.loads((report / "report.json").read_bytes())["runs"][0]["network"] == "network namespace"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_drill_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_drill_leaves_nothing_behind(tmp_path: Path) -> None:
     file = tmp_path / "long.yaml"
     file.write_text(SMALL.replace("kill, target: leader, for: 500ms", "pause, target: leader, for: 60s"))
     process = subprocess.Popen(
@@ -100,7 +80,7 @@ def test_an_interrupted_drill_leaves_nothing_behind(tmp_path: Path, number: sign
         for line in process.stdout:
             if json.loads(line)["event"] == "fault":
                 break
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         process.stdout.read()
     assert process.wait(60) != 0
     assert [path.name for path in tmp_path.iterdir()] == ["long.yaml"]
