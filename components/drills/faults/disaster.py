@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from components.cluster import backup, stopping
 from components.cluster.layout import Layout
 from components.cluster.restore import restore as restore_cluster
-from components.cluster.survivor import snapshot as saved
+from components.cluster.survivor import back_up
 from components.drills.eras import Break
 from components.drills.faults.field import Field
 from components.drills.recording.recorder import Recorder
@@ -59,21 +59,19 @@ async def quorum_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> N
         await field.stopped(name)
         await asyncio.to_thread(shutil.rmtree, layout.masters / name)
     await field.during(planned, f"{' and '.join(lost)} are lost with their data; {survivor} has no quorum")
-    file, name = _workspace(undo) / "survivor.backup", (await field.site.status()).name
+    file = _workspace(undo) / "survivor.backup"
     field.say(f"the cluster is stopped, and a new one made from the data of {survivor}", planned.number)
-    await unbroken(_from_survivor(field, survivor, name, file, port))
+    await unbroken(_from_survivor(field, survivor, file, port))
 
 
-async def _from_survivor(field: Field, survivor: str, name: str, file: Path, port: int) -> None:
+async def _from_survivor(field: Field, survivor: str, file: Path, port: int) -> None:
     """The survivor is killed: without a quorum an orderly end has nothing to wait for, and its log is on disk."""
     layout = field.site.directory
     await field.signal(survivor, signal.SIGKILL)
     await field.stopped(survivor)
     await asyncio.to_thread(stopping.stop, layout)
     field.seen.restored = Break(Recorder.now(), NEVER)
-    snapshot = file.with_name("snapshot")
-    await saved(layout, survivor, snapshot)
-    manifest = await asyncio.to_thread(backup.write, layout, name, snapshot, file)
+    manifest = await back_up(layout, survivor, file)
     field.seen.restored = Break(field.seen.restored.time, manifest.revision)
     await _start_from(layout, file, port)
 

@@ -25,7 +25,7 @@ def shorter(drill: Drill, *, at_most: float = FAULT, workload: Workload | None =
     timeline = [
         msgspec.structs.replace(
             step,
-            at=f"{max(0.1, seconds(step.at) - 0.8):.1f}s",
+            at=f"{max(0.1, seconds(step.at) / 2 - 0.4):.1f}s",
             lasts=f"{min(seconds(step.lasts), at_most):.1f}s",
         )
         for step in drill.timeline

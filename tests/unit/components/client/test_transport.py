@@ -152,13 +152,13 @@ def test_a_write_on_a_connection_that_was_used_before_is_not_sent_twice() -> Non
         return web.json_response({})
 
     async def test(client: ApiClient) -> None:
-        for write in (
+        for attempt in (
             lambda: client.update(PODS, {"metadata": {"name": "p", "namespace": "ns"}}),
             lambda: client.delete(PODS, "p", "ns"),
         ):
             await client.get(PODS, "p", "ns")
             with pytest.raises(ConnectionFailed):
-                await write()
+                await attempt()
 
     served(handler, test)
     assert seen == ["GET", "PUT", "GET", "DELETE"]
