@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -94,16 +95,25 @@ def command(
 
 
 def _enter(network: Network, drill: Drill) -> bool:
-    """A network of its own for a drill that cuts links, where that is possible; whether it is in one."""
+    """Namespaces of its own for a drill that cuts links or power, where that is possible; whether the network is."""
     from components.drills import links
     from components.drills.spec import needs
 
     if "own-disks" in needs(drill) and links.possible():
-        links.enter_mounts()
-    wanted = network is Network.NAMESPACE or (network is Network.AUTO and links.possible())
-    if not wanted or "peer-links" not in needs(drill):
+        with contextlib.suppress(
+            ClusterError
+        ):  # without rights there are no disks either, and the drill says so
+            links.enter_mounts()
+    if "peer-links" not in needs(drill) or network is Network.PROXIES:
         return False
-    links.enter_namespace()
+    if network is Network.AUTO and not links.possible():
+        return False
+    try:
+        links.enter_namespace()
+    except ClusterError:
+        if network is Network.NAMESPACE:
+            raise
+        return False  # no rights: proxies need none
     return True
 
 
