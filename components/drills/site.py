@@ -39,6 +39,7 @@ _LACKS: dict[Need, tuple[str, str]] = {
     "masters": ("three masters", "use a cluster of three masters"),
     "nodes": ("two nodes that run the drill's pods", "use a cluster with two workers"),
     "own-disks": ("file systems of the masters' own", "run it as root, where loop devices can be mounted"),
+    "own-clock": ("a clock of its own", "install libfaketime (Debian: faketime)"),
     "endpoints": ("the store's client ports", "name them: --etcd, or start with store.clientPort: true"),
 }
 
@@ -55,6 +56,8 @@ class Site:
     workers: list[str] = field(default_factory=list)
     store: list[Endpoint] = field(default_factory=list)
     links: Links | None = None
+    clock: dict[str, str] = field(default_factory=dict)
+    """The environment that tells its processes the time (`drills.clock`), for drills that set it."""
     disks: dict[str, Disk] = field(default_factory=dict)
     """File systems of the masters' own, for drills that cut the power."""
 

@@ -27,6 +27,7 @@ from components.cluster.layout import Layout
 from components.cluster.status import ClusterStatus
 from components.cluster.topology import Masters, Store, Topology, Workers
 from components.drills import disks
+from components.drills.clock import clock_environment, started_with
 from components.drills.disks import Disk
 from components.drills.links import NamespaceLinks, ProxyLinks
 from components.drills.recording.recorder import Endpoint
@@ -61,13 +62,16 @@ async def own(drill: Drill, say: Say, *, namespace: bool = False) -> AsyncIterat
         file.write_text(topology_file.dump(topology(drill, proxied=proxied)))
         made = _disks(drill, layout, Path(place))
         try:
-            await unbroken(start(layout, str(file), say))
+            told = clock_environment(Path(place), "cluster") if "own-clock" in needs(drill) else {}
+            with started_with(told):
+                await unbroken(start(layout, str(file), say))
             site = await running(layout)
+            site.clock = told
             site.disks = made
             site.kind = "own"
             site.offers |= {"own-cluster"}
-            if made:
-                site.offers |= {"own-disks"}
+            site.offers |= {"own-disks"} if made else set()
+            site.offers |= {"own-clock"} if told else set()
             if namespace:
                 site.offers |= {"peer-links"}
                 site.links = NamespaceLinks({name: _host(url) for name, url in site.masters.items()})

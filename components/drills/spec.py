@@ -14,7 +14,9 @@ from msgspec import Meta, Struct
 
 from components.cluster.quantities import Duration, seconds
 
-Need = Literal["processes", "own-cluster", "peer-links", "nodes", "masters", "endpoints", "own-disks"]
+Need = Literal[
+    "processes", "own-cluster", "peer-links", "nodes", "masters", "endpoints", "own-disks", "own-clock"
+]
 Target = Annotated[
     str,
     Meta(
@@ -136,6 +138,12 @@ class Drain(Step, frozen=True, kw_only=True, tag="drain"):
     patience: Duration = "60s"
 
 
+class ClockJump(Step, frozen=True, kw_only=True, tag="clock-jump"):
+    """The clock of the day jumps for every process of the cluster; undone: it is right again. Needs libfaketime."""
+
+    by: Annotated[int, Meta(description="Seconds, negative for the past.")] = 3600
+
+
 class MoveLeader(Step, frozen=True, kw_only=True, tag="move-leader"):
     """The store's leadership is given to another member, through etcd's API."""
 
@@ -158,6 +166,7 @@ AnyStep: TypeAlias = (
     | Restore
     | RestartEach
     | Drain
+    | ClockJump
     | MoveLeader
     | Compact
 )
@@ -245,6 +254,7 @@ NEEDS: dict[type[Step], frozenset[Need]] = {
     Restore: frozenset({"own-cluster"}),
     RestartEach: frozenset({"processes", "masters"}),
     Drain: frozenset({"nodes"}),
+    ClockJump: frozenset({"own-cluster", "own-clock"}),
     MoveLeader: frozenset({"endpoints"}),
     Compact: frozenset({"endpoints"}),
 }

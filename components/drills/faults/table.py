@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from components.drills.faults import disaster, disk, links, nodes, processes, store
+from components.drills.faults import clock, disaster, disk, links, nodes, processes, store
 from components.drills.faults.field import Inject
 from components.drills.spec import (
+    ClockJump,
     ColdStart,
     Compact,
     Drain,
@@ -37,6 +38,7 @@ KINDS: dict[type[Step], Inject] = {
     Restore: disaster.restore,
     QuorumLoss: disaster.quorum_loss,
     Drain: nodes.drain,
+    ClockJump: clock.jump,
     MoveLeader: store.move_leader,
     Compact: store.compact,
 }

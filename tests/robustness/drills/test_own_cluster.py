@@ -15,6 +15,7 @@ import pytest
 from components.drills import links
 from tests.robustness.drills.short import ALONE, assert_passed, run, shipped
 from tests.support.local_cluster import eventually
+from tests.support.tools import require_tool
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 COMMAND = (sys.executable, "-m", "components.cluster.cli", "drill")
@@ -47,6 +48,11 @@ def test_an_old_backup_under_running_clients() -> None:
 
 def test_quorum_loss_and_recovery_from_the_survivor() -> None:
     assert_passed(run("quorum-loss", shipped("quorum-loss", workload=ALONE)))
+
+
+def test_the_clock_jumps() -> None:
+    require_tool("faketime")
+    assert_passed(run("clock-jump", shipped("clock-jump", workload=ALONE)))
 
 
 @pytest.mark.parametrize("network", ["network namespace", "peer proxies"])

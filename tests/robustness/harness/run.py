@@ -17,6 +17,7 @@ import grpc
 import grpc.aio
 
 from components.drills import disks
+from components.drills.clock import clock_environment
 from components.drills.disks import Disk
 from components.drills.recording.recorder import Client, Recorder
 from components.drills.recording.watcher import Watcher
@@ -186,7 +187,7 @@ class _Run:
         if kind.ours_only and not self._ours:
             return False
         if kind is disk_faults.ClockJump:
-            return bool(disk_faults.clock_environment(self._directory, "probe"))
+            return bool(clock_environment(self._directory, "probe"))
         return not kind.needs_disk or disks.available()
 
     async def _start(self, chosen: list[Fault]) -> None:
@@ -194,9 +195,7 @@ class _Run:
         with_clock = any(isinstance(fault, disk_faults.ClockJump) for fault in chosen)
         names = [f"m{number + 1}" for number in range(self._plan.members)]
         made = [Disk(self._directory, name) for name in names] if with_disks else []
-        clocks = (
-            [disk_faults.clock_environment(self._directory, name) for name in names] if with_clock else []
-        )
+        clocks = [clock_environment(self._directory, name) for name in names] if with_clock else []
         await self._cluster.create(made, clocks, count=self._plan.members)
         for member in self._cluster.members:
             self._cluster.start(member)
