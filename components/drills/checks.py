@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from components.drills.condense import condense, wrote
-from components.drills.eras import Break, Era, split
+from components.drills.eras import Break, Era, answered_after, split
 from components.drills.measure import LEDGER, acknowledged, highest_revision, last_list, written_key
 from components.drills.observed import Observed
 from kvstore.check.history import Call, History, Range, Txn
@@ -189,7 +189,7 @@ def restored(seen: Observed, judged: list[Judged]) -> Check:
 
 def _after_backup(seen: Observed, at: Break, history: History) -> Iterator[Call]:
     for call in history.calls:
-        new = isinstance(call.request, Txn) and wrote(call) and call.call < at.time
+        new = isinstance(call.request, Txn) and wrote(call) and not answered_after(call, at)
         if new and call.result and (call.result.revision or 0) > at.revision and _is_ledger(seen, call):
             yield call
 

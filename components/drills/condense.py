@@ -31,6 +31,8 @@ from kvstore.check.history import (
 
 FIRST = 1
 """The revision of a store without writes."""
+STRANGE = -1
+"""A revision that no key has here: of a state that was undone by a restore, and is still compared with."""
 
 
 def condense(history: History, before: Iterable[KeyValue] = ()) -> History:
@@ -92,7 +94,7 @@ class Ranks:
     """Revisions by their place among `own`."""
 
     def __init__(self, own: set[int]) -> None:
-        self._own = sorted(own)
+        self._own, self._known = sorted(own), own
 
     def of(self, revision: int) -> int:
         """FIRST and the number of own writes up to this revision; nothing (0) stays nothing."""
@@ -127,7 +129,8 @@ class Ranks:
     def compare(self, compare: Compare) -> Compare:
         if compare.target not in ("mod", "create") or not isinstance(compare.to, int):
             return compare
-        return msgspec.structs.replace(compare, to=self.of(compare.to))
+        known = not compare.to or compare.to in self._known or compare.result not in ("equal", "not_equal")
+        return msgspec.structs.replace(compare, to=self.of(compare.to) if known else STRANGE)
 
     def watch(self, watch: Watch) -> Watch:
         return msgspec.structs.replace(watch, start_revision=self.next(watch.start_revision))

@@ -40,8 +40,8 @@ def split(history: History, at: Break | None) -> list[Era]:
     """One era, or two."""
     if at is None:
         return [Era(history)]
-    first = _part(history, lambda time: time < at.time)
-    second = _part(history, lambda time: time >= at.time)
+    first = _part(history, lambda time: time < at.time, lambda call: _before(call, at))
+    second = _part(history, lambda time: time >= at.time, lambda call: _after(call, at))
     known = {watch.watch for watch in second.watches}
     second = msgspec.structs.replace(
         second,
@@ -63,9 +63,27 @@ def _kept(second: History, at: Break) -> Iterable[Call]:
         yield Call(NOBODY, at.time, request, "ok", at.time + 1, result)
 
 
-def _part(history: History, holds: Callable[[int], bool]) -> History:
+def _before(call: Call, at: Break) -> Call | None:
+    """What was answered when the old cluster had ended was answered by the new one."""
+    return call if call.call < at.time and not answered_after(call, at) else None
+
+
+def _after(call: Call, at: Break) -> Call | None:
+    """With the time from which on the new cluster can have done it. What nobody knows may be of both eras."""
+    if call.call >= at.time:
+        return call
+    late = call.outcome == "unknown" and (call.returned is None or call.returned >= at.time)
+    return msgspec.structs.replace(call, call=at.time) if late or answered_after(call, at) else None
+
+
+def answered_after(call: Call, at: Break) -> bool:
+    """Whether the new cluster has answered it; it may have been asked before there was one, and asked again."""
+    return call.outcome == "ok" and call.returned is not None and call.returned >= at.time
+
+
+def _part(history: History, holds: Callable[[int], bool], belongs: Callable[[Call], Call | None]) -> History:
     return History(
-        calls=tuple(call for call in history.calls if holds(call.call)),
+        calls=tuple(found for call in history.calls if (found := belongs(call)) is not None),
         watches=tuple(watch for watch in history.watches if holds(watch.time)),
         watched=tuple(told for told in history.watched if holds(told.time)),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from components.drills.condense import shown, wrote
+from components.drills.eras import answered_after
 from components.drills.observed import BILLION, Observed
 from kvstore.check.history import Call, History, Put, Range, Txn
 
@@ -65,7 +66,7 @@ def acknowledged(seen: Observed, history: History) -> Iterator[Call]:
 
 def promised(seen: Observed, call: Call) -> bool:
     """Whether a restore has to keep what this call wrote."""
-    if seen.restored is None or call.call >= seen.restored.time:
+    if seen.restored is None or answered_after(call, seen.restored):
         return True
     revision = call.result.revision if call.result else None
     return revision is not None and revision <= seen.restored.revision

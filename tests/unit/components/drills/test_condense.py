@@ -50,6 +50,16 @@ def test_what_was_stored_before_is_where_a_history_begins() -> None:
     assert check(condense(later, [KeyValue("d-k0", "other", mod=7)])).linearizable is False
 
 
+def test_a_revision_of_nowhere_is_that_of_no_key() -> None:
+    """As a client has it that saw what a restore has undone."""
+    later = history(
+        read(1, 2, "d-k0", "old", 7),
+        refused(3, 4, "d-k0", 40, "mine"),
+        swap(5, 6, "d-k0", 7, "new", 1_000_000_020),
+    )
+    assert check(condense(later, [KeyValue("d-k0", "old", mod=7)])).passed
+
+
 @given(st.integers(0, 10_000), st.booleans())
 def test_a_run_of_one_client_after_another_is_judged_as_without_others(seed: int, lie: bool) -> None:
     """The twin: the same calls with revisions without gaps, which need no condensing."""

@@ -86,6 +86,25 @@ def test_a_write_of_unknown_outcome_may_have_been_saved() -> None:
         assert linearizable(run, judge(run)).held is said
 
 
+def test_what_was_asked_before_and_answered_after_is_of_the_new_cluster() -> None:
+    """A client that asks again while there is no cluster; a write of unknown outcome may be of either."""
+    asked = (read(50, 115, "d-k0", "1-5", BUMP + 96), swap(51, 130, "d-l7", 0, "1-7", BUMP + 97))
+    hanging = swap(52, 140, "d-l8", 0, "1-8", None)
+    last = everything(
+        150,
+        151,
+        BUMP + 99,
+        k0=("1-5", BUMP + 96),
+        l1=("1-2", 94),
+        l7=("1-7", BUMP + 97),
+        l8=("1-8", BUMP + 98),
+    )
+    run = seen(*GOOD[:2], *asked, hanging, last)
+    judged = judge(run)
+    for check in (linearizable, watches, revisions, restored):
+        assert check(run, judged).held, check(run, judged)
+
+
 def test_a_restore_that_brings_an_older_state_back_is_found() -> None:
     earlier = (swap(1, 2, "d-k5", 0, "1-0", 80), swap(5, 6, "d-k5", 80, "1-6", 92))
     run = seen(*earlier, read(110, 111, "d-k5", "1-0", 80))
