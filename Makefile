@@ -9,8 +9,8 @@ RUNS   ?= 200
 SECONDS ?= 5
 ROUNDS ?= 3
 
-.PHONY: help up down test check format bench conformance robustness rolling-restart slow-reader quota proto simulate storefuzz \
-  apifuzz clean
+.PHONY: help up down test check format bench conformance robustness drills rolling-restart slow-reader quota proto \
+  simulate storefuzz apifuzz clean
 
 help:
 	@echo "make up           start the default cluster: 3 masters, 2 workers (Ctrl-C stops it); ARGS='--workers 4' adds flags"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench        measure, and print one table a benchmark"
 	@echo "make conformance  replay every recorded behaviour of the real API server and print a table"
 	@echo "make robustness   hurt real clusters under traffic and judge what clients saw; RUNS=200 SECONDS=5"
+	@echo "make drills       every drill, as in docs/drills.md: leader-kill 20 times, backup-restore 5 times, the others once"
 	@echo "make rolling-restart  restart every master in turn under 200 informers and a steady load; ROUNDS=3"
 	@echo "make slow-reader  a watcher that does not read for a minute, against real processes"
 	@echo "make quota        1,000 creates under a quota of 500 through three masters, whose leader dies"
@@ -80,6 +81,13 @@ conformance: $(VENV)/.dev
 
 robustness: $(VENV)/.dev
 	$(BIN)/python -m tests.robustness --runs $(RUNS) --seconds $(SECONDS) $(ARGS)
+
+drills: $(VENV)/.runtime
+	@for name in $$($(BIN)/kuberaft drill list -o json | $(BIN)/python -c \
+	  'import json, sys; print(*(d["name"] for d in json.load(sys.stdin)["drills"]))'); do \
+	  case $$name in leader-kill) times=20;; backup-restore) times=5;; *) times=1;; esac; \
+	  $(BIN)/kuberaft drill $$name --repeat $$times --report drill-reports/$$name $(ARGS) || failed="$$failed $$name"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 rolling-restart: $(VENV)/.dev
 	$(BIN)/python -m tests.robustness.rolling --rounds $(ROUNDS) $(ARGS)

@@ -258,13 +258,14 @@ def member_config(config: MasterConfig) -> MemberConfig:
         name=config.name,
         data_dir=Path(store.data_dir),
         initial_cluster=members,
-        listen=members[config.name],
+        listen=_address(store.peer_address) if store.peer_address else members[config.name],
         cluster_token=store.cluster_token,
         tls=TlsFiles(Path(store.tls.cert), Path(store.tls.key), Path(store.ca)),
         quota_bytes=store.quota_bytes,
         heartbeat_interval=store.heartbeat_interval,
         election_timeout=store.election_timeout,
         unsafe_no_fsync=not store.fsync,
+        dial_from=store.dial_from,
         client_urls=(f"https://{store.client_address}",) if store.client_address else (),
     )
 

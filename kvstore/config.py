@@ -30,7 +30,8 @@ class MemberConfig:
     `follows_state`: as etcd, what a data directory knows of the members and their addresses comes before
     `initial_cluster`, which then only counts at the first start; without it, `initial_cluster` has the present
     addresses of the members that it names. `force_new_cluster`: with this member's data begin a cluster of one;
-    for when a majority is lost for good. What the others acknowledged without this one is lost.
+    for when a majority is lost for good. What the others acknowledged without this one is lost. `dial_from`: the
+    address that connections to peers leave from; empty: the kernel's choice.
     """
 
     name: str
@@ -54,6 +55,7 @@ class MemberConfig:
     joins: bool = False
     follows_state: bool = False
     force_new_cluster: bool = False
+    dial_from: str = ""
 
     @property
     def request_timeout(self) -> float:
@@ -90,4 +92,5 @@ def raft_config(
         listen_alone=config.follows_state,
         removed=removed,
         force_new=config.force_new_cluster,
+        dial_from=config.dial_from,
     )

@@ -301,6 +301,10 @@ class Member(Calls, Reconfiguration):
         """To that member id. Raises `NotLeader`, `BadLeaderTransferee`."""
         await self._running().transfer_leadership(target)
 
+    def slow_disk(self, delay: float, seconds: float) -> None:
+        """For drills: every fsync of the log takes `delay` seconds longer, for so many seconds from now on."""
+        self._running().slow_disk(delay, seconds)
+
     async def snapshot(self, path: Path) -> SnapshotMeta:
         """A snapshot file of the store as of now (linearizable), written beside all other work."""
         await self.read_index()

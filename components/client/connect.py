@@ -43,12 +43,15 @@ def new_session(config: ClientConfig, user_agent: str) -> aiohttp.ClientSession:
         keepalive_timeout=_IDLE_CONNECTION_SECONDS,
         socket_factory=_keepalive_socket,
     )
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=1 << 20,
     )
+    # By itself it sends PUT and DELETE again when a connection breaks: a write that was done is then answered 409.
+    session._retry_connection = False
+    return session
 
 
 def _keepalive_socket(address: tuple[Any, ...]) -> socket.socket:

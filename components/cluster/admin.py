@@ -49,6 +49,7 @@ class Admin:
             "backups": self._told_of_backups,
             "mark": self._mark,
             "reset": self._reset,
+            "slow-disk": self._slow_disk,
         }
         return ipc.Server(path, {name: _translated(operation) for name, operation in operations.items()})
 
@@ -114,6 +115,10 @@ class Admin:
             await self._member.move_leader(target)
         except StoreError as error:
             raise ClusterError(f"the leadership did not move: {error}", "look at kuberaft status") from error
+
+    async def _slow_disk(self, request: dict[str, Any]) -> Any:
+        """For `kuberaft drill`; ends by itself after `seconds`."""
+        self._member.slow_disk(float(request["delay"]), float(request["seconds"]))
 
 
 def _translated(operation: ipc.Handler) -> ipc.Handler:

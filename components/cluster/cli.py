@@ -14,6 +14,7 @@ from components.cluster.commands import (
     certs,
     dashboard,
     down,
+    drill,
     fault,
     kill,
     kubeconfig,
@@ -51,6 +52,7 @@ app.command("tour")(tour.command)
 app.command("why")(why.command)
 app.command("story")(story.command)
 app.add_typer(fault.app, name="fault")
+app.command("drill")(drill.command)
 
 
 def main() -> None:

@@ -38,6 +38,10 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     quota_bytes: int
     client_address: str = ""
     """`host:port` for etcd's clients; empty: nobody but this process reaches the store."""
+    peer_address: str = ""
+    """`host:port` where it listens for its peers, if that is not where they find it (a proxy stands there)."""
+    dial_from: str = ""
+    """The address that its connections to peers leave from, so that they can be told apart."""
 
 
 class ApiConfig(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -76,6 +76,13 @@ def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
             supervisor.ready_master(), "reset", timeout=BASELINE_TIMEOUT, file=request["file"]
         )
 
+    async def cut(request: dict[str, Any]) -> Any:
+        links = [(source, target) for source, target in request["links"]]
+        supervisor.peers.cut(links, request["seconds"], reset=bool(request.get("reset")))
+
+    async def heal(request: dict[str, Any]) -> Any:
+        supervisor.peers.heal()
+
     operations = {
         "status": status,
         "kill": kill,
@@ -94,5 +101,7 @@ def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
         "drill-report": drill_report,
         "mark": mark,
         "reset": reset,
+        "cut": cut,
+        "heal": heal,
     }
     return ipc.Server(path, operations)

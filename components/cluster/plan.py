@@ -7,7 +7,14 @@ are the layout's. The supervisor writes the results and starts the processes.
 from __future__ import annotations
 
 from components.cluster import config
-from components.cluster.addresses import API_PORT, CLIENT_PORT, KUBELET_PORT, PEER_PORT, Addresses
+from components.cluster.addresses import (
+    API_PORT,
+    CLIENT_PORT,
+    KUBELET_PORT,
+    PEER_PORT,
+    PEER_PROXY_PORT,
+    Addresses,
+)
 from components.cluster.config import (
     ApiConfig,
     ElectionConfig,
@@ -152,6 +159,7 @@ def process_files(
 
 
 def _store(topology: Topology, addresses: Addresses, layout: Layout, token: str, name: str) -> StoreConfig:
+    own = addresses.master(index(name))
     return StoreConfig(
         data_dir=str(layout.masters / name),
         initial_cluster=initial_cluster(topology, addresses),
@@ -163,12 +171,15 @@ def _store(topology: Topology, addresses: Addresses, layout: Layout, token: str,
         fsync=topology.store.fsync,
         quota_bytes=size_in_bytes(topology.store.quota),
         client_address=client_address(addresses, name) if topology.store.client_port else "",
+        peer_address=f"{own}:{PEER_PORT}" if topology.masters.peer_proxies else "",
+        dial_from=own,
     )
 
 
 def initial_cluster(topology: Topology, addresses: Addresses) -> dict[str, str]:
-    """Member name -> `host:port` of its store peer."""
-    return {m: f"{addresses.master(index(m))}:{PEER_PORT}" for m in master_names(topology)}
+    """Member name -> `host:port` where the others find its store peer."""
+    port = PEER_PROXY_PORT if topology.masters.peer_proxies else PEER_PORT
+    return {m: f"{addresses.master(index(m))}:{port}" for m in master_names(topology)}
 
 
 def client_address(addresses: Addresses, name: str) -> str:

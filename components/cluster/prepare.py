@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.cluster import encryption, interrupted, pki, plan, slots, state, topology_file
-from components.cluster.addresses import API_PORT, CLIENT_PORT, KUBELET_PORT, PEER_PORT, Addresses
+from components.cluster.addresses import (
+    API_PORT,
+    CLIENT_PORT,
+    KUBELET_PORT,
+    PEER_PORT,
+    PEER_PROXY_PORT,
+    Addresses,
+)
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_if_changed, write_private
 from components.cluster.kubeconfigs import render
@@ -133,7 +140,9 @@ def _slot(layout: Layout, topology: Topology, known: State | None) -> slots.Slot
 
 def _probe_ports(topology: Topology, addresses: Addresses) -> None:
     """Every port the processes will want, so that a taken one is told here and not in some log."""
-    ports = (API_PORT, PEER_PORT, *([CLIENT_PORT] if topology.store.client_port else []))
+    ports = [API_PORT, PEER_PORT]
+    ports += [CLIENT_PORT] if topology.store.client_port else []
+    ports += [PEER_PROXY_PORT] if topology.masters.peer_proxies else []
     wanted = [(addresses.master(plan.index(m)), port) for m in master_names(topology) for port in ports]
     wanted += [(addresses.node(plan.index(w)), KUBELET_PORT) for w in worker_names(topology)]
     for host, port in wanted:

@@ -59,8 +59,17 @@ def as_daemon(layout: Layout, topology: Topology | None, notify: int, lifeline: 
         sys.exit(1)
 
 
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
 def in_background(
-    layout: Layout, config: str | None, workers: int | None, api_port: int | None, more: Sequence[str] = ()
+    layout: Layout,
+    config: str | None,
+    workers: int | None,
+    api_port: int | None,
+    more: Sequence[str] = (),
+    say: Callable[[str], None] = _print,
 ) -> None:
     """Start a supervisor in its own session, and return when all nodes are Ready. Raises ClusterError."""
     read, write = os.pipe()
@@ -78,15 +87,16 @@ def in_background(
         start_new_session=True,
     )
     os.close(write)
-    failure = _relay(read, process)
+    failure = _relay(read, process, say)
     if failure is not None:
         process.wait(timeout=30)
         raise failure
-    print(f"kubeconfig: {layout.kubeconfig}")
+    process.returncode = 0  # it lives on, on purpose: nobody is to wait for it, or to warn that nobody does
+    say(f"kubeconfig: {layout.kubeconfig}")
 
 
-def _relay(read: int, process: subprocess.Popen[bytes]) -> ClusterError | None:
-    """Print the daemon's lines; its error, or None when it is ready."""
+def _relay(read: int, process: subprocess.Popen[bytes], say: Callable[[str], None]) -> ClusterError | None:
+    """Pass the daemon's lines on; its error, or None when it is ready."""
     failed: list[str] = []
     try:
         with os.fdopen(read) as lines:
@@ -96,7 +106,7 @@ def _relay(read: int, process: subprocess.Popen[bytes]) -> ClusterError | None:
                 if failed or line.startswith("error: "):
                     failed.append(line.removeprefix("error: "))
                 else:
-                    print(line, flush=True)
+                    say(line)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGTERM)
         raise

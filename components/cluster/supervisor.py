@@ -32,6 +32,7 @@ from components.cluster.failover import Failover
 from components.cluster.launcher import Launcher
 from components.cluster.logtail import last_lines
 from components.cluster.monitor import MasterMonitor, NodeMonitor
+from components.cluster.peers import Peers
 from components.cluster.plan import index
 from components.cluster.prepare import Prepared
 from components.cluster.processes import Process, ProcessTable
@@ -68,6 +69,7 @@ class Supervisor:
         masters, workers = master_names(prepared.topology), worker_names(prepared.topology)
         self._table = ProcessTable(masters, workers)
         self._failover = Failover({m: (prepared.addresses.master(index(m)), API_PORT) for m in masters})
+        self.peers = Peers(prepared.addresses, masters, proxied=prepared.topology.masters.peer_proxies)
         self._answers: dict[str, MemberAnswer] = {}
         self._nodes: list[NodeStatus] = []
         self._pidfds: dict[str, int] = {}
@@ -99,6 +101,7 @@ class Supervisor:
         try:
             await self._launcher.start(self._on_exit, self._on_starter_death)
             await self._failover.start(self._prepared.api_socket)
+            await self.peers.start()
             tasks = [asyncio.create_task(coroutine) for coroutine in self._monitors()]
             await self._start_all()
             tasks.append(asyncio.create_task(self._watch_start()))
@@ -438,6 +441,7 @@ class Supervisor:
         workers, masters = self._table.of("worker"), self._table.of("master")
         await self._end(workers, signal.SIGTERM)
         await asyncio.gather(self._end_pods(workers), self._end(masters, signal.SIGINT))
+        await self.peers.close()
         await self._launcher.close()
         self._finished = True
         self._progressed.set()

@@ -58,6 +58,10 @@ class Masters(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fault_injection: Annotated[
         bool, Meta(description="Lets `kuberaft fault` make requests fail, to test clients.")
     ] = False
+    peer_proxies: Annotated[
+        bool,
+        Meta(description="Masters reach one another through the supervisor, so that drills can cut links."),
+    ] = False
 
 
 class WorkerSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):

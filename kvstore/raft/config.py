@@ -37,7 +37,8 @@ class RaftConfig:
     `peers`, and may hold this member. `blank`: this member joined a running cluster and has nothing of its own,
     not even the state that the others began with: it needs a snapshot before any entry. `force_new`: changes of
     members that the log still holds do not count any more. `listen_alone`: a member without others listens, too,
-    for those that may join. `removed`: ids of those that are no members any more, who are told so.
+    for those that may join. `removed`: ids of those that are no members any more, who are told so. `dial_from`: the
+    address that connections to peers leave from; empty: the kernel's choice.
     """
 
     member_id: int
@@ -59,6 +60,7 @@ class RaftConfig:
     listen_alone: bool = False
     removed: frozenset[int] = frozenset()
     force_new: bool = False
+    dial_from: str = ""
 
     @property
     def other_ids(self) -> tuple[int, ...]:

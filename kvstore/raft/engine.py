@@ -132,6 +132,10 @@ class Engine(EngineView):
         self._syncing.stop()
         self.wal.close()
 
+    def slow_disk(self, delay: float, seconds: float) -> None:
+        """For drills: every fsync of the log takes `delay` seconds longer, for so many seconds from now on."""
+        self._files.slow_down(delay, seconds)
+
     # Requests.
 
     async def propose(self, command: bytes, timeout: float, *, change: bool = False) -> object:

@@ -44,6 +44,7 @@ class OsFiles:
     def __init__(self, directory: Path, *, fsync: bool = True) -> None:
         self._directory, self._fsync = directory, fsync
         self._open: tuple[str, int] | None = None
+        self._delay, self._slow_until = 0.0, 0.0
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def names(self) -> list[str]:
@@ -83,6 +84,10 @@ class OsFiles:
     def remove(self, name: str) -> None:
         (self._directory / name).unlink()
 
+    def slow_down(self, delay: float, seconds: float) -> None:
+        """For drills: every fsync takes `delay` seconds longer, for so many seconds from now on."""
+        self._delay, self._slow_until = delay, time.monotonic() + seconds
+
     def close(self) -> None:
         if self._open is not None:
             os.close(self._open[1])
@@ -98,6 +103,8 @@ class OsFiles:
         if self._fsync:
             started = time.perf_counter()
             os.fdatasync(fd)
+            if self._delay and time.monotonic() < self._slow_until:
+                time.sleep(self._delay)
             telemetry.WAL_FSYNC.observe(time.perf_counter() - started)
 
     def _sync_directory(self) -> None:

@@ -299,10 +299,13 @@ class PeerTransport:
                     context = self._certificates.client
                 async with asyncio.timeout(GREETING_SECONDS):
                     _, connection = await loop.create_connection(
-                        lambda: Connection(self, peer), host, port, ssl=context
+                        lambda: Connection(self, peer), host, port, ssl=context, local_addr=self._dial_from()
                     )
                 await connection.closed
                 if connection.peer is not None:
                     attempt = 0
             await asyncio.sleep(BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)])
             attempt += 1
+
+    def _dial_from(self) -> tuple[str, int] | None:
+        return (self._config.dial_from, 0) if self._config.dial_from else None

@@ -16,13 +16,14 @@ import grpc
 import grpc.aio
 import pytest
 
+from components.drills import disks
+from components.drills.recording import wire
+from components.drills.recording.recorder import Client, Recorder
+from components.drills.recording.watcher import PATH
 from kvstore.check.history import AnyRequest, Call, Compact, Delete, Put, Range, Txn, Watch, Watched
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness import disks, wire
 from tests.robustness.harness.cluster import Cluster
-from tests.robustness.harness.recorder import Client, Recorder
 from tests.robustness.harness.run import Plan, run
-from tests.robustness.harness.watcher import PATH
 from tests.robustness.test_robustness import KEEP, assert_passed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

@@ -22,6 +22,7 @@ DOCUMENTS = (
     "docs/deviations.md",
     "docs/extension.md",
     "docs/faults.md",
+    "docs/drills.md",
     "docs/kvstore.md",
     "docs/performance.md",
     "docs/raft.md",

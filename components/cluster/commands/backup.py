@@ -20,12 +20,17 @@ def command(
         typer.Argument(metavar="[verify] FILE | list [DIR]", help="The backup file, or a directory of them."),
     ],
     directory: Dir = None,
+    survivor: Annotated[
+        str, typer.Option("--survivor", help="Of a stopped cluster, from this master's data alone: m1 ...")
+    ] = "",
 ) -> None:
     """Write the running cluster (store, certificates, topology) to one file; verify such a file, or list them."""
     if words[0] == "list" and len(words) <= 2:
         _list(Layout.at(directory), Path(words[1]).absolute() if len(words) == 2 else None)
     elif len(words) == 2 and words[0] == "verify":
         _verify(Path(words[1]))
+    elif len(words) == 1 and survivor:
+        _from_survivor(Layout.at(directory), survivor, Path(words[0]).absolute())
     elif len(words) == 1:
         _backup(Layout.at(directory), Path(words[0]).absolute())
     else:
@@ -87,5 +92,18 @@ def _backup(layout: Layout, target: Path) -> None:
             written = backup.write(layout, name, work / "store", target)
     except OSError as error:
         raise unusable(target, error) from error
+    _tell(target, written.revision)
+
+
+def _from_survivor(layout: Layout, name: str, target: Path) -> None:
+    """When the other masters are lost for good: what they acknowledged without this one is lost with them."""
+    import asyncio
+
+    from components.cluster.survivor import back_up
+
+    _tell(target, asyncio.run(back_up(layout, name, target)).revision)
+
+
+def _tell(target: Path, revision: int) -> None:
     size = target.stat().st_size / 2**20
-    print(f"{target}: {size:.1f} MiB, revision {written.revision}, verified; keep it safe: it holds keys")
+    print(f"{target}: {size:.1f} MiB, revision {revision}, verified; keep it safe: it holds keys")

@@ -16,10 +16,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from components.cluster.peernet import Network, owner
+from components.drills.disks import Disk
+from components.drills.recording.recorder import Endpoint
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness.disks import Disk
-from tests.robustness.harness.proxy import Network
-from tests.robustness.harness.recorder import Endpoint
 from tests.support.kvstore_cluster import free_ports
 
 OURS: tuple[str, ...] = (sys.executable, "-m", "kvstore")
@@ -76,7 +76,7 @@ class Cluster:
         self.flags = tuple(flags)
         self.members: list[MemberProcess] = []
         self.endpoints: list[Endpoint] = []
-        self.network = Network(self.pids)
+        self.network = Network(lambda peer: owner(peer[1], self.pids()))
         self.ended: list[str] = []
         """Members that ended without being killed, and with a disk that works."""
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from components.drills.clock import set_clock
 from tests.robustness.harness.faults import Fault, Field
-
-LIBFAKETIME = (
-    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
-    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
-)
 
 
 class FullDisk(Fault):
@@ -85,23 +79,3 @@ class ClockJump(Fault):
         set_clock(member.environment, field.rng.choice((-3600, -60, -2, 2, 60, 3600)))
         await field.wait(1.1, 2.0)
         set_clock(member.environment, 0)
-
-
-def clock_environment(directory: Path, name: str) -> dict[str, str]:
-    """What a process needs to be told the time by a file; empty where libfaketime is not installed."""
-    library = next((path for path in LIBFAKETIME if path.exists()), None)
-    if library is None:
-        return {}
-    clock = directory / f"{name}.clock"
-    environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",  # seconds
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    set_clock(environment, 0)
-    return environment
-
-
-def set_clock(environment: dict[str, str], seconds: int) -> None:
-    Path(environment["FAKETIME_TIMESTAMP_FILE"]).write_text(f"{seconds:+d}\n")

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
+from components.cluster.peernet import Link
+from components.drills.recording.recorder import Client, Recorder
 from kvstore.rpc.proto import rpc_pb2
 from tests.robustness.harness import traffic
 from tests.robustness.harness.cluster import Cluster, MemberProcess
-from tests.robustness.harness.proxy import Link
-from tests.robustness.harness.recorder import Client, Recorder
 
 
 @dataclass

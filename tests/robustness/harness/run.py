@@ -16,17 +16,19 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from components.drills import disks
+from components.drills.clock import clock_environment
+from components.drills.disks import Disk
+from components.drills.recording.recorder import Client, Recorder
+from components.drills.recording.watcher import Watcher
 from kvstore.check.history import History, Put, Range, Watch
 from kvstore.check.html import page
 from kvstore.check.report import report
 from kvstore.check.verdict import Verdict, check
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness import disk_faults, disks, faults, member_faults, traffic
+from tests.robustness.harness import disk_faults, faults, member_faults, traffic
 from tests.robustness.harness.cluster import OURS, Cluster
-from tests.robustness.harness.disks import Disk
 from tests.robustness.harness.faults import Fault, Field
-from tests.robustness.harness.recorder import Client, Recorder
-from tests.robustness.harness.watcher import Watcher
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.012
@@ -185,7 +187,7 @@ class _Run:
         if kind.ours_only and not self._ours:
             return False
         if kind is disk_faults.ClockJump:
-            return bool(disk_faults.clock_environment(self._directory, "probe"))
+            return bool(clock_environment(self._directory, "probe"))
         return not kind.needs_disk or disks.available()
 
     async def _start(self, chosen: list[Fault]) -> None:
@@ -193,9 +195,7 @@ class _Run:
         with_clock = any(isinstance(fault, disk_faults.ClockJump) for fault in chosen)
         names = [f"m{number + 1}" for number in range(self._plan.members)]
         made = [Disk(self._directory, name) for name in names] if with_disks else []
-        clocks = (
-            [disk_faults.clock_environment(self._directory, name) for name in names] if with_clock else []
-        )
+        clocks = [clock_environment(self._directory, name) for name in names] if with_clock else []
         await self._cluster.create(made, clocks, count=self._plan.members)
         for member in self._cluster.members:
             self._cluster.start(member)

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from components.drills.recording.recorder import Client, Recorder
 from kvstore.check.history import (
     Compact,
     Compare,
@@ -18,7 +19,6 @@ from kvstore.check.history import (
     Revoke,
     Txn,
 )
-from tests.robustness.harness.recorder import Client, Recorder
 
 KEYS = tuple(f"k{number}" for number in range(8))
 ALL = ("k", "l")

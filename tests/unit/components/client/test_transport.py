@@ -140,6 +140,30 @@ def test_broken_connection_is_retried_for_reads_only() -> None:
     assert calls == ["GET"] * 3 + ["POST"]
 
 
+def test_a_write_on_a_connection_that_was_used_before_is_not_sent_twice() -> None:
+    """Where it was done, the second would be answered with a conflict."""
+    seen: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append(request.method)
+        if request.method != "GET":
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response({})
+
+    async def test(client: ApiClient) -> None:
+        for attempt in (
+            lambda: client.update(PODS, {"metadata": {"name": "p", "namespace": "ns"}}),
+            lambda: client.delete(PODS, "p", "ns"),
+        ):
+            await client.get(PODS, "p", "ns")
+            with pytest.raises(ConnectionFailed):
+                await attempt()
+
+    served(handler, test)
+    assert seen == ["GET", "PUT", "GET", "DELETE"]
+
+
 def test_server_that_is_not_there_is_a_connection_failure() -> None:
     async def main() -> None:
         async with ApiClient(ClientConfig("http://127.0.0.1:1"), user_agent="test") as client:

@@ -262,3 +262,19 @@ def test_a_failed_sync_is_never_retried(tmp_path: Path) -> None:
     journal.add(NO_COMMAND, 2, 1)
     with pytest.raises(WalError):
         commit(journal, wal)
+
+
+def test_a_disk_that_is_slow_for_a_while_is_slow_for_that_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, slept = [100.0], []
+    monkeypatch.setattr("kvstore.raft.files.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("kvstore.raft.files.time.sleep", slept.append)
+    files = OsFiles(tmp_path / "wal")
+    files.create("a", b"")
+    files.slow_down(0.2, 5.0)
+    files.sync("a")
+    now[0] = 105.0
+    files.sync("a")
+    files.close()
+    assert slept == [0.2]

@@ -1,7 +1,9 @@
 """Every connection between two members goes through a proxy here, so that it can be cut or slowed down.
 
-A member's peers know it by the address of its proxy. Who a connection comes from is asked of the kernel: the
-process that owns the other end. Blocked bytes are not lost but wait, as TCP has it; `reset` ends connections, too.
+A member's peers know it by the address of its proxy. Used by the supervisor of a cluster whose topology says
+`peerProxies` (members dial from an address of their own, which names them) and by the store's robustness runs
+(the kernel is asked which process owns the other end, `owner`). Blocked bytes are not lost but wait, as TCP has
+it; `reset` ends connections, too.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ from pathlib import Path
 CHUNK = 65_536
 QUEUED = 256
 Link = tuple[str, str]
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 """From whom to whom bytes flow."""
+Address = tuple[str, int]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
 class Network:
-    """The state of all links; `pids` tells which member a process is."""
+    """The state of all links; `source` tells which member a connection from that address belongs to."""
 
-    pids: Callable[[], dict[int, str]]
+    source: Callable[[Address], str | None]
     blocked: set[Link] = field(default_factory=set)
     delays: dict[Link, float] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -32,13 +35,13 @@ class Network:
     _open: dict[asyncio.Task[None], tuple[str, str]] = field(default_factory=dict)
     _dialling: set[asyncio.Future[Streams]] = field(default_factory=set)
 
-    async def proxy(self, member: str, target: tuple[str, int]) -> int:
-        """Stands before `member`; returns the port."""
+    async def proxy(self, member: str, target: Address, listen: Address = ("127.0.0.1", 0)) -> int:
+        """Stands before `member`; returns the port. Raises OSError if `listen` is taken."""
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
-            source = owner(writer.get_extra_info("peername")[1], self.pids()) or "?"
+            source = self.source(writer.get_extra_info("peername")[:2]) or "?"
             self._open[task] = (source, member)
             try:
                 await self._serve(source, member, target, reader, writer)
@@ -48,7 +51,7 @@ class Network:
                 del self._open[task]
                 writer.close()
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        server = await asyncio.start_server(accept, *listen)
         self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
@@ -81,7 +84,7 @@ class Network:
         self,
         source: str,
         member: str,
-        target: tuple[str, int],
+        target: Address,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -96,7 +99,7 @@ class Network:
         finally:
             far_writer.close()
 
-    async def _dial(self, target: tuple[str, int]) -> Streams:
+    async def _dial(self, target: Address) -> Streams:
         """A connection that is made although nobody waits for it any more is closed again."""
         dialling = asyncio.ensure_future(asyncio.open_connection(*target))
         self._dialling.add(dialling)

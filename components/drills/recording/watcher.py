@@ -11,10 +11,10 @@ import grpc
 import grpc.aio
 import msgspec
 
+from components.drills.recording import wire
+from components.drills.recording.recorder import Endpoint, Recorder
 from kvstore.check.history import Watch, Watched
 from kvstore.rpc.proto import rpc_pb2
-from tests.robustness.harness import wire
-from tests.robustness.harness.recorder import Endpoint, Recorder
 
 PATH = "/etcdserverpb.Watch/Watch"
 _numbers = itertools.count(1)

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from components.drills.recording import wire
 from kvstore.check.history import AnyRequest, Call, History, KeepAlive, Range, Record, collect, encode
-from tests.robustness.harness import wire
 
 CALL_SECONDS = 1.5
 REFUSALS = frozenset(
@@ -55,11 +55,15 @@ class Recorder:
 
 
 class Endpoint:
-    """One member's client port."""
+    """One member's client port (`host:port`); with `credentials` TLS is spoken there."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         self.address = address
-        self.channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+        self.channel = (
+            grpc.aio.insecure_channel(address, options=OPTIONS)
+            if credentials is None
+            else grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+        )
 
     async def unary(self, path: str, request: Any, kind: Any, seconds: float = CALL_SECONDS) -> Any:
         method = self.channel.unary_unary(
@@ -108,6 +112,10 @@ class Client:
         self._recorder.add(record)
         return record
 
+    def pinned(self, index: int) -> Pinned:
+        """The same client, always at one endpoint."""
+        return Pinned(self, index)
+
     async def _send(self, endpoint: Endpoint, request: AnyRequest, seconds: float) -> Any:
         path, kind = wire.METHODS[type(request)]
         if not isinstance(request, KeepAlive):
@@ -142,3 +150,14 @@ class Client:
             error=text or str(code),
             endpoint=endpoint.address,
         )
+
+
+class Pinned:
+    """Calls one endpoint, whatever comes of it."""
+
+    def __init__(self, client: Client, index: int) -> None:
+        self._client, self._index = client, index
+
+    async def call(self, request: AnyRequest) -> Call:
+        self._client.pin(self._index)
+        return await self._client.call(request)

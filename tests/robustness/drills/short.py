@@ -1,0 +1,70 @@
+"""A drill's short form: the same faults and promises, less time in between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from components.cluster.layout import Layout
+from components.cluster.quantities import seconds
+from components.drills import catalogue
+from components.drills.report.outcome import Outcome
+from components.drills.session import Asked, Place, perform
+from components.drills.spec import Drill, Workload
+
+FAULT = 1.5
+"""Seconds that a fault lasts at most, in a short form."""
+SEED = 11
+ALONE = Workload(service=False)
+
+
+def shorter(drill: Drill, *, at_most: float = FAULT, workload: Workload | None = None) -> Drill:
+    timeline = [
+        msgspec.structs.replace(
+            step,
+            at=f"{max(0.1, seconds(step.at) / 2 - 0.4):.1f}s",
+            lasts=f"{min(seconds(step.lasts), at_most):.1f}s",
+        )
+        for step in drill.timeline
+    ]
+    chosen = workload or drill.workload
+    cluster = drill.cluster if chosen.service else msgspec.structs.replace(drill.cluster, workers=0)
+    return msgspec.structs.replace(
+        drill, timeline=timeline, steady="200ms", calm="300ms", workload=chosen, cluster=cluster
+    )
+
+
+def run(name: str, drill: Drill, place: Place | None = None, report: Path | None = None) -> Outcome:
+    """One run; its events are printed for a test that fails."""
+    asked = Asked(name, drill, place or Place(), seed=SEED, report=report)
+    (outcome,) = perform(asked, _print)
+    return outcome
+
+
+def shipped(name: str, **shape: Any) -> Drill:
+    return shorter(catalogue.find(name), **shape)
+
+
+def on(directory: Path) -> Place:
+    return Place(layout=Layout.at(directory))
+
+
+def broken(outcome: Outcome) -> set[str]:
+    """The promises and checks that were not kept."""
+    verdict = outcome.verdict
+    found = {figure.name for figure in verdict.figures if figure.held is False}
+    return found | {check.name for check in verdict.checks if check.held is False}
+
+
+def assert_passed(outcome: Outcome) -> None:
+    verdict = msgspec.to_builtins(outcome.verdict)
+    wrong = [one for one in (*verdict["figures"], *verdict["checks"]) if one["held"] is False]
+    assert outcome.verdict.passed, json.dumps([*wrong, *verdict["problems"]], indent=1)[:8000]
+
+
+def _print(event: dict[str, Any]) -> None:
+    if event["event"] not in ("state", "verdict"):
+        print(json.dumps(event))
