@@ -3,105 +3,118 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from components.cluster import ipc
 from components.cluster.drilling import DrillRuns
+from components.cluster.ipc import Handler
 from components.cluster.supervisor import Supervisor
 
 SNAPSHOT_TIMEOUT = 600.0
 BASELINE_TIMEOUT = 60.0
+Request = dict[str, Any]
 
 
-def server(supervisor: Supervisor, path: Any, drills: DrillRuns) -> ipc.Server:
+def server(supervisor: Supervisor, path: Path, drills: DrillRuns) -> ipc.Server:
     """The control socket of one supervisor; drills are run beside it."""
+    operations = (_cluster, _masters, _certificates, _links)
+    served = {name: handler for part in operations for name, handler in part(supervisor).items()}
+    return ipc.Server(path, served | _drills(drills))
 
-    async def status(request: dict[str, Any]) -> Any:
+
+def _cluster(supervisor: Supervisor) -> dict[str, Handler]:
+    """What the supervisor does by itself."""
+
+    async def status(request: Request) -> Any:
         return msgspec.to_builtins(supervisor.status())
 
-    async def kill(request: dict[str, Any]) -> Any:
+    async def kill(request: Request) -> Any:
         return supervisor.kill(request["name"], request["signal"])
 
-    async def start(request: dict[str, Any]) -> Any:
+    async def start(request: Request) -> Any:
         return await supervisor.start(request["name"])
 
-    async def down(request: dict[str, Any]) -> Any:
+    async def down(request: Request) -> Any:
         """Begins the end; the answer is whose end to wait for."""
         supervisor.request_stop()
         return os.getpid()
 
-    async def progress(request: dict[str, Any]) -> Any:
+    async def progress(request: Request) -> Any:
         return supervisor.progress()
 
-    async def snapshot(request: dict[str, Any]) -> Any:
+    return {"status": status, "kill": kill, "start": start, "down": down, "progress": progress}
+
+
+def _masters(supervisor: Supervisor) -> dict[str, Handler]:
+    """What is passed on to a master that is ready."""
+
+    async def snapshot(request: Request) -> Any:
         master = supervisor.ready_master()
         return await ipc.call(master, "snapshot", timeout=SNAPSHOT_TIMEOUT, file=request["file"])
 
-    async def move_leader(request: dict[str, Any]) -> Any:
+    async def move_leader(request: Request) -> Any:
         return await ipc.call(supervisor.ready_master(), "move-leader", to=request["to"])
 
-    async def renew_certificates(request: dict[str, Any]) -> Any:
+    async def mark(request: Request) -> Any:
+        master = supervisor.ready_master()
+        return await ipc.call(master, "mark", timeout=BASELINE_TIMEOUT, file=request["file"])
+
+    async def reset(request: Request) -> Any:
+        master = supervisor.ready_master()
+        return await ipc.call(master, "reset", timeout=BASELINE_TIMEOUT, file=request["file"])
+
+    return {"snapshot": snapshot, "move-leader": move_leader, "mark": mark, "reset": reset}
+
+
+def _certificates(supervisor: Supervisor) -> dict[str, Handler]:
+    async def renew(request: Request) -> Any:
         return await supervisor.renew_certificates(request["names"])
 
-    async def exchange_authorities(request: dict[str, Any]) -> Any:
+    async def exchange(request: Request) -> Any:
         return await supervisor.exchange_authorities()
 
-    async def drop_authorities(request: dict[str, Any]) -> Any:
+    async def drop(request: Request) -> Any:
         await supervisor.drop_authorities()
 
-    async def drill_list(request: dict[str, Any]) -> Any:
-        return await drills.catalogue()
+    return {"renew-certificates": renew, "exchange-authorities": exchange, "drop-authorities": drop}
 
-    async def drill_start(request: dict[str, Any]) -> Any:
-        return await drills.start(request["name"], request["options"])
 
-    async def drill_status(request: dict[str, Any]) -> Any:
-        return drills.status(request["id"], request["since"])
+def _links(supervisor: Supervisor) -> dict[str, Handler]:
+    """Connections between masters, where they go through the supervisor."""
 
-    async def drill_stop(request: dict[str, Any]) -> Any:
-        return drills.stop(request["id"])
-
-    async def drill_report(request: dict[str, Any]) -> Any:
-        return drills.report(request["id"])
-
-    async def mark(request: dict[str, Any]) -> Any:
-        return await ipc.call(
-            supervisor.ready_master(), "mark", timeout=BASELINE_TIMEOUT, file=request["file"]
-        )
-
-    async def reset(request: dict[str, Any]) -> Any:
-        return await ipc.call(
-            supervisor.ready_master(), "reset", timeout=BASELINE_TIMEOUT, file=request["file"]
-        )
-
-    async def cut(request: dict[str, Any]) -> Any:
+    async def cut(request: Request) -> Any:
         links = [(source, target) for source, target in request["links"]]
         supervisor.peers.cut(links, request["seconds"], reset=bool(request.get("reset")))
 
-    async def heal(request: dict[str, Any]) -> Any:
+    async def heal(request: Request) -> Any:
         supervisor.peers.heal()
 
-    operations = {
-        "status": status,
-        "kill": kill,
-        "start": start,
-        "down": down,
-        "progress": progress,
-        "snapshot": snapshot,
-        "move-leader": move_leader,
-        "renew-certificates": renew_certificates,
-        "exchange-authorities": exchange_authorities,
-        "drop-authorities": drop_authorities,
-        "drill-list": drill_list,
-        "drill-start": drill_start,
-        "drill-status": drill_status,
-        "drill-stop": drill_stop,
-        "drill-report": drill_report,
-        "mark": mark,
-        "reset": reset,
-        "cut": cut,
-        "heal": heal,
+    return {"cut": cut, "heal": heal}
+
+
+def _drills(drills: DrillRuns) -> dict[str, Handler]:
+    async def catalogue(request: Request) -> Any:
+        return await drills.catalogue()
+
+    async def start(request: Request) -> Any:
+        return await drills.start(request["name"], request["options"])
+
+    async def status(request: Request) -> Any:
+        return drills.status(request["id"], request["since"])
+
+    async def stop(request: Request) -> Any:
+        return drills.stop(request["id"])
+
+    async def report(request: Request) -> Any:
+        return drills.report(request["id"])
+
+    return {
+        "drill-list": catalogue,
+        "drill-start": start,
+        "drill-status": status,
+        "drill-stop": stop,
+        "drill-report": report,
     }
-    return ipc.Server(path, operations)

@@ -117,7 +117,7 @@ def topology(drill: Drill, *, proxied: bool) -> Topology:
 
 async def start(layout: Layout, config: str | None, say: Say) -> None:
     """As `kuberaft up --detach`. Raises ClusterError."""
-    await asyncio.to_thread(functools.partial(run.in_background, layout, config, None, None, say))
+    await asyncio.to_thread(functools.partial(run.in_background, layout, config, None, None, say=say))
 
 
 async def _stop(layout: Layout) -> None:
