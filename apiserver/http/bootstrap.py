@@ -72,7 +72,7 @@ class Bootstrap:
                 stored, _ = await self._services.storage.get(self._lease_key)
                 if stored is not None:
                     await self._services.storage.delete(stored.key, stored.revision)
-                await self._publish(await self._addresses())
+                await self._publish()
         except (StorageError, StatusError, TimeoutError) as exc:
             log.info("could not withdraw from the kubernetes service: %s", exc)
 
@@ -242,7 +242,7 @@ class Bootstrap:
         if not self._publishable:
             return
         await self._renew()
-        await self._publish(await self._addresses())
+        await self._publish()
 
     async def _renew(self) -> None:
         config, storage = self._services.config, self._services.storage
@@ -275,9 +275,9 @@ class Bootstrap:
                 found.append((subset["addresses"][0]["ip"], subset["ports"][0]["port"]))
         return sorted(found)
 
-    async def _publish(self, addresses: list[tuple[str, int]]) -> None:
-        await self._write("", "endpoints", _endpoints(addresses))
-        await self._write("discovery.k8s.io", "endpointslices", _endpoint_slice(addresses))
+    async def _publish(self) -> None:
+        await self._write("", "endpoints", _endpoints)
+        await self._write("discovery.k8s.io", "endpointslices", _endpoint_slice)
 
     async def _settle_service_port(self) -> None:
         """Clients in pods ask for the port that is told now, not when the cluster was made."""
@@ -294,16 +294,21 @@ class Bootstrap:
         except StorageError as exc:
             log.info("the port of the kubernetes service stays as it is: %s", exc)
 
-    async def _write(self, group: str, plural: str, wanted: Object) -> None:
+    async def _write(
+        self, group: str, plural: str, made_of: Callable[[list[tuple[str, int]]], Object]
+    ) -> None:
+        """The leases are read after the object, and again for every attempt: whoever began meanwhile is among them, or
+        has changed the object, so that no server writes another one away."""
         resource = self._services.registry.lookup(group, "v1", plural)
         assert resource is not None
         call, storage = Call(self._services, resource), self._services.storage
         key = call.key("default", _SYSTEM)
         for _ in range(_ATTEMPTS):
             stored, _revision = await storage.get(key)
+            wanted = made_of(await self._addresses())
             if stored is None:
                 await self._ensure(call, wanted)
-                return
+                continue
             obj = call.decode(stored)
             if all(obj.get(name) == wanted.get(name) for name in ("subsets", "endpoints", "ports")):
                 return

@@ -7,12 +7,16 @@ never stale. Used by `prepare` before anything of a cluster is written.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 import zlib
 
 from components.cluster.addresses import Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.topology import MAX_SLOT
+
+VARIABLE = "KUBERAFT_SLOTS"
 
 
 class SlotGuard:
@@ -41,16 +45,30 @@ def claim(slot: int, remedy: str) -> SlotGuard:
 
 def claim_any(owner: str) -> SlotGuard:
     """Take a free slot: for each owner (a directory) another one first, so that a cluster that is stopped
-    seldom finds its slot taken when it comes back.
+    seldom finds its slot taken when it comes back. Where several users of a machine must never meet, each is given a
+    range of its own (`KUBERAFT_SLOTS=0-15`).
     """
+    slots = _choice()
     first = zlib.crc32(owner.encode())
-    for number in range(MAX_SLOT + 1):
-        guard = _try((first + number) % (MAX_SLOT + 1))
+    for number in range(len(slots)):
+        guard = _try(slots[(first + number) % len(slots)])
         if guard is not None:
             return guard
     raise ClusterError(
-        f"all {MAX_SLOT + 1} address slots of this machine are taken", "stop a cluster: kuberaft down"
+        f"all address slots from {slots[0]} to {slots[-1]} are taken", "stop a cluster: kuberaft down"
     )
+
+
+def _choice() -> range:
+    text = os.environ.get(VARIABLE) or f"0-{MAX_SLOT}"
+    found = re.fullmatch(r"(\d{1,2})-(\d{1,2})", text)
+    first, last = map(int, found.groups()) if found else (1, 0)
+    if not first <= last <= MAX_SLOT:
+        raise ClusterError(
+            f"{VARIABLE}={text}: is no range of address slots",
+            f"name the first and the last of 0-{MAX_SLOT}, as 0-15",
+        )
+    return range(first, last + 1)
 
 
 def _try(slot: int) -> SlotGuard | None:

@@ -120,7 +120,7 @@ def test_schemas(stage: Stage, schema: dict[str, Any], code: int, text: str) -> 
 def slow(stage: Stage) -> str:
     """A kind whose rules take long on some objects; the path of its objects."""
     each = "self.items.all(a, self.items.all(b, self.items.all(c, a + b + c >= 0)))"
-    numbers = {"type": "array", "items": {"type": "integer"}}
+    numbers = {"type": "array", "items": {"type": "integer"}, "maxItems": 100}
     rules = [{"rule": each}]
     schema = of_properties(
         spec={**of_properties(items=numbers), "x-kubernetes-validations": rules},
@@ -139,7 +139,7 @@ def slow_object(**more: Any) -> dict[str, Any]:
 
 def test_rules_that_never_end(stage: Stage, slow: str) -> None:
     assert stage.ask("POST", slow, slow_object(spec={"items": [1, 2, 3]})).code == 201
-    answer = stage.ask("POST", slow, slow_object(spec={"items": list(range(2000))}))
+    answer = stage.ask("POST", slow, slow_object(spec={"items": list(range(100))}))
     assert answer.code == 422
     assert "exceeds" in answer.message or "exceeded" in answer.message
 

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pki.ensure(made / "own", IDENTITIES)
     pki.ensure(made / "other", IDENTITIES)
     for name, at in (("expired", NOW - timedelta(days=400)), ("early", NOW + timedelta(days=1))):
-        for authority in ("cluster", "store"):
+        for authority in pki.AUTHORITIES:
             target = made / name / authority
             target.mkdir(parents=True)
             for file in ("ca.crt", "ca.key"):

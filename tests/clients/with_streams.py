@@ -17,6 +17,7 @@ from lightkube import ApiError, Client
 from lightkube.config.kubeconfig import KubeConfig
 
 from tests.clients import programs
+from tests.support.kvstore_cluster import free_ports
 
 LINES = ["begin", "line 1", "line 2", "line 3"]
 
@@ -38,7 +39,9 @@ def check_port_forward_with_kr8s(kubeconfig: str) -> None:
         (Service.get("web", namespace="default", api=api), 9000),
     ):
         with (
-            what.portforward(port, local_port="auto") as local,
+            what.portforward(
+                port, local_port=free_ports(1)[0]
+            ) as local,  # "auto" may be taken when it is bound
             urllib.request.urlopen(f"http://127.0.0.1:{local}/x", timeout=10) as answer,
         ):
             assert b"/x" in answer.read()

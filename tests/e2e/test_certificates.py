@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,20 @@ from tests.support.local_cluster import LocalCluster, eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
+TOPOLOGY = "name: lone\nmasters: {count: 1, apiPort: 0}\nworkers: {count: 1}\n"
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    """One of its own: its certificates are not what they were afterwards."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("cluster") / "lone")
+    try:
+        cluster.up(TOPOLOGY)
+        yield cluster
+    finally:
+        cluster.close()
+
+
 def serials(cluster: LocalCluster) -> dict[str, str]:
     return {
         row["name"]: row["serial"]
@@ -23,57 +38,59 @@ def serials(cluster: LocalCluster) -> dict[str, str]:
     }
 
 
-def test_all_are_renewed_and_taken_up_without_a_restart(small_cluster: LocalCluster) -> None:
-    bench = Bench(small_cluster)
-    ids, before = small_cluster.process_ids(), serials(small_cluster)
-    copied = LocalCluster(small_cluster.dir)
-    copied.kubeconfig = small_cluster.dir.with_suffix(".kubeconfig")
-    copied.kubeconfig.write_bytes(small_cluster.kubeconfig.read_bytes())
-    told = small_cluster.kuberaft("certs", "renew", "--all")
-    after = serials(small_cluster)
-    assert {name for name in before if before[name] == after[name]} == {"cluster/ca", "store/ca"}
+def test_all_are_renewed_and_taken_up_without_a_restart(lone: LocalCluster) -> None:
+    bench = Bench(lone)
+    ids, before = lone.process_ids(), serials(lone)
+    copied = LocalCluster(lone.dir)
+    copied.kubeconfig = lone.dir.with_suffix(".kubeconfig")
+    copied.kubeconfig.write_bytes(lone.kubeconfig.read_bytes())
+    told = lone.kuberaft("certs", "renew", "--all")
+    after = serials(lone)
+    assert {name for name in before if before[name] == after[name]} == {
+        f"{name}/ca" for name in pki.AUTHORITIES
+    }
     served = {line.split()[0] for line in told.splitlines() if line.endswith(" served")}
     assert served == {"cluster/apiserver-m1", "cluster/kubelet-w1"}  # a lone member of the store has no peers
     bench.apply(pod("after", echo()))
     bench.phase("after", "Running")  # scheduler, controllers and kubelet work on
-    assert small_cluster.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
-    assert small_cluster.process_ids() == ids
+    assert lone.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
+    assert lone.process_ids() == ids
     assert copied.kubectl("get", "nodes", "-o", "name") == "node/w1\n"  # a copy from before is still good
 
 
-def test_authorities_are_exchanged_while_clients_go_on(small_cluster: LocalCluster) -> None:
-    before, ids = serials(small_cluster), small_cluster.process_ids()
-    copied = LocalCluster(small_cluster.dir)
-    copied.kubeconfig = small_cluster.dir.with_suffix(".before")
-    copied.kubeconfig.write_bytes(small_cluster.kubeconfig.read_bytes())
-    small_cluster.kuberaft("certs", "renew", "--ca")
-    after = serials(small_cluster)
+def test_authorities_are_exchanged_while_clients_go_on(lone: LocalCluster) -> None:
+    before, ids = serials(lone), lone.process_ids()
+    copied = LocalCluster(lone.dir)
+    copied.kubeconfig = lone.dir.with_suffix(".before")
+    copied.kubeconfig.write_bytes(lone.kubeconfig.read_bytes())
+    lone.kuberaft("certs", "renew", "--ca")
+    after = serials(lone)
     assert [name for name in before if before[name] == after[name]] == []
-    for client in (small_cluster, copied):
+    for client in (lone, copied):
         assert client.kubectl("get", "nodes", "-o", "name") == "node/w1\n"
-    small_cluster.kuberaft("certs", "renew", "--drop-old-ca")
+    lone.kuberaft("certs", "renew", "--drop-old-ca")
     eventually(lambda: copied.run_kubectl("get", "nodes").returncode, "the old authority is trusted no more")
-    assert small_cluster.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
-    trusted = (small_cluster.dir / "pki/cluster/ca.crt").read_text()
+    assert lone.kubectl("get", "--raw", "/api/v1/nodes/w1/proxy/healthz") == "ok"
+    trusted = (lone.dir / "pki/cluster/ca.crt").read_text()
     eventually(
-        lambda: small_cluster.get("configmap", "kube-root-ca.crt")["data"]["ca.crt"] == trusted,
+        lambda: lone.get("configmap", "kube-root-ca.crt")["data"]["ca.crt"] == trusted,
         "pods are told of the authorities as they are now",
     )
-    assert small_cluster.process_ids() == ids
+    assert lone.process_ids() == ids
 
 
-def test_a_kubelet_renews_its_own_before_it_ends(small_cluster: LocalCluster) -> None:
-    layout = Layout.at(small_cluster.dir)
+def test_a_kubelet_renews_its_own_before_it_ends(lone: LocalCluster) -> None:
+    layout = Layout.at(lone.dir)
     topology, addresses = renewal.known(layout)
     [kubelet] = [i for i in plan.identities(topology, addresses) if i.path == "cluster/kubelet-w1"]
     pki.renew(layout.pki, [kubelet], datetime.now(UTC) - timedelta(days=340))
-    write_kubeconfigs(layout, topology, addresses, small_cluster.status()["server"])
-    assert serials(small_cluster)["config/w1.kubeconfig"]
+    write_kubeconfigs(layout, topology, addresses, lone.status()["server"])
+    assert serials(lone)["config/w1.kubeconfig"]
 
     def renewed() -> str | None:
-        return serials(small_cluster).get("workers/w1/pki/kubelet-client-current.pem")
+        return serials(lone).get("workers/w1/pki/kubelet-client-current.pem")
 
     eventually(renewed, "the kubelet has a certificate of its own")
-    assert small_cluster.kubectl("get", "csr", "-o", "name").startswith("certificatesigningrequest")
-    report = small_cluster.run_kuberaft("certs", "check", "--within", "30").stdout
+    assert lone.kubectl("get", "csr", "-o", "name").startswith("certificatesigningrequest")
+    report = lone.run_kuberaft("certs", "check", "--within", "30").stdout
     assert "kubelet-client-current.pem: " not in report  # no problem with it

@@ -189,7 +189,7 @@ def test_an_error_looks_real_and_says_that_it_is_not(run: Run, code: int, reason
 
 async def asked(r: Rig, path: str) -> tuple[bytes, Any]:
     url = r.client.config.server + path
-    async with r.client._http().get(url) as answer:
+    async with (await r.client._http()).get(url) as answer:
         return await answer.read(), answer.headers
 
 

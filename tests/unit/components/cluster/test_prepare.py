@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -158,3 +159,25 @@ def test_addresses_of_a_slot_do_not_meet_the_next_ones() -> None:
 
 def test_the_default_topology_is_ha() -> None:
     assert topology_file.load(topology_file.find("ha")).masters.count == 3
+
+
+@pytest.mark.parametrize("text", ["x", "5", "3-2", "0-99", "-1-3", "0-32"])
+def test_a_range_of_slots_that_is_none_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(slots.VARIABLE, text)
+    with pytest.raises(ClusterError, match=re.escape(f"KUBERAFT_SLOTS={text}: is no range")):
+        slots.claim_any(str(tmp_path))
+
+
+def test_slots_are_taken_from_the_range_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = slots.claim_any(str(tmp_path))
+    free.close()
+    monkeypatch.setenv(slots.VARIABLE, f"{free.slot}-{free.slot}")
+    guard = slots.claim_any(f"{tmp_path}/other")
+    try:
+        assert guard.slot == free.slot
+        with pytest.raises(ClusterError, match="all address slots"):
+            slots.claim_any(str(tmp_path))
+    finally:
+        guard.close()
