@@ -3,7 +3,7 @@
 Used by `chain` where a trail is kept (``apiserver.trail``). A plugin that puts another object in the place of the one
 it was shown (webhooks, policies) is found by that. Those that change objects in place say which fields they may change
 (`Plugin.changes`); only these are looked at, only in new objects, and mostly only whether they still hold the same
-value: a pod costs some 25 microseconds, what no plugin changes nearly nothing.
+value: what no plugin changes costs nearly nothing.
 """
 
 from __future__ import annotations

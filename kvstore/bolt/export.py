@@ -43,10 +43,11 @@ class Source(Protocol):
 
 
 class Share(NamedTuple):
-    """Records from `start` on are somebody else's work: `pages()` waits until leaf pages of them are in the file."""
+    """Records from `start` on are somebody else's work, who may write into the file once `begin()` is called; what that
+    returns waits until leaf pages of them are there."""
 
     start: bytes
-    pages: Callable[[], list[Child]]
+    begin: Callable[[], Callable[[], list[Child]]]
 
 
 def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share: Share | None = None) -> int:
@@ -55,8 +56,8 @@ def write(file: IO[bytes], source: Source, members: Iterable[MemberInfo], share:
     everyone = sorted(members, key=lambda member: member.id)
     out = FileWriter(file)
     if share:
-        first = source.table("history", end=share.start)
-        out.bucket_of_leaves(b"key", leaves(first, 0), share.pages)
+        pages = share.begin()  # not before: the first pages of the file are taken now
+        out.bucket_of_leaves(b"key", leaves(source.table("history", end=share.start), 0), pages)
     else:
         out.bucket_of_leaves(b"key", leaves(source.table("history"), state.revision))
     out.bucket(b"lease", _leases(source.table("leases")))

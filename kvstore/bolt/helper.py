@@ -15,10 +15,11 @@ opening takes microseconds. Then the worker says from which revision on the reco
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import struct
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,11 @@ class Helper:
             return None
         middle = sum(map(record.main_of, bounds)) // 2 + 1
         start = record.pack_revision(middle, 0)
+        return Share(start, functools.partial(self._begin, start))
+
+    def _begin(self, start: bytes) -> Callable[[], list[Child]]:
         os.write(self._to_helper, _GO + start)
-        return Share(start, self._pages)
+        return self._pages
 
     def _pages(self) -> list[Child]:
         with open(self._from_helper, "rb", closefd=False) as answers:

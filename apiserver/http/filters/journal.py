@@ -2,7 +2,7 @@
 
 Stands after authentication and impersonation, so that the user is known, and around everything that may refuse. Built
 into the chain only where a journal is kept (a master). What renews itself every few seconds (leases), tells of others
-(events) or stores nothing (reviews, tokens) is left out. Costs some 15 microseconds a write, half of it the encoding.
+(events) or stores nothing (reviews, tokens) is left out.
 """
 
 from __future__ import annotations

@@ -18,14 +18,17 @@ from kvstore.auth.types import Permission, PermissionType, Role, User
 from kvstore.backend import LmdbBackend, StoredState
 from kvstore.bolt import load as load_module
 from kvstore.bolt import worker
-from kvstore.bolt.export import write
+from kvstore.bolt.export import Share, write
 from kvstore.bolt.load import Loaded, load
 from kvstore.bolt.reader import BoltFile
+from kvstore.bolt.records import leaves
 from kvstore.bolt.restore import Options, restore
 from kvstore.bolt.status import status
 from kvstore.bolt.stream import stream
+from kvstore.bolt.writer import Child, PageWriter
 from kvstore.errors import ClusterIDMismatch, DataDirUnusable, SnapshotCorrupt
 from kvstore.lease import Lessor
+from kvstore.mvcc import record
 from kvstore.mvcc.compaction import Compactor
 from kvstore.mvcc.store import Mvcc
 from kvstore.types import MemberInfo, RangeRequest
@@ -278,6 +281,23 @@ def test_two_processes_write_what_one_does(tmp_path: Path, change: Change) -> No
     export(tmp_path / "old", tmp_path / "one")
     with open(tmp_path / "two", "wb") as out:
         worker.write_together(tmp_path / "old", out, MEMBERS)
+    alone, together = (status(tmp_path / name)[:3] for name in ("one", "two"))
+    assert together == alone
+
+
+def test_a_helper_that_writes_at_once_takes_no_page_of_the_first(tmp_path: Path) -> None:
+    make(tmp_path / "old", many)
+    export(tmp_path / "old", tmp_path / "one")
+    with worker.reading(tmp_path / "old") as source, open(tmp_path / "two", "wb") as out:
+        start = record.pack_revision(source.state.revision // 2, 0)
+
+        def begin() -> Callable[[], list[Child]]:
+            found = PageWriter(out.fileno()).leaves(
+                leaves(source.table("history", start), source.state.revision)
+            )
+            return lambda: found
+
+        write(out, source, MEMBERS, Share(start, begin))
     alone, together = (status(tmp_path / name)[:3] for name in ("one", "two"))
     assert together == alone
 
