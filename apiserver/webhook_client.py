@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from apiserver.api import codec, errors
-from apiserver.api.field_errors import quote
+from apiserver import called
+from apiserver.api import codec
 
 Object = dict[str, Any]
 FindService = Callable[[str, str], Awaitable[Object | None]]
@@ -97,30 +97,10 @@ class WebhookClient:
                 allow_redirects=False,
             ) as response,
         ):
-            data = await _body(response)
+            data = await called.body(response, _LIMIT)
             if response.status != 200:
-                raise _Refused(_refusal(response.status, data[:2048].decode("utf-8", "replace")))
-            answer = codec.decode(data)
-            if not isinstance(answer, dict):
-                raise ValueError("the answer is not an object")
-            return answer
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """All of it; ``read(n)`` of the stream would give what has come so far. Raises ValueError."""
-    data = bytearray()
-    async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > _LIMIT:
-            raise ValueError(f"the answer is longer than {_LIMIT} bytes")
-    return bytes(data)
-
-
-def _refusal(status: int, text: str) -> str:
-    """As client-go words it."""
-    if status >= 500:
-        return f"an error on the server ({quote(text.strip())}) has prevented the request from succeeding"
-    return errors.generic(status).message
+                raise _Refused(called.refusal(response.status, data))
+            return called.review(data)
 
 
 def _shown(config: Mapping[str, Any]) -> str:

@@ -21,7 +21,8 @@ from typing import Any, Final
 import aiohttp
 import yaml
 
-from apiserver.api import codec, errors
+from apiserver import called
+from apiserver.api import codec
 from apiserver.api.field_errors import quote
 from apiserver.config_files.reading import ConfigFileError
 
@@ -172,28 +173,8 @@ class ReviewClient:
             ssl=to.context,
             allow_redirects=False,
         ) as response:
-            data = await _body(response)
+            data = await called.body(response, _LIMIT)
             if response.status not in (200, 201):
                 kind = _TryAgain if response.status in _AGAIN else ReviewFailed
-                raise kind(_refusal(response.status, data[:2048].decode("utf-8", "replace")))
-            answer = codec.decode(data)
-            if not isinstance(answer, dict):
-                raise ValueError("the answer is not an object")
-            return answer
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Raises ValueError."""
-    data = bytearray()
-    async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > _LIMIT:
-            raise ValueError(f"the answer is longer than {_LIMIT} bytes")
-    return bytes(data)
-
-
-def _refusal(status: int, text: str) -> str:
-    """As client-go words it."""
-    if status >= 500:
-        return f"an error on the server ({quote(text.strip())}) has prevented the request from succeeding"
-    return errors.generic(status).message
+                raise kind(called.refusal(response.status, data))
+            return called.review(data)
