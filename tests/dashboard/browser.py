@@ -13,6 +13,7 @@ from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -53,12 +54,23 @@ class Browser:
         return found
 
     def click(self, selector: str, text: str = "") -> None:
-        element = self.find(selector, text)
-        self.run("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        self.until(lambda: self._clicked(selector, text), f"{selector} {text!r} to click on")
+
+    def _clicked(self, selector: str, text: str) -> bool:
+        """False if there is none, or if the page has drawn it anew before the click."""
+        element = self._seen(selector, text)
+        if element is None:
+            return False
+        try:
+            self.run("arguments[0].scrollIntoView({block: 'center'})", element)
+            element.click()
+        except StaleElementReferenceException:
+            return False
+        return True
 
     def press(self, *keys: str) -> None:
-        self.driver.switch_to.active_element.send_keys(*keys)
+        """Whatever has the focus gets them."""
+        ActionChains(self.driver).send_keys(*keys).perform()
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
