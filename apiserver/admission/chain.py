@@ -32,6 +32,7 @@ from apiserver.admission.runtime_class import RuntimeClass
 from apiserver.admission.service_account import ServiceAccount
 from apiserver.admission.storage_object_in_use import StorageObjectInUseProtection
 from apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from apiserver.admission.volume_claim_resize import PersistentVolumeClaimResize
 from apiserver.trail import CURRENT
 
 
@@ -96,6 +97,7 @@ def default_chain(
         ),
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(),
         RuntimeClass(),
         CertificateApproval(access),
         CertificateSigning(access),

@@ -1,7 +1,7 @@
 """PodSecurity: pods are held to the standard that their namespace's labels name; templates of pods are only warned of.
 
 `policy` says what is violated. A namespace that gets a stricter standard is told which of its pods would not be let in
-any more. Violations of the ``audit`` standard go nowhere yet: there are no audit annotations.
+any more. What was enforced, who is exempt, and violations of the ``audit`` standard go to the audit log.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from apiserver.api.meta import Object
 NAMESPACES: Final = GroupVersionResource("", "v1", "namespaces")
 PODS: Final = GroupVersionResource("", "v1", "pods")
 UNRESTRICTED: Final = Policy()
+_ANNOTATION: Final = "pod-security.kubernetes.io/"
 _MOST_PODS: Final = 3000
 _TEMPLATES: Final[dict[GroupResource, tuple[str, ...]]] = {
     # resource: path of its pod template
@@ -67,15 +68,20 @@ class PodSecurity(Plugin):
                 await self._check(write, template, reader, enforce=False)
 
     async def _check(self, write: Attributes, pod: Object, reader: Reader, *, enforce: bool) -> None:
-        chosen, spec = self._options, pod.get("spec") or {}
-        if write.namespace in chosen.namespaces or write.user.name in chosen.usernames:
-            return
-        if spec.get("runtimeClassName") in chosen.runtime_classes:
+        spec, metadata = pod.get("spec") or {}, meta.metadata(pod)
+        exempt = self._exempt(write, spec)
+        if exempt:
+            write.annotate(f"{_ANNOTATION}exempt", exempt)
             return
         wanted = await self._policy(write.namespace, reader)
+        if enforce:
+            write.annotate(f"{_ANNOTATION}enforce-policy", str(wanted.enforce))
         if wanted == UNRESTRICTED:
             return
-        metadata = meta.metadata(pod)
+        broken = policy.violations(wanted.audit, metadata, spec)
+        if broken:
+            text = f'would violate PodSecurity "{wanted.audit}": {policy.detail(broken)}'
+            write.annotate(f"{_ANNOTATION}audit-violations", text)
         if enforce:
             broken = policy.violations(wanted.enforce, metadata, spec)
             if broken:
@@ -84,6 +90,15 @@ class PodSecurity(Plugin):
         broken = policy.violations(wanted.warn, metadata, spec)
         if broken:
             write.warn(f'would violate PodSecurity "{wanted.warn}": {policy.detail(broken)}')
+
+    def _exempt(self, write: Attributes, spec: Object) -> str:
+        """Why nothing is checked; empty if something is."""
+        chosen = self._options
+        if write.namespace in chosen.namespaces:
+            return "namespace"
+        if write.user.name in chosen.usernames:
+            return "user"
+        return "runtimeClass" if spec.get("runtimeClassName") in chosen.runtime_classes else ""
 
     async def _policy(self, namespace: str, reader: Reader) -> Policy:
         found = await reader.get(NAMESPACES, "", namespace)

@@ -246,6 +246,49 @@ def test_newest_default_storage_class_is_used_and_claims_are_protected() -> None
     assert none["spec"]["storageClassName"] == ""
 
 
+def grown(by: str, phase: str = "Bound", **spec: Any) -> Attributes:
+    def claim(size: str, **more: Any) -> Object:
+        return named(
+            "c", "ns", spec={"resources": {"requests": {"storage": size}}, **more}, status={"phase": phase}
+        )
+
+    return attributes(
+        claim(by, storageClassName="fast", **spec),
+        "persistentvolumeclaims",
+        UPDATE,
+        old=claim("1Gi", storageClassName="fast"),
+    )
+
+
+FAST = {"storageclasses": [named("fast", allowVolumeExpansion=True)]}
+NOT_ALLOWED = (
+    "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must"
+)
+
+
+@pytest.mark.parametrize(
+    ("write", "classes", "text"),
+    [
+        (grown("2Gi", "Pending"), FAST, "Only bound persistent volume claims can be expanded"),
+        (grown("2Gi"), {}, NOT_ALLOWED),
+        (grown("2Gi"), {"storageclasses": [named("fast", allowVolumeExpansion=False)]}, NOT_ALLOWED),
+        (grown("2Gi"), {"storageclasses": [named("fast")]}, NOT_ALLOWED),
+    ],
+)
+def test_a_claim_grows_if_it_is_bound_and_its_class_allows_it(
+    write: Attributes, classes: dict[str, list[Object]], text: str
+) -> None:
+    assert text in refused(write, reader(**classes)).message
+
+
+@pytest.mark.parametrize(
+    ("write", "classes"),
+    [(grown("2Gi"), FAST), (grown("1024Mi"), {}), (grown("512Mi", "Pending"), {})],
+)
+def test_a_claim_that_may_grow_or_does_not(write: Attributes, classes: dict[str, list[Object]]) -> None:
+    assert run(write, reader(**classes)) is write.obj
+
+
 def test_default_ingress_class() -> None:
     default = named(
         "nginx", metadata={"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}

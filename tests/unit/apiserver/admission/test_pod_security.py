@@ -180,18 +180,45 @@ def test_an_update_that_changes_no_container_is_let_through() -> None:
         run(update, namespaces=strict)
 
 
+def noted(attributes: Any) -> dict[str, str]:
+    """What goes to the audit log."""
+    found: dict[str, str] = {}
+    attributes.annotate = lambda key, value: found.setdefault(
+        key.removeprefix("pod-security.kubernetes.io/"), value
+    )
+    return found
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "why"),
     [
-        PodSecurityOptions(usernames=frozenset({"a"})),
-        PodSecurityOptions(namespaces=frozenset({"ns"})),
-        PodSecurityOptions(runtime_classes=frozenset({"sandbox"})),
+        (PodSecurityOptions(usernames=frozenset({"a"})), "user"),
+        (PodSecurityOptions(namespaces=frozenset({"ns"})), "namespace"),
+        (PodSecurityOptions(runtime_classes=frozenset({"sandbox"})), "runtimeClass"),
     ],
 )
-def test_exemptions(options: PodSecurityOptions) -> None:
+def test_exemptions(options: PodSecurityOptions, why: str) -> None:
     pod = {**ROOT, "spec": {**ROOT["spec"], "runtimeClassName": "sandbox"}}
     attributes = write(CREATE, "pods", pod, user=User("a"))
+    audited = noted(attributes)
     assert run(attributes, options, namespaces=[namespace(enforce="restricted")]) == []
+    assert audited == {"exempt": why}
+
+
+def test_the_audit_log_is_told_of_what_was_enforced_and_of_what_would_be_violated() -> None:
+    attributes = write(CREATE, "pods", ROOT, user=User("a"))
+    audited = noted(attributes)
+    assert run(attributes, namespaces=[namespace(audit="baseline")]) == []
+    assert audited == {
+        "enforce-policy": "privileged:latest",
+        "audit-violations": 'would violate PodSecurity "baseline:latest": privileged (container "c" must not set '
+        "securityContext.privileged=true)",
+    }
+    deployment = {"metadata": {"name": "d"}, "spec": {"template": {"metadata": {}, "spec": ROOT["spec"]}}}
+    attributes = write(CREATE, "deployments", deployment, group="apps", user=User("a"))
+    audited = noted(attributes)
+    run(attributes, namespaces=[namespace(enforce="restricted", audit="baseline")])
+    assert list(audited) == ["audit-violations"]
 
 
 def test_a_stricter_namespace_is_told_of_its_pods() -> None:
