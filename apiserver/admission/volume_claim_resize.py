@@ -11,7 +11,10 @@ from apiserver.api.meta import Object
 from apiserver.api.quantity import Quantity, parse_quantity
 
 _NOT_BOUND: Final = "Only bound persistent volume claims can be expanded"
-_NOT_ALLOWED: Final = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+_NOT_ALLOWED: Final = (
+    "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
+    "must support resize"
+)
 
 
 class PersistentVolumeClaimResize(Plugin):
