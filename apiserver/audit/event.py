@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from apiserver.audit.redaction import redacted
 from apiserver.auth.user import User
 
 SHOWN: Final = ("Request", "RequestResponse")
@@ -166,7 +167,7 @@ def _object(body: Body, record: Record) -> Any:
         return None
     if record.omit_managed_fields and isinstance(value, dict):
         _drop_managed_fields(value)
-    return value
+    return redacted(value, record.reference)
 
 
 def _drop_managed_fields(obj: dict[str, Any]) -> None:
