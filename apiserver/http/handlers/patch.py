@@ -16,8 +16,7 @@ from apiserver.api.field_errors import Path, invalid
 from apiserver.api.gvk import GroupKind, GroupVersionKind
 from apiserver.http import body, negotiation, options
 from apiserver.http.handlers import answer, apply
-from apiserver.http.handlers.update import check_name, namespace_of, owner_of, strategy_of
-from apiserver.http.rest.call import Call
+from apiserver.http.handlers.update import call_of, check_name, namespace_of, owner_of, strategy_of
 from apiserver.http.rest.ownership import Ownership
 from apiserver.http.rest.update import Update, update
 from apiserver.http.scope import Exchange, Object
@@ -36,16 +35,7 @@ _FORMATS: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.YAML)
 async def handle(exchange: Exchange) -> web.StreamResponse:
     resource, info = exchange.resource, exchange.info
     patcher, chosen = await read(exchange, resource.gvk)
-    call = Call(
-        exchange.services,
-        resource,
-        exchange.user,
-        chosen.dry_run,
-        info.subresource,
-        exchange.warn,
-        exchange.annotate,
-        options=options.shown(exchange.query),
-    )
+    call = call_of(exchange, chosen.dry_run)
     owner = owner_of(exchange, call, chosen.field_manager)
 
     async def transform(old: Object | None) -> Object:

@@ -26,16 +26,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     check_name(obj, info.name)
     resource.strategy.default(obj)
 
-    call = Call(
-        exchange.services,
-        resource,
-        exchange.user,
-        chosen.dry_run,
-        info.subresource,
-        exchange.warn,
-        exchange.annotate,
-        options=options.shown(exchange.query),
-    )
+    call = call_of(exchange, chosen.dry_run)
     owner = owner_of(exchange, call, chosen.field_manager)
     given = codec.dumps(obj)  # strategies and admission change what they are given, and a race may be lost
 
@@ -46,6 +37,20 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     change = Update(transform, strategy_of(resource, info.subresource), put=True, may_create=may_create)
     stored, created = await update(call, namespace_of(resource, info.namespace), info.name, change)
     return await answer.one(exchange, resource.gvk, stored, 201 if created else 200)
+
+
+def call_of(exchange: Exchange, dry_run: bool) -> Call:
+    """Of the object that the request names, or of a part of it."""
+    return Call(
+        exchange.services,
+        exchange.resource,
+        exchange.user,
+        dry_run,
+        exchange.info.subresource,
+        exchange.warn,
+        exchange.annotate,
+        options=options.shown(exchange.query),
+    )
 
 
 def owner_of(exchange: Exchange, call: Call, asked: str) -> Ownership:

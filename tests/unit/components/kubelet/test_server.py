@@ -33,17 +33,22 @@ async def serving(root: Path, api: FakeApi) -> AsyncIterator[aiohttp.ClientSessi
             await runner.cleanup()
 
 
+async def run_waiting(api: FakeApi, go: Path) -> None:
+    """A pod `p` that runs, has said `one`, and says `two` once there is such a file."""
+    waiting = script(
+        "c",
+        "echo one; until [ -e $GO ]; do sleep 0.02; done; echo two",
+        env=[{"name": "GO", "value": str(go)}],
+    )
+    await api.create(PODS, pod("p", waiting, restartPolicy="Never"), namespace="default")
+    await until(api, "p", lambda s: s.get("phase") == "Running")
+
+
 def test_logs_follow_the_container_to_its_end(tmp_path: Path) -> None:
     async def body() -> None:
         api = FakeApi()
         async with serving(tmp_path, api) as http:
-            slow = script(
-                "c",
-                "echo one; until [ -e $GO ]; do sleep 0.02; done; echo two",
-                env=[{"name": "GO", "value": str(tmp_path / "go")}],
-            )
-            await api.create(PODS, pod("p", slow, restartPolicy="Never"), namespace="default")
-            await until(api, "p", lambda s: s.get("phase") == "Running")
+            await run_waiting(api, tmp_path / "go")
             async with http.get("/containerLogs/default/p/c?follow=true") as response:
                 assert await response.content.readline() == b"one\n"
                 (tmp_path / "go").touch()
@@ -65,13 +70,7 @@ def test_a_reader_of_logs_may_go_at_any_time(tmp_path: Path, caplog: pytest.LogC
     async def body() -> None:
         api = FakeApi()
         async with serving(tmp_path, api) as http:
-            slow = script(
-                "c",
-                "echo one; until [ -e $GO ]; do sleep 0.02; done; echo two",
-                env=[{"name": "GO", "value": str(tmp_path / "go")}],
-            )
-            await api.create(PODS, pod("p", slow, restartPolicy="Never"), namespace="default")
-            await until(api, "p", lambda s: s.get("phase") == "Running")
+            await run_waiting(api, tmp_path / "go")
             async with http.get("/containerLogs/default/p/c?follow=true") as response:
                 assert await response.content.readline() == b"one\n"
             (tmp_path / "go").touch()
