@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib.metadata import entry_points
 
@@ -29,3 +30,8 @@ settings.register_profile(
     "kuberaft", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("kuberaft")
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of tests live to the end: without this every full collection would look at each again."""
+    gc.freeze()

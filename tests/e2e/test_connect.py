@@ -11,7 +11,6 @@ import re
 import ssl
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -403,9 +402,7 @@ def test_newest_protocols_and_a_client_that_vanishes(bench: Bench) -> None:
             ws._response.connection.transport.abort()
 
     asyncio.run(body())
-    began = time.monotonic()
     eventually(lambda: not commands_named("yes"), "the command is gone", 15)
-    assert time.monotonic() - began < 15
 
 
 def commands_named(name: str) -> list[str]:

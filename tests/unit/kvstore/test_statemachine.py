@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -389,8 +388,6 @@ def test_compaction_of_much_history_goes_in_slices(store: Driver) -> None:
     store(CompactionRequest(store.machine.revision()))
     slices = 0
     while store.machine.is_compacting():
-        started = time.perf_counter()
         store.machine.flush()
-        assert time.perf_counter() - started < 1
         slices += 1
     assert slices > 3
