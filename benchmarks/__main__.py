@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("cluster", "api", "kv", "rbac", "access")
+NAMES = ("cluster", "api", "kv", "rbac", "access", "dashboard")
 WITH_SHORT = ("api", "access")
 
 

