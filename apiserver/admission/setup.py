@@ -7,9 +7,10 @@ from typing import Final
 
 from apiserver.admission.configured import Configured
 from apiserver.admission.interface import Access, Plugin
+from apiserver.admission.policies.calls import StoredPolicies, Versions
 from apiserver.admission.policies.mutating import AtomOf, MutatingAdmissionPolicy
 from apiserver.admission.policies.mutation import MutatingBinding, MutatingPolicy
-from apiserver.admission.policies.plugin import ValidatingAdmissionPolicy, Versions
+from apiserver.admission.policies.plugin import ValidatingAdmissionPolicy
 from apiserver.admission.policies.policy import Binding, Policy
 from apiserver.admission.webhooks.calling import Caller, Send
 from apiserver.admission.webhooks.hooks import hooks_of
@@ -35,13 +36,19 @@ def configured_plugins(
         configured = Configured(caches.of(f"{_PREFIX}{kind}webhookconfigurations/"), hooks_of)
         return Caller(configured, versions, send, access, new_uid, mutating=mutating)
 
-    policies = Configured(caches.of(f"{_PREFIX}validatingadmissionpolicies/"), Policy)
-    bindings = Configured(caches.of(f"{_PREFIX}validatingadmissionpolicybindings/"), Binding)
-    mutating = Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicies/"), MutatingPolicy)
-    mutating_bindings = Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicybindings/"), MutatingBinding)
+    validating = StoredPolicies(
+        Configured(caches.of(f"{_PREFIX}validatingadmissionpolicies/"), Policy),
+        Configured(caches.of(f"{_PREFIX}validatingadmissionpolicybindings/"), Binding),
+        versions,
+    )
+    mutating = StoredPolicies(
+        Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicies/"), MutatingPolicy),
+        Configured(caches.of(f"{_PREFIX}mutatingadmissionpolicybindings/"), MutatingBinding),
+        versions,
+    )
     return [
-        MutatingAdmissionPolicy(mutating, mutating_bindings, versions, access, atom_of, complete),
+        MutatingAdmissionPolicy(mutating, versions, access, atom_of, complete),
         MutatingAdmissionWebhook(caller("mutating", mutating=True), versions, complete),
-        ValidatingAdmissionPolicy(policies, bindings, versions, access),
+        ValidatingAdmissionPolicy(validating, versions, access),
         ValidatingAdmissionWebhook(caller("validating", mutating=False)),
     ]

@@ -13,19 +13,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from apiserver.admission.configured import Configured
 from apiserver.admission.expressions import ExpressionFailed, namespace_value
 from apiserver.admission.interface import Access, Attributes, Plugin, Reader, Reinvocation
-from apiserver.admission.matching import Match, is_exempt_from_policies, is_namespace, namespace_of
-from apiserver.admission.namespaces import find_namespace
+from apiserver.admission.matching import Match
+from apiserver.admission.policies.calls import Misconfigured, StoredPolicies, Versions
 from apiserver.admission.policies.mutation import (
     MutatingBinding,
     MutatingPolicy,
     Mutation,
     MutationFailed,
 )
-from apiserver.admission.policies.params import ConfigurationError, collect
-from apiserver.admission.policies.plugin import Versions
 from apiserver.admission.request import admission_request
 from apiserver.admission.running import authorizer_of, in_time
 from apiserver.api import errors, meta
@@ -79,71 +76,40 @@ class MutatingAdmissionPolicy(Plugin):
 
     def __init__(
         self,
-        policies: Configured[MutatingPolicy],
-        bindings: Configured[MutatingBinding],
+        stored: StoredPolicies[MutatingPolicy, MutatingBinding],
         versions: Versions,
         access: Access,
         atom_of: AtomOf,
         complete: Complete,
     ) -> None:
-        self._policies = policies
-        self._bindings = bindings
+        self._stored = stored
         self._versions = versions
         self._access = access
         self._atom_of = atom_of
         self._complete = complete
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
-        if is_exempt_from_policies(attributes.group_resource):
-            return
-        bindings = await self._bindings.all()
-        policies = await self._policies.all() if bindings else ()
-        if not policies:
-            return
-        namespace = await find_namespace(attributes, reader)
+        calls = await self._stored.calls(attributes, reader)
         faults: list[_Fault] = []
         invocations: list[_Invocation] = []
-        for policy in policies:
-            own = [binding for binding in bindings if binding.policy == policy.name]
-            invocations += await self._invocations(policy, own, attributes, namespace, reader, faults)
+        for call in calls.ordered:
+            if isinstance(call, Misconfigured):
+                faults.append(_Fault(call.policy, call.binding, str(call)))
+            else:
+                invocations += [
+                    _Invocation(call.policy, call.binding, call.match, param) for param in call.params
+                ]
         if invocations:
-            await self._dispatch(invocations, attributes, namespace, faults)
+            await self._dispatch(invocations, attributes, namespace_value(calls.namespace), faults)
         counted = [fault for fault in faults if fault.policy.fail]
         if counted:
             raise _refusal(attributes, counted)
-
-    async def _invocations(
-        self,
-        policy: MutatingPolicy,
-        bindings: Sequence[MutatingBinding],
-        write: Attributes,
-        namespace: Object | None,
-        reader: Reader,
-        faults: list[_Fault],
-    ) -> list[_Invocation]:
-        equivalents = self._versions.equivalents
-        match = policy.criteria.match(write, namespace, equivalents) if bindings else None
-        found: list[_Invocation] = []
-        for binding in bindings if match is not None else ():
-            assert match is not None
-            criteria = binding.criteria
-            if criteria is not None and criteria.match(write, namespace, equivalents) is None:
-                continue
-            try:
-                params = await collect(policy, binding, namespace_of(write), reader, self._versions)
-            except ConfigurationError as exc:
-                what = "policy" if exc.of_policy else "binding"
-                concerned = None if exc.of_policy else binding
-                faults.append(_Fault(policy, concerned, f"failed to configure {what}: {exc}"))
-                continue
-            found += [_Invocation(policy, binding, match, param) for param in params]
-        return found
 
     async def _dispatch(
         self,
         invocations: Sequence[_Invocation],
         write: Attributes,
-        namespace: Object | None,
+        namespace: Any,
         faults: list[_Fault],
     ) -> None:
         if write.reinvocation is None:
@@ -151,10 +117,9 @@ class MutatingAdmissionPolicy(Plugin):
         state, rounds = write.reinvocation, write.reinvocation.policies
         if state.again and write.obj != rounds.output:
             rounds.call_again()
-        shown = namespace_value(None if is_namespace(write) else namespace)
         try:
             for invocation in invocations:
-                if await self._invoke(invocation, write, shown, faults):
+                if await self._invoke(invocation, write, namespace, faults):
                     rounds.call_again()
                     state.wanted = True
                 if invocation.policy.again:

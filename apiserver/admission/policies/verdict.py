@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from apiserver.admission.interface import Attributes
+from apiserver.admission.policies.calls import Misconfigured
 from apiserver.admission.policies.policy import INVALID, Binding, Denial, Outcome, Policy
 from apiserver.api.errors import StatusError
 
@@ -25,11 +26,10 @@ class Verdict:
     refusals: list[tuple[str, Denial]] = field(default_factory=list)
     _notes: dict[str, list[str]] = field(default_factory=dict)
 
-    def misconfigured(self, policy: Policy, binding: Binding | None, reason: str) -> None:
+    def misconfigured(self, fault: Misconfigured[Policy, Binding]) -> None:
         """The failurePolicy decides."""
-        if policy.fail:
-            what = "policy" if binding is None else "binding"
-            self.refusals.append((_origin(policy, binding), Denial(f"failed to configure {what}: {reason}")))
+        if fault.policy.fail:
+            self.refusals.append((_origin(fault.policy, fault.binding), Denial(str(fault))))
 
     def add(self, policy: Policy, binding: Binding, outcome: Outcome) -> None:
         for denial in outcome.denials:

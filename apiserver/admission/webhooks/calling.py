@@ -13,7 +13,7 @@ from apiserver.admission.expressions import ExpressionFailed
 from apiserver.admission.interface import Access, Attributes, Reader
 from apiserver.admission.matching import Match, is_configuration
 from apiserver.admission.namespaces import find_namespace
-from apiserver.admission.policies.plugin import Versions
+from apiserver.admission.policies.calls import Versions
 from apiserver.admission.request import admission_request
 from apiserver.admission.running import authorizer_of, in_time
 from apiserver.admission.webhooks.hooks import Hook

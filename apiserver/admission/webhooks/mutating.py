@@ -13,7 +13,7 @@ from copy import deepcopy
 from typing import Final
 
 from apiserver.admission.interface import Attributes, Plugin, Reader, Reinvocation
-from apiserver.admission.policies.plugin import Versions
+from apiserver.admission.policies.calls import Versions
 from apiserver.admission.webhooks.calling import Caller, CallFailed, Target
 from apiserver.admission.webhooks.hooks import Hook
 from apiserver.api import errors, meta
