@@ -146,13 +146,12 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     import uvloop
 
-    from apiserver.auth.service_account_tokens import KeyFileError
     from apiserver.auth.static_tokens import TokenFileError
     from kvstore.errors import StoreError
 
     try:
         uvloop.run(serve(args))
-    except (ConfigError, TokenFileError, KeyFileError, StorageError, StoreError) as exc:
+    except (ConfigError, TokenFileError, StorageError, StoreError) as exc:
         print(f"apiserver: {exc}", file=sys.stderr)
         return 1
     return 0

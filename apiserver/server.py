@@ -36,9 +36,11 @@ from apiserver.audit import policy
 from apiserver.audit.log import AuditLog, Files
 from apiserver.audit.policy import Policy
 from apiserver.auth import authorizer as authorization
+from apiserver.auth import token_keys
 from apiserver.auth.authorizer import Authorizer
 from apiserver.auth.service_account_tokens import ServiceAccountTokens
 from apiserver.auth.structured import authorizer_setup
+from apiserver.auth.token_keys import TokenKeys
 from apiserver.config import ApiServerConfig, ConfigError
 from apiserver.config_files.following import FollowedFile
 from apiserver.crd.setup import CustomResources
@@ -95,7 +97,9 @@ class ApiServer:
         self.followed: list[FollowedFile] = []
         """Files that are read again when they change."""
         self.services = _services(config, storage, self.followed)
-        self.services.metrics.reloads = lambda: {file.subject: file.reloads for file in self.followed}
+        self.services.metrics.reloads = lambda: {
+            file.subject: file.reloads for file in self.followed if file.is_configuration
+        }
         self.services.extensions = tuple(extensions)
         self.services.journal = journal
         self.port = config.secure_port
@@ -263,13 +267,12 @@ def _services(config: ApiServerConfig, storage: Storage, followed: list[Followed
         resource = registry.lookup("", "v1", plural)
         return None if resource is None else await reader.get(resource.gvr, namespace, name, fresh=True)
 
+    keys = TokenKeys()
+    followed += token_keys.follow(
+        keys, config.service_account_key_file, config.service_account_signing_key_file
+    )
     accounts = ServiceAccountTokens(
-        config.service_account_issuer,
-        config.service_account_key_file,
-        config.service_account_signing_key_file,
-        config.api_audiences,
-        lookup,
-        _utc_now,
+        config.service_account_issuer, keys, config.api_audiences, lookup, _utc_now
     )
 
     async def service(namespace: str, name: str) -> dict[str, Any] | None:

@@ -1,21 +1,19 @@
 """Service account tokens: signed JWTs bound to a ServiceAccount and optionally to a Pod, Secret or Node.
 
 ``issue`` serves the TokenRequest API, ``verify`` the bearer token authenticator. A token is accepted only while
-the objects it names exist with the same uid. Keys are PEM files; the first of the signing file signs.
+the objects it names exist with the same uid. Which keys there are is known to `token_keys`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from apiserver.api import meta
+from apiserver.auth.token_keys import PublicKey, TokenKeys, algorithm
 from apiserver.auth.user import SERVICE_ACCOUNT_PREFIX, User, service_account_user
 
 Lookup = Callable[[str, str, str], Awaitable[dict[str, Any] | None]]  # (plural, namespace, name) -> object
@@ -31,33 +29,8 @@ _WORDS: Final = {
 }
 
 
-class KeyFileError(ValueError):
-    """A key file cannot be used."""
-
-
 class TokenError(ValueError):
     """The token is one of ours but not valid (any more)."""
-
-
-def load_keys(paths: Sequence[Path]) -> list[Any]:
-    """Public keys of the PEM files (private keys count as their public half)."""
-    return [_load(path)[1] for path in paths]
-
-
-def _load(path: Path) -> tuple[Any, Any]:
-    from cryptography.hazmat.primitives import serialization
-
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise KeyFileError(f"service account key {path}: {exc.strerror}") from exc
-    try:
-        if b"PRIVATE KEY" in data:
-            private: Any = serialization.load_pem_private_key(data, password=None)
-            return private, private.public_key()
-        return None, serialization.load_pem_public_key(data)
-    except (ValueError, TypeError) as exc:
-        raise KeyFileError(f"service account key {path}: not a PEM key: {exc}") from exc
 
 
 class _Named(msgspec.Struct):
@@ -88,8 +61,7 @@ class ServiceAccountTokens:
     def __init__(
         self,
         issuers: Sequence[str],
-        key_files: Sequence[Path],
-        signing_key_file: Path | None,
+        keys: TokenKeys,
         audiences: Sequence[str],
         lookup: Lookup,
         now: Callable[[], datetime],
@@ -98,18 +70,7 @@ class ServiceAccountTokens:
         self.audiences = list(audiences) or self.issuers[:1]
         self._lookup = lookup
         self._now = now
-        self._signing_key: Any = _load(signing_key_file)[0] if signing_key_file else None
-        files = key_files or ([signing_key_file] if signing_key_file else [])
-        self.keys = load_keys(files)
-        self._by_id = {_key_id(key): key for key in self.keys}
-        self._signing_id = _key_id(self._signing_key.public_key()) if self._signing_key else ""
-
-    @property
-    def can_sign(self) -> bool:
-        return self._signing_key is not None
-
-    def algorithms(self) -> set[str]:
-        return {_algorithm(key) for key in self.keys} or {"RS256"}
+        self.keys = keys
 
     def public_jwks(self) -> list[dict[str, Any]]:
         """The public keys as JSON Web Keys (RFC 7517)."""
@@ -117,8 +78,8 @@ class ServiceAccountTokens:
 
         known = jwt.algorithms.get_default_algorithms()
         found = []
-        for kid, key in self._by_id.items():
-            name = _algorithm(key)
+        for kid, key in self.keys.public.items():
+            name = algorithm(key)
             document: dict[str, Any] = known[name].to_jwk(key, as_dict=True)
             found.append({**document, "use": "sig", "alg": name, "kid": kid})
         return found
@@ -137,7 +98,8 @@ class ServiceAccountTokens:
         """
         import jwt
 
-        meta, issued = account["metadata"], int(self._now().timestamp())
+        assert self.keys.signing is not None, "the caller looks"
+        (key, kid), meta, issued = self.keys.signing, account["metadata"], int(self._now().timestamp())
         claims = {
             "aud": list(audiences),
             "exp": issued + seconds,
@@ -152,12 +114,7 @@ class ServiceAccountTokens:
             "nbf": issued,
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
         }
-        token = jwt.encode(
-            claims,
-            self._signing_key,
-            algorithm=_algorithm(self._signing_key),
-            headers={"kid": self._signing_id},
-        )
+        token = jwt.encode(claims, key, algorithm=algorithm(key), headers={"kid": kid})
         return token, datetime.fromtimestamp(issued + seconds, tz=self._now().tzinfo)
 
     async def verify(self, token: str, audiences: Sequence[str] = ()) -> Verified | None:
@@ -196,21 +153,21 @@ class ServiceAccountTokens:
             return None
         if unverified.get("iss") not in self.issuers:
             return None
-        named = self._by_id.get(header.get("kid") or "")
-        for key in self.keys if named is None else [named]:
+        named = self.keys.public.get(header.get("kid") or "")
+        for key in self.keys.public.values() if named is None else [named]:
             claims = self._verified_claims(token, key, audiences)
             if claims is not None:
                 return claims
         raise TokenError("token has an invalid signature")
 
-    def _verified_claims(self, token: str, key: Any, audiences: list[str]) -> dict[str, Any] | None:
+    def _verified_claims(self, token: str, key: PublicKey, audiences: list[str]) -> dict[str, Any] | None:
         """None if another key has signed it. The algorithm is the key's, whatever the token says."""
         import jwt
 
         try:
             options: Any = {"require": ["exp", "iat", "aud", "sub"], "verify_iat": False}
             claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=[_algorithm(key)], audience=audiences, leeway=1, options=options
+                token, key, algorithms=[algorithm(key)], audience=audiences, leeway=1, options=options
             )
         except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
             return None
@@ -238,19 +195,3 @@ def _extra(claims: dict[str, Any], ours: dict[str, Any]) -> dict[str, list[str]]
             if key in ours and ours[key].get(field):
                 extra[f"{_EXTRA}{key}-{field}"] = [ours[key][field]]
     return extra
-
-
-def _key_id(key: Any) -> str:
-    """As the original names a public key: the hash of its DER form."""
-    from cryptography.hazmat.primitives import serialization
-
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
-
-
-def _algorithm(key: Any) -> str:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
-        return {256: "ES256", 384: "ES384", 521: "ES512"}[key.key_size]
-    return "RS256"

@@ -28,6 +28,7 @@ class FollowedFile:
     def __init__(self, what: str, path: Path, loaded: bytes, use: Use) -> None:
         self._what = what
         self.subject = what.removeprefix("--").partition("-")[0]
+        self.is_configuration = what.endswith("-config")
         self._path = path
         self._use = use
         self._seen = _digest(loaded)

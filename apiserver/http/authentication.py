@@ -41,7 +41,7 @@ def build(
         sources.append(Static(static_tokens.load(config.token_auth_file), audiences))
     if config.enable_bootstrap_token_auth:
         sources.append(Bootstrap(lookup, audiences, now))
-    if accounts.keys:
+    if accounts.keys.public:
         sources.append(ServiceAccounts(accounts))
     if config.oidc_issuer_url:
         options = _oidc_options(config)

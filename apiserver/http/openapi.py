@@ -97,7 +97,7 @@ def _issuer(exchange: Exchange) -> dict[str, Any]:
         "jwks_uri": f"https://{address}/openid/v1/jwks",
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": sorted(exchange.services.accounts.algorithms()),
+        "id_token_signing_alg_values_supported": sorted(exchange.services.accounts.keys.algorithms()),
     }
 
 

@@ -23,8 +23,7 @@ from cryptography.hazmat.primitives import serialization
 
 from components.cluster import pki
 from components.cluster.errors import ClusterError
-from components.cluster.files import write_if_changed, write_private
-from components.cluster.layout import unusable
+from components.cluster.files import read, write_if_changed, write_private
 
 _NEXT_KEY, _NEXT_CERTIFICATE, _NEXT_CROSS = "ca-next.key", "ca-next.crt", "ca-next-cross.crt"
 _OF_AUTHORITIES = frozenset({"ca.crt", _NEXT_CERTIFICATE, _NEXT_CROSS, pki.CROSS})
@@ -51,8 +50,8 @@ def switch(pki_directory: Path) -> None:
         if not (directory / _NEXT_KEY).exists():
             continue
         coming = _certificates(directory / _NEXT_CERTIFICATE)
-        write_private(directory / pki.CROSS, _read(directory / _NEXT_CROSS))
-        write_private(directory / "ca.key", _read(directory / _NEXT_KEY))
+        write_private(directory / pki.CROSS, read(directory / _NEXT_CROSS))
+        write_private(directory / "ca.key", read(directory / _NEXT_KEY))
         _trust(directory, [*coming, *trusted(directory)])
         for file in (_NEXT_KEY, _NEXT_CERTIFICATE, _NEXT_CROSS):
             (directory / file).unlink(missing_ok=True)
@@ -90,16 +89,9 @@ def _trust(directory: Path, certificates: list[x509.Certificate]) -> None:
 
 def _certificates(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(_read(path))
+        return x509.load_pem_x509_certificates(read(path))
     except ValueError as error:
         raise ClusterError(f"{path}: holds no certificates: {error}", "restore it from a backup") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise unusable(path, error) from error
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

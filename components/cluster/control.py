@@ -79,7 +79,19 @@ def _certificates(supervisor: Supervisor) -> dict[str, Handler]:
     async def drop(request: Request) -> Any:
         await supervisor.drop_authorities()
 
-    return {"renew-certificates": renew, "exchange-authorities": exchange, "drop-authorities": drop}
+    async def exchange_token_key(request: Request) -> Any:
+        await supervisor.exchange_token_key()
+
+    async def drop_token_keys(request: Request) -> Any:
+        await supervisor.drop_token_keys()
+
+    return {
+        "renew-certificates": renew,
+        "exchange-authorities": exchange,
+        "drop-authorities": drop,
+        "exchange-token-key": exchange_token_key,
+        "drop-token-keys": drop_token_keys,
+    }
 
 
 def _links(supervisor: Supervisor) -> dict[str, Handler]:

@@ -1,4 +1,4 @@
-"""Writes small files so that a reader sees the old content or the new, never half of it."""
+"""Small files, written so that a reader sees the old content or the new, never half of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import contextlib
 import os
 from pathlib import Path
 
+from components.cluster.errors import ClusterError
 from components.cluster.layout import unusable
+
+
+def read(path: Path) -> bytes:
+    """Raises ClusterError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ClusterError(f"{path}: cannot be read: {error.strerror}", "restore it from a backup") from error
 
 
 def write_private(path: Path, content: bytes) -> None:

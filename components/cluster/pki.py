@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from components.cluster import token_keys
 from components.cluster.errors import ClusterError
 from components.cluster.files import write_private
 from components.cluster.layout import unusable
@@ -69,7 +70,8 @@ def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None
         if not _usable(directory / identity.path, identity, authorities[name], at):
             _issue(directory / identity.path, identity, authorities[name], at)
             issued.append(identity.path)
-    _service_account_keys(directory / "cluster" / "sa", issued)
+    if token_keys.ensure(directory / "cluster"):
+        issued.append("cluster/sa")
     return issued
 
 
@@ -288,19 +290,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _service_account_keys(path: Path, issued: list[str]) -> None:
-    """`sa.key` signs service-account tokens, `sa.pub` verifies them; never replaced, tokens outlive
-    a start.
-    """
-    key_file, public_file = path.with_name("sa.key"), path.with_name("sa.pub")
-    if key_file.exists() and public_file.exists():
-        return
-    key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    write_private(key_file, _key_pem(key))
-    write_private(public_file, public)
-    issued.append("cluster/sa")

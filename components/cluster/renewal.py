@@ -1,4 +1,4 @@
-"""Renews certificates of a cluster, running or stopped: leaves, and authorities in steps (`authorities`).
+"""Renews certificates of a cluster, running or stopped: leaves; in steps, authorities and keys of tokens.
 
     commands.certs ──▶ control (a running cluster) ──▶ renew ──▶ pki, kubeconfigs ──▶ every process takes them up
                    └─▶ stopped (under the directory's lock)
@@ -21,7 +21,7 @@ import msgspec
 from cryptography import x509
 
 from components.client import kubeconfig
-from components.cluster import authorities, pki, plan, state, topology_file
+from components.cluster import authorities, pki, plan, state, token_keys, topology_file
 from components.cluster.addresses import Addresses
 from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
@@ -31,8 +31,8 @@ from components.cluster.topology import Topology
 
 SERVED_TIMEOUT = 15.0
 TRUST_SECONDS = 4.0
-"""For every process to have looked at its files: each does so once a second. One that is later than that is refused by
-the others until it has, and tries again."""
+"""For every process to have looked at its files: each does so every two seconds or sooner. One that is later than that
+is refused by the others until it has, and tries again."""
 _POLL = 0.2
 _CONNECT_TIMEOUT = 2.0
 
@@ -114,6 +114,19 @@ def renew_authorities(layout: Layout) -> list[str]:
         issued = pki.ensure(layout.pki, plan.identities(topology, addresses))
         write_kubeconfigs(layout, topology, addresses, url)
         return issued
+
+
+def exchange_token_key_stopped(layout: Layout) -> None:
+    """A new key for the tokens of a stopped cluster; those of the old one stay good. Raises ClusterError."""
+    with _stopped(layout):
+        token_keys.begin(layout.pki / "cluster")
+        token_keys.switch(layout.pki / "cluster")
+
+
+def drop_token_keys_stopped(layout: Layout) -> None:
+    """Tokens of the old keys are refused from the next start on. Raises ClusterError."""
+    with _stopped(layout):
+        token_keys.drop(layout.pki / "cluster")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from components.cluster import rejoin, renewal, state, stopping
+from components.cluster import rejoin, renewal, state, stopping, token_keys
 from components.cluster.addresses import API_PORT
 from components.cluster.caretaker import BackupCare, CertificateWatch, allow_rotation
 from components.cluster.errors import ClusterError
@@ -215,6 +215,21 @@ class Supervisor:
         async with self._renewing:
             await asyncio.to_thread(renewal.drop_authorities, *known)
         self._say("the old authorities are trusted no more")
+
+    async def exchange_token_key(self) -> None:
+        """A new key signs the tokens of service accounts; those of the old one stay good. Raises ClusterError."""
+        directory = self._layout.pki / "cluster"
+        async with self._renewing:
+            await asyncio.to_thread(token_keys.begin, directory)
+            await asyncio.sleep(renewal.TRUST_SECONDS)
+            await asyncio.to_thread(token_keys.switch, directory)
+        self._say("a new key signs the tokens of service accounts")
+
+    async def drop_token_keys(self) -> None:
+        """Tokens of the old keys are refused. Raises ClusterError."""
+        async with self._renewing:
+            await asyncio.to_thread(token_keys.drop, self._layout.pki / "cluster")
+        self._say("tokens of the old keys are refused")
 
     async def progress(self) -> AsyncIterator[str]:
         """What has happened since the start, line by line, until all nodes are Ready or the cluster has

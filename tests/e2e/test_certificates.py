@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -94,3 +99,51 @@ def test_a_kubelet_renews_its_own_before_it_ends(lone: LocalCluster) -> None:
     assert lone.kubectl("get", "csr", "-o", "name").startswith("certificatesigningrequest")
     report = lone.run_kuberaft("certs", "check", "--within", "30").stdout
     assert "kubelet-client-current.pem: " not in report  # no problem with it
+
+
+def test_the_key_of_tokens_is_exchanged_while_clients_go_on(lone: LocalCluster) -> None:
+    ids = lone.process_ids()
+
+    def token() -> str:
+        return lone.kubectl("create", "token", "default").strip()
+
+    def accepted(given: str) -> bool:
+        """By the API server; not asked through kubectl, which shows its client's certificate too."""
+        server = lone.status()["server"]
+        asked = urllib.request.Request(
+            f"{server}/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            b'{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}',
+            {"Authorization": f"Bearer {given}", "Content-Type": "application/json"},
+        )
+        anyone = ssl._create_unverified_context()
+        with (
+            contextlib.suppress(urllib.error.HTTPError),
+            urllib.request.urlopen(asked, timeout=5, context=anyone) as answer,
+        ):
+            return str(json.load(answer)["status"]["userInfo"]["username"]).endswith(":default")
+        return False
+
+    old, keys = token(), json.loads(lone.kubectl("get", "--raw", "/openid/v1/jwks"))["keys"]
+    assert "those of the old one stay good" in lone.kuberaft("certs", "renew", "--token-key")
+    found = eventually(
+        lambda: (
+            len(known := json.loads(lone.kubectl("get", "--raw", "/openid/v1/jwks"))["keys"]) == 2 and known
+        ),
+        "both keys are published",
+    )
+    assert keys[0] in found
+    new = eventually(
+        lambda: (given := token()) and kid(given) != keys[0]["kid"] and given, "the new key signs tokens"
+    )
+    assert accepted(old)
+    assert accepted(new)
+    lone.kuberaft("certs", "renew", "--drop-old-token-keys")
+    eventually(lambda: not accepted(old), "tokens of the old key are refused", 40)
+    assert accepted(new)
+    assert lone.process_ids() == ids
+
+
+def kid(token: str) -> str:
+    """The key that has signed it."""
+    head = token.split(".")[0]
+    return str(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])

@@ -32,7 +32,7 @@ async def handle(exchange: Exchange) -> web.StreamResponse:
     seconds = spec.get("expirationSeconds") or _HOUR
     _validate(seconds)
     await _admit(call, info.namespace, info.name, request)
-    if not services.accounts.can_sign:
+    if services.accounts.keys.signing is None:
         raise errors.service_unavailable(
             "token requests need --service-account-signing-key-file, which this server was started without"
         )

@@ -79,18 +79,33 @@ def renew(
     drop_old: Annotated[
         bool, typer.Option("--drop-old-ca", help="Trust the old authorities no more, once nobody needs them.")
     ] = False,
+    token_key: Annotated[
+        bool,
+        typer.Option(
+            "--token-key", help="A new key for service account tokens; those of the old one stay good."
+        ),
+    ] = False,
+    drop_tokens: Annotated[
+        bool, typer.Option("--drop-old-token-keys", help="Refuse the tokens of the old keys.")
+    ] = False,
 ) -> None:
     """Issue certificates anew; a running cluster takes them up at once, without a restart."""
     layout = Layout.at(directory)
-    if bool(names) + everything + authorities + drop_old != 1:
+    steps = {
+        _renew_authorities: authorities,
+        _drop_old: drop_old,
+        _exchange_token_key: token_key,
+        _drop_token_keys: drop_tokens,
+    }
+    chosen = [step for step, wanted in steps.items() if wanted]
+    if bool(names) + everything + len(chosen) != 1:
         raise ClusterError(
-            "which certificates are to be renewed?",
-            "name them (kuberaft certs check lists them), or use --all, --ca or --drop-old-ca",
+            "what is to be renewed?",
+            "name certificates (kuberaft certs check lists them), or use one of --all, --ca, --drop-old-ca, "
+            "--token-key and --drop-old-token-keys",
         )
-    if authorities:
-        _renew_authorities(layout)
-    elif drop_old:
-        _drop_old(layout)
+    if chosen:
+        chosen[0](layout)
     else:
         _renew(layout, names or [])
 
@@ -145,3 +160,27 @@ def _drop_old(layout: Layout) -> None:
     except ipc.NotRunning:
         renewal.drop_stopped(layout)
     print("the old authorities are trusted no more")
+
+
+def _exchange_token_key(layout: Layout) -> None:
+    from components.cluster import ipc, renewal
+
+    try:
+        ask(layout, "exchange-token-key", timeout=RENEW_SECONDS)
+    except ipc.NotRunning:
+        renewal.exchange_token_key_stopped(layout)
+    print(
+        "a new key signs the tokens of service accounts; those of the old one stay good.\n"
+        "Once the longest of them has ended (pods get new ones within an hour):\n"
+        "kuberaft certs renew --drop-old-token-keys"
+    )
+
+
+def _drop_token_keys(layout: Layout) -> None:
+    from components.cluster import ipc, renewal
+
+    try:
+        ask(layout, "drop-token-keys", timeout=RENEW_SECONDS)
+    except ipc.NotRunning:
+        renewal.drop_token_keys_stopped(layout)
+    print("tokens of the old keys are refused")

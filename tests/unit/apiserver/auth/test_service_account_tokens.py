@@ -16,7 +16,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from apiserver.auth import token_keys
 from apiserver.auth.service_account_tokens import ServiceAccountTokens, TokenError
+from apiserver.auth.token_keys import TokenKeys
 from tests.conformance.server import write_signing_key
 
 Object = dict[str, Any]
@@ -36,7 +38,9 @@ class Bench:
             ("nodes", "", "n1"): {"metadata": {"uid": "node-uid"}},
         }
         self.key = folder / "sa.key"
-        self.tokens = ServiceAccountTokens([ISSUER], [], self.key, ["api"], self._lookup, lambda: self.now)
+        keys = TokenKeys()
+        token_keys.follow(keys, [], self.key)
+        self.tokens = ServiceAccountTokens([ISSUER], keys, ["api"], self._lookup, lambda: self.now)
 
     async def _lookup(self, plural: str, namespace: str, name: str) -> Object | None:
         return self.objects.get((plural, namespace, name))
@@ -132,9 +136,8 @@ def test_no_signature_at_all(bench: Bench) -> None:
 
 def test_the_public_key_as_a_shared_secret(bench: Bench) -> None:
     """The old confusion: HS256 with the public key, which everybody knows."""
-    public = bench.tokens.keys[0].public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    [key] = bench.tokens.keys.public.values()
+    public = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     parts = [_part({"alg": "HS256", "typ": "JWT"}), _part(bench.claims())]
     signature = hmac.new(public, ".".join(parts).encode(), hashlib.sha256).digest()
     token = ".".join([*parts, urlsafe_b64encode(signature).rstrip(b"=").decode()])

@@ -64,7 +64,7 @@ def test_errors_name_what_and_remedy_and_leave_nothing(
         (("restore", "--to-revision", "5"), "{dir}: there is no cluster"),
         (("certs", "check"), "{dir}: there is no cluster"),
         (("certs", "renew", "--all"), "{dir}: there is no cluster"),
-        (("certs", "renew", "--all", "--ca"), "which certificates are to be renewed?"),
+        (("certs", "renew", "--all", "--ca"), "what is to be renewed?"),
     ],
 )
 def test_more_errors_in_this_process(

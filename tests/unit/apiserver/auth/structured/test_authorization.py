@@ -196,7 +196,7 @@ def test_a_webhook_that_fails(tmp_path: Path) -> None:
         async with webhook.running():
             file = write(tmp_path / "authorization", webhook.authorizer(), RBAC)
             async with serving(tmp_path, authorization_config=file) as api:
-                (followed,) = api.server.followed
+                [followed] = [file for file in api.server.followed if file.subject == "authorization"]
                 fault = "the server could not find the requested resource"
                 refused = await listing(api)
                 assert (refused.code, refused.body["reason"]) == (500, "InternalError")
@@ -220,7 +220,7 @@ def test_the_file_is_read_again_but_the_server_s_own_authorizers_stay(tmp_path: 
         async with webhook.running():
             file = write(tmp_path / "authorization", RBAC)
             async with serving(tmp_path, authorization_config=file) as api:
-                (followed,) = api.server.followed
+                [followed] = [file for file in api.server.followed if file.subject == "authorization"]
                 assert (await listing(api)).code == 403
                 for authorizers, code in (
                     ([RBAC, webhook.authorizer()], 200),

@@ -134,7 +134,7 @@ def test_a_key_is_replaced_live_and_a_lost_one_loses_nothing(tmp_path: Path) -> 
         async with running(
             tmp_path / "certs", tmp_path / "m", encryption_provider_config_automatic_reload=True, **config
         ) as api:
-            (followed,) = api.server.followed
+            [followed] = [file for file in api.server.followed if file.subject == "encryption"]
             _, made = await api.ask("POST", SECRETS, secret("a", HIDDEN))
             before = await api.stored("/registry/secrets/default/a")
             for content, prefix in (
