@@ -64,7 +64,7 @@ def paths() -> list[str]:
 async def handle(exchange: Exchange) -> web.StreamResponse | None:
     parts = exchange.info.path.strip("/").split("/")
     if parts == ["metrics"]:
-        body, content_type = metrics_export.render(exchange.services)
+        body, content_type = await metrics_export.render(exchange.services)
         return web.Response(body=body, headers={"Content-Type": content_type})
     checks = _CHECKS.get(parts[0])
     if checks is None:

@@ -9,7 +9,7 @@ make series.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from apiserver.http.request_info import RequestInfo
@@ -47,6 +47,10 @@ class Series:
     sizes: Distribution
     open: int = 0
     aborted: int = 0
+
+    def copy(self) -> Series:
+        """That does not change any more."""
+        return replace(self, codes=self.codes.copy(), seconds=self.seconds.copy(), sizes=self.sizes.copy())
 
 
 class Metrics:

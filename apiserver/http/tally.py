@@ -9,11 +9,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
-from typing import TypeVar
+from typing import Self, TypeVar
 
 Labels = tuple[str, ...]
 K = TypeVar("K")
+
+
+@cache
+def bucket_names(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    """As Prometheus writes them."""
+    return (*(repr(float(bound)) for bound in bounds), "+Inf")
 
 
 class Distribution:
@@ -36,8 +43,13 @@ class Distribution:
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
-        names = [*(_number(bound) for bound in self._bounds), "+Inf"]
-        return list(zip(names, map(float, accumulate(self._counts)), strict=True))
+        return list(zip(bucket_names(self._bounds), map(float, accumulate(self._counts)), strict=True))
+
+    def copy(self) -> Distribution:
+        """That does not change any more."""
+        found = Distribution(self._bounds)
+        found._counts, found.total = self._counts.copy(), self.total
+        return found
 
 
 class Distributions:
@@ -63,6 +75,8 @@ class Counts(defaultdict[K, int]):
     def __init__(self) -> None:
         super().__init__(int)
 
-
-def _number(value: float) -> str:
-    return repr(float(value))
+    def copy(self) -> Self:
+        """That does not change any more."""
+        found = type(self)()
+        found.update(self)
+        return found

@@ -74,16 +74,17 @@ def observed(name: str, key: str, retries: Callable[[], int] = lambda: 0) -> Ite
         yield
         return
     actions: list[str] = []
-    token, begun, error = _ACTIONS.set(actions), time.perf_counter(), ""
+    error: Exception | None = None
+    token, begun = _ACTIONS.set(actions), time.perf_counter()
     try:
         yield
     except Exception as raised:
-        error = raised.message if isinstance(raised, ApiError) else f"{type(raised).__name__}: {raised}"
+        error = raised
         raise
     finally:
         _ACTIONS.reset(token)
         tried = retries()
-        if actions or error or tried:
+        if actions or error is not None or tried:
             _note(activity, name, key, actions, error, tried, time.perf_counter() - begun)
 
 
@@ -111,22 +112,38 @@ def action_text(method: str, path: str, answer: Mapping[str, Any]) -> str:
 
 
 def _note(
-    activity: Activity, name: str, key: str, actions: list[str], error: str, retries: int, took: float
+    activity: Activity,
+    name: str,
+    key: str,
+    actions: list[str],
+    error: Exception | None,
+    retries: int,
+    took: float,
 ) -> None:
     group, resource = activity.kinds.get(name, ("", ""))
     namespace, _, object_name = key.rpartition("/")
-    result = "error" if error else "done"
-    if error:
-        summary = f"{name}: {key} failed and will be tried again: {error}"
-    else:
-        summary = f"{name}: {key}: {', '.join(actions) or 'done after a retry'}"
+    result, text, said = _outcome(actions, error)
+    summary = f"{name}: {key}{said}"
     detail = {
         "key": key,
         "result": result,
         "actions": actions,
-        "error": error,
+        "error": text,
         "retries": retries,
         "ms": round(took * 1000, 3),
     }
     ref = ObjectRef(resource, group, namespace, object_name)
     activity.journal.note("controller", "decision", ref, summary, detail, component=name, ago=took)
+
+
+def _outcome(actions: list[str], error: Exception | None) -> tuple[str, str, str]:
+    """Result, error and what is said of it. That another write came first is part of normal life, and no error."""
+    if error is None:
+        return "done", "", f": {', '.join(actions) or 'done after a retry'}"
+    if not isinstance(error, ApiError):
+        text = f"{type(error).__name__}: {error}"
+    elif error.is_conflict:
+        return "conflict", "", " was changed by somebody else meanwhile, and is looked at again"
+    else:
+        text = error.message
+    return "error", text, f" failed and will be tried again: {text}"

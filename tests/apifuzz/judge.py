@@ -11,6 +11,7 @@ from tests.apifuzz.wire import Answer
 DECLARED: Final = {
     # The original answers these with 5xx as well.
     r"resourceVersion: Invalid value": "a plain Go error of strconv reaches the client",
+    r"strconv.ParseUint: parsing ": "a plain Go error, recorded",
     r"resourceVersion should not be set on objects to be created": "a plain Go error",
     r"unknown patch type: ": "a directive of a strategic patch that there is none of",
     r"merging lists cannot yet be specified in the patch": "the same",

@@ -283,6 +283,10 @@ def test_label_annotate_set(k: Kubectl) -> None:
 def test_scale_and_rollout(k: Kubectl) -> None:
     k.apply(deployment("web", replicas=1))
     k.roll_out("web")
+    fields = "{.metadata.generation} {.metadata.annotations['deployment\\.kubernetes\\.io/revision']}"
+    assert (
+        k("get", "deploy/web", "-o", f"jsonpath={fields}") == "1 1"
+    )  # the revision is written with the status
     assert k("scale", "deploy/web", "--replicas=2") == "deployment.apps/web scaled\n"
     assert "Expected replicas to be 7, was 2" in k.fails(
         "scale", "deploy/web", "--replicas=1", "--current-replicas=7"

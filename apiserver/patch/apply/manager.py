@@ -134,7 +134,7 @@ class FieldManager:
         return after.owners[manager]
 
     def _check(self, config: Object) -> None:
-        version, kind = config.get("apiVersion") or "", config.get("kind") or ""
+        version, kind = _text(config.get("apiVersion")), _text(config.get("kind"))
         if (version, kind) != (self.version, self.kind):
             raise BadPatch(f"invalid object type: {_gvk(version, kind)}")
         metadata = config.get("metadata")
@@ -187,6 +187,11 @@ def _with_entries(obj: Object, entries: Any) -> Object:
     return {**obj, "metadata": metadata}
 
 
+def _text(value: Any) -> str:
+    """As the original reads a field of an object whose fields may be anything."""
+    return value if isinstance(value, str) else ""
+
+
 def _gvk(version: str, kind: str) -> str:
     group_version = version if "/" in version else f"/{version}"
     return f"{group_version}, Kind={kind}"
@@ -195,5 +200,5 @@ def _gvk(version: str, kind: str) -> str:
 def _title(obj: Object) -> str:
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    kind = _gvk(obj.get("apiVersion") or "", obj.get("kind") or "")
+    kind = _gvk(_text(obj.get("apiVersion")), _text(obj.get("kind")))
     return f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {kind}"

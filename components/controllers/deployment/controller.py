@@ -126,8 +126,7 @@ class DeploymentController:
             await self._update(deployment, update)
         for rs in step.deletions:
             await self._delete(rs)
-        deployment = await self._record_revision(deployment, step.revision)
-        await self._write_status(deployment, step.status)
+        await self._write_status(deployment, step.status, step.revision)
         if step.check_after is not None:
             self._queue.add_after(meta.object_key(deployment), step.check_after)
 
@@ -184,22 +183,19 @@ class DeploymentController:
             if not error.is_not_found:
                 raise
 
-    async def _record_revision(self, deployment: Object, number: str | None) -> Object:
-        if number is None or meta.annotations(deployment).get(REVISION) == number:
-            return deployment
-        patch = {"metadata": {"uid": meta.uid(deployment), "annotations": {REVISION: number}}}
-        patched = await self._client.patch(
-            DEPLOYMENTS, meta.name(deployment), patch, meta.namespace(deployment)
-        )
-        if meta.generation(patched) != meta.generation(deployment):
-            # The spec changed meanwhile: a status computed from the old one must not be written over it.
-            raise ApiError(409, "Conflict", f"{meta.object_key(deployment)} has been modified")
-        return {**patched, "status": status(deployment)}
+    async def _write_status(self, deployment: Object, new: Object, revision: str | None = None) -> None:
+        """With the revision, as in the original: an annotation that is written otherwise makes a new generation."""
+        numbered = _with_revision(deployment, revision)
+        if numbered is deployment and _normal(new) == _normal(status(deployment)):
+            return
+        await self._client.update(DEPLOYMENTS, {**numbered, "status": _normal(new)}, subresource="status")
 
-    async def _write_status(self, deployment: Object, new: Object) -> None:
-        if _normal(new) != _normal(status(deployment)):
-            updated = {**deployment, "status": _normal(new)}
-            await self._client.update(DEPLOYMENTS, updated, subresource="status")
+
+def _with_revision(deployment: Object, number: str | None) -> Object:
+    if number is None or meta.annotations(deployment).get(REVISION) == number:
+        return deployment
+    annotations = {**meta.annotations(deployment), REVISION: number}
+    return {**deployment, "metadata": {**deployment["metadata"], "annotations": annotations}}
 
 
 def _same_record(left: Object, right: Object) -> bool:

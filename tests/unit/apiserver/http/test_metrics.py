@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import threading
+from pathlib import Path
 
-from apiserver.http import request_info
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from apiserver.http import metrics_export, request_info
 from apiserver.http.metrics import Metrics
+from tests.support.served import CONFIG_MAPS, running
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -46,3 +52,29 @@ def test_what_is_asked_for_again_is_the_same_series() -> None:
     infos = [request_info.parse("GET", f"{PODS}/{name}", {}) for name in "ab"]
     assert found.series(infos[0]) is found.series(infos[1])
     assert found.all_series() == [found.series(infos[0])]
+
+
+def test_the_loop_does_not_wait_for_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is counted meanwhile is of the next scrape."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(registry: CollectorRegistry) -> bytes:
+        begun.set()
+        assert go_on.wait(10)
+        return generate_latest(registry)
+
+    with running(tmp_path) as server:
+        services = server.server.services
+
+        async def scrape() -> None:
+            rendering = asyncio.create_task(metrics_export.render(services))
+            assert await asyncio.to_thread(begun.wait, 10)
+            services.metrics.series(request_info.parse("GET", CONFIG_MAPS, {})).codes[299] += 1
+            go_on.set()
+            body, _ = await rendering
+            assert b'code="299"' not in body
+            body, _ = await metrics_export.render(services)
+            assert b'code="299"' in body
+
+        monkeypatch.setattr(metrics_export, "generate_latest", write)
+        server.run(scrape())

@@ -84,6 +84,19 @@ def test_what_failed_and_what_is_a_retry_is_told() -> None:
     asyncio.run(main())
 
 
+def test_that_another_write_came_first_is_no_failure() -> None:
+    told = telling()
+    activity.CURRENT.set(told)
+    with pytest.raises(ApiError), observed(NAME, "default/web"):
+        raise ApiError(409, "Conflict", "the object has been modified")
+    (record,) = decisions(told)
+    assert (
+        record.summary
+        == f"{NAME}: default/web was changed by somebody else meanwhile, and is looked at again"
+    )
+    assert (record.detail["result"], record.detail["error"]) == ("conflict", "")
+
+
 def test_outside_of_a_process_that_tells_nothing_happens() -> None:
     with observed(NAME, "default/web"):
         acted("POST", PODS, {"metadata": {"name": "a"}})
@@ -111,7 +124,7 @@ def test_workers_tell_and_their_queue_can_be_seen_while_they_work() -> None:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         assert told.queues == {}
-        assert [r.detail["result"] for r in decisions(told)] == ["error", "done"]
+        assert [r.detail["result"] for r in decisions(told)] == ["conflict", "done"]
         assert decisions(told)[1].detail["retries"] == 1
 
     run_virtual(main())

@@ -284,6 +284,8 @@ def test_all_that_was_there_before_the_first_apply_has_an_owner() -> None:
     [
         ({"kind": "Other"}, BadPatch, "invalid object type: /v1, Kind=Other"),
         ({"apiVersion": ""}, BadPatch, "invalid object type: /, Kind=Thing"),
+        ({"apiVersion": 65535}, BadPatch, "invalid object type: /, Kind=Thing"),
+        ({"kind": ["Thing"]}, BadPatch, "invalid object type: /v1, Kind="),
         ({"apiVersion": "g/v1"}, BadPatch, "invalid object type: g/v1, Kind=Thing"),
         ({"metadata": {"managedFields": []}}, BadPatch, "metadata.managedFields must be nil"),
         (
@@ -293,7 +295,7 @@ def test_all_that_was_there_before_the_first_apply_has_an_owner() -> None:
             ".spec.replicas: expected numeric (int or float), got string",
         ),
     ],
-    ids=["kind", "no version", "version", "managedFields", "type"],
+    ids=["kind", "no version", "a number", "a list", "version", "managedFields", "type"],
 )
 def test_what_cannot_be_applied(change: Object, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as failure:
