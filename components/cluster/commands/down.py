@@ -23,5 +23,5 @@ def command(
     was_running = stopping.stop(layout)
     if purge:
         stopping.purge(layout)
-    done = "stopped" if was_running else "was not running"
-    print(f"{layout.root}: {done}{' and deleted' if purge else ''}")
+    done = ["stopped" if was_running else "was not running", *(["deleted"] if purge else [])]
+    print(f"{layout.root}: {', '.join(done)}")
