@@ -96,6 +96,10 @@ class Site:
         """A client of its own; the caller closes it."""
         return ApiClient(self.config(master), user_agent=AGENT, timeout=timeout)
 
+    def move(self, layout: Layout) -> None:
+        """The cluster is there now: another supervisor, another kubeconfig, the same masters, nodes and store."""
+        self.layout, self.kubeconfig = layout, layout.kubeconfig
+
     async def close(self) -> None:
         for endpoint in self.store:
             await endpoint.close()
