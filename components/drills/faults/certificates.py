@@ -54,9 +54,11 @@ async def expire(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
     await asyncio.sleep(max(0.0, left))
     masters = [name for name in names if name in field.site.masters]
     for name in masters if step.restart else ():
-        undo.push_async_callback(field.start, name)
+        unfinished = await undo.enter_async_context(AsyncExitStack())
+        unfinished.push_async_callback(field.running_again, name)
         await field.signal(name, signal.SIGTERM)
         await field.restart(name)
+        unfinished.pop_all()
     again = f"; {', '.join(masters)} was started again" if masters and step.restart else ""
     await field.during(planned, f"they have ended{again}")
 

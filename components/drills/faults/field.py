@@ -155,6 +155,13 @@ class Field:
             return
         await self.site.supervisor("start", name=name, program=program)
 
+    async def running_again(self, name: str) -> None:
+        """What takes an orderly end back, at whichever point of it: one that was told to end may still serve, and
+        must have ended before it is started.
+        """
+        await self.settled(name)
+        await self.start(name)
+
     async def restart(self, name: str) -> None:
         """What takes a kill back: wait for the end, then start."""
         await self.stopped(name)

@@ -34,8 +34,11 @@ async def upgrade_each(field: Field, planned: Planned, undo: AsyncExitStack) -> 
     field.say(f"upgrade, one after the other, to {program.text}", planned.number)
     for name in names:
         undo.push_async_callback(_back, field, planned, name)
+        unfinished = await undo.enter_async_context(AsyncExitStack())
+        unfinished.push_async_callback(field.running_again, name)
         field.say(f"{name} ends and is started by {program.path}", planned.number)
         await _again(field, name, program.path)
+        unfinished.pop_all()
         after = await version(field, name)
         field.seen.upgraded.append(Upgraded(name, before[name], after, program.text))
         await asyncio.sleep(planned.length)
@@ -46,11 +49,8 @@ def every(field: Field, step: UpgradeEach) -> list[str]:
 
 
 async def _back(field: Field, planned: Planned, name: str) -> None:
-    """As the program that it was; who never came as far is only started."""
-    process = await field.process(name)
-    if process.state == "stopped":
-        await field.start(name)
-    elif process.program:
+    """As the program that it was, if it is another one now."""
+    if (await field.process(name)).program:
         field.say(f"{name} goes back to the version that it was", planned.number)
         await _again(field, name, "")
     await field.ready(name)

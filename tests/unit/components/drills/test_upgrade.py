@@ -20,17 +20,19 @@ from components.cluster.layout import Layout
 from components.cluster.status import ClusterStatus, NodeStatus, ProcessStatus, SupervisorStatus
 from components.drills import program
 from components.drills.faults import upgrade
-from components.drills.faults.field import Field
+from components.drills.faults.field import Field, Inject
+from components.drills.faults.processes import restart_each
 from components.drills.faults.upgrade import upgrade_each
 from components.drills.observed import Observed
 from components.drills.program import Program, program_of
 from components.drills.schedule import Planned
 from components.drills.site import Site
-from components.drills.spec import UpgradeEach
+from components.drills.spec import RestartEach, Step, UpgradeEach
 from tests.support.virtual_time import run_virtual
 
 NEW = "/new/python"
 STARTS = 2.0
+NOTICED, ENDS = 0.2, 1.2
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Fake:
     programs: dict[str, str] = field(
         default_factory=lambda: dict.fromkeys(("m1", "m2", "m3", "w1", "w2"), "")
     )
-    down: set[str] = field(default_factory=set)
+    told: dict[str, float] = field(default_factory=dict)
     ready_at: dict[str, float] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     most_down: int = 0
@@ -51,15 +53,19 @@ class Fake:
     directory = Layout(Path("/nowhere"))
 
     async def supervisor(self, op: str, name: str, **more: Any) -> None:
+        now = asyncio.get_running_loop().time()
         if op == "kill":
             assert more["signal"] == signal.SIGTERM
-            self.down.add(name)
+            assert self.state(name) != "stopped", "nobody is there to be told"
+            self.told[name] = now
             return
+        assert self.state(name) == "stopped", f"{name} still runs"
+        self.told.pop(name, None)
         self.log.append(f"{name} {more['program']}".strip())
         self.programs[name] = more["program"]
-        if not (name in self.bad and more["program"]):
-            self.down.remove(name)
-        self.ready_at[name] = asyncio.get_running_loop().time() + STARTS
+        if name in self.bad and more["program"]:
+            self.told[name] = now - ENDS
+        self.ready_at[name] = now + STARTS
 
     async def status(self) -> ClusterStatus:
         states = {name: self.state(name) for name in self.programs}
@@ -73,10 +79,12 @@ class Fake:
         return ClusterStatus("c", "", "", "", 0, True, "m2", supervisor, processes, [], nodes, {})
 
     def state(self, name: str) -> str:
-        if name in self.down:
-            return "stopped"
-        late = asyncio.get_running_loop().time() < self.ready_at.get(name, 0.0)
-        return "starting" if late else "ready"
+        """One that was told to end seems to be ready for a moment, then drains, then has ended."""
+        now = asyncio.get_running_loop().time()
+        if now < self.ready_at.get(name, 0.0) and name not in self.told:
+            return "starting"
+        since = now - self.told.get(name, now)
+        return "stopped" if since >= ENDS else "starting" if since > NOTICED else "ready"
 
     def version(self, name: str) -> str:
         return "v2" if self.programs[name] else "v1"
@@ -106,15 +114,22 @@ def known_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upgrade, "program_of", known)
 
 
-def perform(fake: Fake, *, interrupt_after: float | None = None, **shape: Any) -> Observed:
+def perform(
+    fake: Fake,
+    inject: Inject = upgrade_each,
+    step: Step | None = None,
+    *,
+    interrupt_after: float | None = None,
+    **shape: Any,
+) -> Observed:
     seen = Observed()
     site = cast(Site, fake)
     steps = Field(site, cast(Any, None), seen, random.Random(1), lambda text, step: None)
-    planned = Planned(0, UpgradeEach(at="0s", to=NEW, **shape), 0.0, 0.5, 1)
+    planned = Planned(0, step or UpgradeEach(at="0s", to=NEW, **shape), 0.0, 0.5, 1)
 
     async def scene() -> None:
         async with asyncio.timeout(interrupt_after), AsyncExitStack() as undo:
-            await upgrade_each(steps, planned, undo)
+            await inject(steps, planned, undo)
 
     run_virtual(scene())
     return seen
@@ -148,18 +163,26 @@ def test_a_version_that_does_not_come_up_ends_the_upgrade_and_everything_is_as_b
     with pytest.raises(ClusterError, match="m2, started by /new/python"):
         perform(fake)
     assert set(fake.programs.values()) == {""}
-    assert not fake.down
+    assert not fake.told, "all run, and nobody is about to end"
     assert fake.most_down == 1
 
 
-@pytest.mark.parametrize("seconds", [0.01, 1.0, 3.0, 6.1, 11.0])
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 1.0, 1.3, 3.0, 3.8, 6.1, 11.0, 17.0])
 def test_an_interrupted_upgrade_is_undone(seconds: float) -> None:
     fake = Fake()
     with pytest.raises(TimeoutError):
         perform(fake, interrupt_after=seconds)
     assert set(fake.programs.values()) == {""}
-    assert not fake.down
+    assert not fake.told, "all run, and nobody is about to end"
     assert fake.most_down <= 1
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 0.5, 1.3, 2.0, 3.8, 5.0])
+def test_an_interrupted_rolling_restart_leaves_everybody_running(seconds: float) -> None:
+    fake = Fake()
+    with pytest.raises(TimeoutError):
+        perform(fake, restart_each, RestartEach(at="0s"), interrupt_after=seconds)
+    assert not fake.told, "all run, and nobody is about to end"
 
 
 def test_the_program_of_the_drill_itself_says_so() -> None:
