@@ -110,9 +110,9 @@ def lacking(drill: Drill, offers: frozenset[Need]) -> Sequence[Need]:
 
 
 def require(drill: Drill, site: Site) -> None:
-    """Raises ClusterError when the drill needs what the cluster does not offer."""
-    for need in lacking(drill, site.offers):
-        what, remedy = _LACKS[need]
+    """Raises ClusterError when the drill needs what the cluster does not offer; the first in the order of `_LACKS`."""
+    missing = lacking(drill, site.offers)
+    for what, remedy in (said for need, said in _LACKS.items() if need in missing):
         raise ClusterError(f"this drill needs {what}", remedy)
 
 

@@ -6,10 +6,13 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
+
 from components.client.kubeconfig import ClientConfig, write
+from components.cluster.errors import ClusterError
 from components.cluster.layout import Layout
 from components.drills import catalogue
-from components.drills.site import Site, lacking
+from components.drills.site import Site, lacking, require
 from components.drills.sites import elsewhere
 from components.drills.spec import Restore, Workload
 from components.drills.workload.crew import Crew
@@ -50,4 +53,5 @@ def test_only_a_cluster_of_the_drills_own_is_lost_and_moved() -> None:
 
 def test_processes_have_to_be_within_reach() -> None:
     for name in ("rolling-upgrade", "expired-certificates"):
-        assert "processes" in lacking(catalogue.find(name), frozenset({"endpoints"}))
+        with pytest.raises(ClusterError, match="needs access to the cluster's processes"):
+            require(catalogue.find(name), Site("remote", frozenset({"endpoints"})))
