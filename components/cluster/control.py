@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from components.cluster import ipc
+from components.cluster import ipc, pki
 from components.cluster.drilling import DrillRuns
 from components.cluster.ipc import Handler
 from components.cluster.supervisor import Supervisor
@@ -35,7 +36,7 @@ def _cluster(supervisor: Supervisor) -> dict[str, Handler]:
         return supervisor.kill(request["name"], request["signal"])
 
     async def start(request: Request) -> Any:
-        return await supervisor.start(request["name"])
+        return await supervisor.start(request["name"], request.get("program", ""))
 
     async def down(request: Request) -> Any:
         """Begins the end; the answer is whose end to wait for."""
@@ -71,7 +72,9 @@ def _masters(supervisor: Supervisor) -> dict[str, Handler]:
 
 def _certificates(supervisor: Supervisor) -> dict[str, Handler]:
     async def renew(request: Request) -> Any:
-        return await supervisor.renew_certificates(request["names"])
+        """`seconds`: of a life that a drill wants to see the end of; else they live as long as all others."""
+        life = timedelta(seconds=request["seconds"]) if "seconds" in request else pki.LEAF_LIFE
+        return await supervisor.renew_certificates(request["names"], life)
 
     async def exchange(request: Request) -> Any:
         return await supervisor.exchange_authorities()

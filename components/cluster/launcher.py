@@ -63,8 +63,8 @@ class Launcher:
         reader, self._writer = await asyncio.open_connection(sock=self._channel)
         self._reader = asyncio.create_task(self._read(reader))
 
-    async def spawn(self, name: str, module: str, args: Sequence[str], log: Path) -> int:
-        """Start `python -m module args`, named `name`, writing to `log`; its pid."""
+    async def spawn(self, name: str, module: str, args: Sequence[str], log: Path, program: str = "") -> int:
+        """Start `python -m module args`, named `name`, writing to `log`; its pid. `program`: another python's path."""
         if self._writer is None or self._reader is None or self._reader.done():
             raise ClusterError(
                 "the process starter has ended", f"see {log.parent}/supervisor.log, then start again"
@@ -72,6 +72,7 @@ class Launcher:
         future = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
         request = {"spawn": name, "module": module, "args": list(args), "log": str(log)}
+        request |= {"program": program} if program else {}
         self._writer.write(json.dumps(request).encode() + b"\n")
         try:
             async with asyncio.timeout(SPAWN_TIMEOUT):

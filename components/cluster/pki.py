@@ -75,7 +75,12 @@ def ensure(directory: Path, identities: Iterable[Identity], now: datetime | None
     return issued
 
 
-def renew(directory: Path, identities: Iterable[Identity], now: datetime | None = None) -> list[str]:
+def renew(
+    directory: Path,
+    identities: Iterable[Identity],
+    now: datetime | None = None,
+    life: timedelta = LEAF_LIFE,
+) -> list[str]:
     """Issue each of these anew by the authorities that are there; returns their paths. Raises ClusterError.
 
     Certificate and key are two files: who follows them takes them up once both fit.
@@ -87,7 +92,7 @@ def renew(directory: Path, identities: Iterable[Identity], now: datetime | None 
         for name in sorted({identity.authority for identity in chosen})
     }
     for identity in chosen:
-        _issue(directory / identity.path, identity, authorities[identity.authority], at)
+        _issue(directory / identity.path, identity, authorities[identity.authority], at, life)
     return [identity.path for identity in chosen]
 
 
@@ -202,11 +207,13 @@ def _hosts_of(certificate: x509.Certificate) -> set[str]:
     return {str(name.value) for name in names}
 
 
-def _issue(path: Path, identity: Identity, authority: Authority, now: datetime) -> None:
+def _issue(
+    path: Path, identity: Identity, authority: Authority, now: datetime, longest: timedelta = LEAF_LIFE
+) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] if identity.server else []
     usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if identity.client else []
-    life = min(LEAF_LIFE, authority.certificate.not_valid_after_utc - now)
+    life = min(longest, authority.certificate.not_valid_after_utc - now)
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
         _builder(_subject(identity), authority.certificate.subject, key.public_key(), now, life)

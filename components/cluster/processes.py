@@ -35,7 +35,7 @@ class IllegalMove(Exception):
 @dataclass
 class Process:
     """One master or worker. `exit` is the last exit code, negative for a signal; None while it runs or never
-    did.
+    did. `program`: the interpreter it was started by, empty for a copy of the starter.
     """
 
     name: str
@@ -44,15 +44,16 @@ class Process:
     pid: int | None = None
     started_at: float = 0.0
     exit: int | None = None
+    program: str = ""
 
     def _move(self, event: str) -> None:
         if (self.state, event) not in _MOVES:
             raise IllegalMove(f"{self.name}: {event} while {self.state}")
         self.state = _MOVES[self.state, event]
 
-    def started(self, pid: int, now: float) -> None:
+    def started(self, pid: int, now: float, program: str = "") -> None:
         self._move("started")
-        self.pid, self.started_at, self.exit = pid, now, None
+        self.pid, self.started_at, self.exit, self.program = pid, now, None, program
 
     def became_ready(self) -> None:
         self._move("became_ready")

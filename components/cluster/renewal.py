@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -64,10 +65,15 @@ def choose(identities: Sequence[Identity], names: Sequence[str]) -> list[Identit
 
 
 def renew(
-    layout: Layout, topology: Topology, addresses: Addresses, url: str, names: Sequence[str]
+    layout: Layout,
+    topology: Topology,
+    addresses: Addresses,
+    url: str,
+    names: Sequence[str],
+    life: timedelta = pki.LEAF_LIFE,
 ) -> list[str]:
     """Issue certificates anew and write the kubeconfigs with them; the paths issued. Raises ClusterError."""
-    issued = pki.renew(layout.pki, choose(plan.identities(topology, addresses), names))
+    issued = pki.renew(layout.pki, choose(plan.identities(topology, addresses), names), life=life)
     write_kubeconfigs(layout, topology, addresses, url)
     return issued
 

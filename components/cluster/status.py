@@ -52,7 +52,7 @@ class NodeStatus(Struct, frozen=True, rename="camel"):
 
 
 class ProcessStatus(Struct, frozen=True, rename="camel"):
-    """A process as the supervisor sees it."""
+    """A process as the supervisor sees it. `program`: the interpreter of another version that it was started by."""
 
     name: str
     kind: str
@@ -60,6 +60,7 @@ class ProcessStatus(Struct, frozen=True, rename="camel"):
     pid: int | None
     uptime: float | None
     exit: str
+    program: str = ""
 
 
 class BackupStatus(Struct, frozen=True, rename="camel"):
@@ -112,6 +113,7 @@ def process_status(process: Process, now: float) -> ProcessStatus:
         pid=process.pid,
         uptime=round(now - process.started_at, 1) if process.running else None,
         exit=process.describe_exit(),
+        program=process.program,
     )
 
 

@@ -19,12 +19,13 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from components.cluster import rejoin, renewal, state, stopping, token_keys
+from components.cluster import pki, rejoin, renewal, state, stopping, token_keys
 from components.cluster.addresses import API_PORT
 from components.cluster.caretaker import BackupCare, CertificateWatch, allow_rotation
 from components.cluster.errors import ClusterError
@@ -144,8 +145,11 @@ class Supervisor:
             backups=self._backup_status(),
         )
 
-    async def start(self, name: str) -> int:
-        """Start a process that has ended; its pid. Raises ClusterError when it runs."""
+    async def start(self, name: str, program: str = "") -> int:
+        """Start a process that has ended, by the Python interpreter `program` or as a copy of the starter; its pid.
+
+        Raises ClusterError when it runs.
+        """
         process = self._table.get(name)
         if process.running:
             raise ClusterError(
@@ -154,12 +158,12 @@ class Supervisor:
         if name in self._forgetful():
             await self._others_serve_without(name)
         pid = await self._launcher.spawn(
-            name, self._modules[process.kind], self._args(name), self._layout.log(name)
+            name, self._modules[process.kind], self._args(name), self._layout.log(name), program
         )
-        process.started(pid, time.time())
+        process.started(pid, time.time(), program)
         with contextlib.suppress(ProcessLookupError):  # it may have ended already: the exit report follows
             self._pidfds[name] = os.pidfd_open(pid)
-        self._say(f"{name} started (process {pid})")
+        self._say(f"{name} started (process {pid}{f', by {program}' if program else ''})")
         self._claim(pid)
         return pid
 
@@ -184,13 +188,12 @@ class Supervisor:
     def _backup_status(self) -> BackupStatus | None:
         return None if self._backups is None else self._backups.status
 
-    async def renew_certificates(self, names: list[str]) -> list[str]:
+    async def renew_certificates(self, names: list[str], life: timedelta = pki.LEAF_LIFE) -> list[str]:
         """Issue them anew (all for no names); the processes take them up by themselves. Raises ClusterError."""
         prepared = self._prepared
+        known = (self._layout, prepared.topology, prepared.addresses, prepared.api_url)
         async with self._renewing:
-            issued = await asyncio.to_thread(
-                renewal.renew, self._layout, prepared.topology, prepared.addresses, prepared.api_url, names
-            )
+            issued = await asyncio.to_thread(renewal.renew, *known, names, life)
         self._say(f"certificates renewed: {', '.join(issued)}")
         await self._certificates.look()
         return issued

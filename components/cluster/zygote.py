@@ -6,6 +6,7 @@ is a process like any other: own pid, title, log, signals, memory (shared until 
 
 It speaks JSON lines over the socket that is its standard input (`launcher` is the other end):
     -> {"spawn": "m1", "module": "components.master", "args": ["--config", "..."], "log": "..."}
+       with "program": "/another/python", that interpreter's module is executed instead
     <- {"spawned": "m1", "pid": 123} or {"failed": "m1", "error": "..."}
     <- {"exited": 123, "status": -9}          (negative: killed by that signal)
     -> {"preload": ["components.master", ...]}
@@ -73,14 +74,14 @@ class Zygote:
         if "spawn" not in request:
             return
         try:
-            module = importlib.import_module(request["module"])
+            module = None if "program" in request else importlib.import_module(request["module"])
             pid = self._fork(request, module)
         except Exception as error:
             self._say({"failed": request["spawn"], "error": f"{type(error).__name__}: {error}"})
         else:
             self._say({"spawned": request["spawn"], "pid": pid})
 
-    def _fork(self, request: dict[str, Any], module: ModuleType) -> int:
+    def _fork(self, request: dict[str, Any], module: ModuleType | None) -> int:
         gc.collect()
         gc.freeze()  # what is shared stays shared: the collector of a child does not touch it
         parent = os.getpid()
@@ -89,7 +90,7 @@ class Zygote:
             self._become(request, module, parent)
         return pid
 
-    def _become(self, request: dict[str, Any], module: ModuleType, parent: int) -> NoReturn:
+    def _become(self, request: dict[str, Any], module: ModuleType | None, parent: int) -> NoReturn:
         """Turn the fresh copy into the process asked for; never returns to the server's loop."""
         status = 1
         try:
@@ -106,6 +107,8 @@ class Zygote:
             os.dup2(log, 2)
             os.close(log)
             argv = [request["module"], *request["args"]]
+            if module is None:
+                _execute(request["program"], argv)
             titles.set_title(f"kuberaft-{request['spawn']}", [sys.executable, "-m", *argv])
             sys.argv = argv
             status = module.main(request["args"]) or 0
@@ -124,6 +127,15 @@ class Zygote:
 
     def _say(self, message: dict[str, Any]) -> None:
         self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _execute(program: str, argv: list[str]) -> NoReturn:
+    """Another interpreter brings its own packages: neither our working directory nor our PYTHONPATH may hide them."""
+    flags, environment = ["-m"], dict(os.environ)
+    if program != sys.executable:
+        flags = ["-P", "-m"]
+        environment.pop("PYTHONPATH", None)
+    os.execve(program, [program, *flags, *argv], environment)
 
 
 def _ended() -> Iterator[tuple[int, int]]:

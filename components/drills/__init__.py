@@ -7,6 +7,7 @@
     workload/          clients: compare-and-swap on keys and on objects, watches, requests to a service
     recording/         what every client asked and saw, as `kvstore.check` reads it
     condense.py (P)    revisions of other clients' writes taken out of a history; `eras.py` splits it at a restore
+    refusals.py (P)    who was refused for a certificate that had ended; `program.py` asks what is upgraded to
     measure.py (P)     outages, losses, lags out of a run; `verdict.py` (P) holds them against the limits
     live.py, report/   for people: the view while it runs, the table, report.json, JUnit, one page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from components.drills.condense import condense, wrote
 from components.drills.eras import Break, Era, answered_after, split
 from components.drills.measure import LEDGER, acknowledged, highest_revision, last_list, written_key
 from components.drills.observed import Observed
+from components.drills.refusals import doors, unfit
 from kvstore.check.history import Call, History, Range, Txn
 from kvstore.check.report import SHOWN, describe, window_lines
 from kvstore.check.verdict import Verdict, check
@@ -198,11 +200,37 @@ def _is_ledger(seen: Observed, call: Call) -> bool:
     return written_key(call).startswith(seen.prefix + LEDGER)
 
 
+def upgraded(seen: Observed, judged: list[Judged]) -> Check:
+    """Every process was started by the new program, and says which version it is."""
+    wrong = [
+        f"{one.name} was started again and does not say its version" for one in seen.upgraded if not one.after
+    ]
+    if not seen.upgraded:
+        return Check("upgraded", False, "nothing was upgraded")
+    steps = Counter((one.before or "?", one.after or "?", one.program) for one in seen.upgraded)
+    text = "; ".join(
+        f"{n} from {before} to {after} by {program}" for (before, after, program), n in steps.items()
+    )
+    return Check("upgraded", not wrong, text, wrong)
+
+
+def certificates(seen: Observed, judged: list[Judged]) -> Check:
+    """Certificates were good until they ended, good for nothing then, and good again once they were renewed."""
+    if seen.expired is None or seen.renewed is None:
+        return Check("certificates", False, "no certificate ended, or none was renewed")
+    found = doors(seen.knocks, seen.expired, seen.renewed)
+    wrong = [text for door in found for text in unfit(door)]
+    text = "refused: " + ", ".join(f"{door.name} for {door.refused:.1f} s" for door in found)
+    return Check("certificates", None if not found else not wrong, text, wrong)
+
+
 CHECKS: dict[str, Callable[[Observed, list[Judged]], Check]] = {
     "linearizable": linearizable,
     "watches": watches,
     "revisions": revisions,
     "restored": restored,
+    "upgraded": upgraded,
+    "certificates": certificates,
 }
 
 

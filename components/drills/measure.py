@@ -10,6 +10,8 @@ from components.drills.eras import answered_after
 from components.drills.observed import BILLION, Observed
 from kvstore.check.history import Call, History, Put, Range, Txn
 
+UNSENT = "Stream removed (GOAWAY received"
+"""gRPC's words for a call that a server which ends has not begun: every client of etcd sends it again by itself."""
 LEDGER = "l"
 """Keys of the ledger begin with the drill's prefix and this: each is written once and never again."""
 
@@ -41,6 +43,24 @@ def error_rate(seen: Observed) -> float | None:
     """The share of all operations that got no answer, or one that says try again."""
     calls = [call for history in seen.histories.values() for call in history.calls]
     return sum(call.outcome != "ok" for call in calls) / len(calls) if calls else None
+
+
+def unretried(seen: Observed) -> int | None:
+    """Failed calls that were the last word: through the one address the client has tried what may be tried again, as
+    client-go does; a write to the store of unknown outcome is tried again by nobody, unless it was never sent.
+    """
+    found = [call for clients, history in seen.histories.items() for call in _final(seen, clients, history)]
+    return sum(call.outcome != "ok" for call in found) if found else None
+
+
+def _final(seen: Observed, clients: str, history: History) -> Iterator[Call]:
+    for call in history.calls:
+        if clients == "objects":
+            last_word = call.endpoint == seen.address
+        else:
+            last_word = call.outcome != "error" and not call.error.startswith(UNSENT)
+        if last_word:
+            yield call
 
 
 def lost_writes(seen: Observed) -> list[Call]:

@@ -46,6 +46,26 @@ class Request(Struct, frozen=True):
     error: str = ""
 
 
+class Knock(Struct, frozen=True):
+    """One new connection on which a certificate was shown, from `began` to its answer at `time`: at which `door`, and
+    why it was refused, if it was.
+    """
+
+    began: float
+    time: float
+    door: str
+    error: str = ""
+
+
+class Upgraded(Struct, frozen=True):
+    """One process with the versions that it said it had, and the program that it was started by."""
+
+    name: str
+    before: str
+    after: str
+    program: str
+
+
 @dataclass
 class Observed:
     """`begin`, `end`: the part in which outages count. `recovery`: seconds, None if it never came."""
@@ -63,6 +83,13 @@ class Observed:
     pods_after: dict[str, int] = field(default_factory=dict)
     recovery: float | None = None
     restored: Break | None = None
+    address: str = ""
+    """The one address of all masters, as the kubeconfig had it at the beginning."""
+    knocks: list[Knock] = field(default_factory=list)
+    expired: float | None = None
+    """When the certificates had ended, and when they were renewed."""
+    renewed: float | None = None
+    upgraded: list[Upgraded] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What the runner could not do, or what a client may never see: each fails the drill."""
 

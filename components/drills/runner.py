@@ -60,6 +60,8 @@ class Run:
 
     async def _begin(self) -> None:
         self._phase("prepare")
+        if self._site.kubeconfig is not None:
+            self.seen.address = self._site.config().server
         try:
             await self._crew.prepare()
             async with asyncio.timeout(STEADY_SECONDS):

@@ -18,11 +18,12 @@ from components.cluster.layout import Layout
 from components.drills import sites
 from components.drills.events import Tell
 from components.drills.observed import Observed
+from components.drills.program import program_of
 from components.drills.report import write
 from components.drills.report.outcome import Outcome, summary
 from components.drills.runner import Run
 from components.drills.site import Site, reachable, require
-from components.drills.spec import Drill
+from components.drills.spec import Drill, UpgradeEach
 from components.drills.verdict import decide
 
 
@@ -61,6 +62,9 @@ async def _perform(asked: Asked, tell: Tell) -> list[Outcome]:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for step in asked.drill.timeline:
+        if isinstance(step, UpgradeEach):
+            await program_of(step.to)
     seed = asked.seed or random.randrange(1, 1 << 30)
     outcomes = []
     for number in range(asked.repeat):

@@ -96,6 +96,10 @@ class Site:
         """A client of its own; the caller closes it."""
         return ApiClient(self.config(master), user_agent=AGENT, timeout=timeout)
 
+    def move(self, layout: Layout) -> None:
+        """The cluster is there now: another supervisor, another kubeconfig, the same masters, nodes and store."""
+        self.layout, self.kubeconfig = layout, layout.kubeconfig
+
     async def close(self) -> None:
         for endpoint in self.store:
             await endpoint.close()
@@ -106,9 +110,9 @@ def lacking(drill: Drill, offers: frozenset[Need]) -> Sequence[Need]:
 
 
 def require(drill: Drill, site: Site) -> None:
-    """Raises ClusterError when the drill needs what the cluster does not offer."""
-    for need in lacking(drill, site.offers):
-        what, remedy = _LACKS[need]
+    """Raises ClusterError when the drill needs what the cluster does not offer; the first in the order of `_LACKS`."""
+    missing = lacking(drill, site.offers)
+    for what, remedy in (said for need, said in _LACKS.items() if need in missing):
         raise ClusterError(f"this drill needs {what}", remedy)
 
 

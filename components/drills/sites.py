@@ -80,6 +80,7 @@ async def own(drill: Drill, say: Say, *, namespace: bool = False) -> AsyncIterat
             finally:
                 await site.close()
         finally:
+            await unbroken(_stop(elsewhere(layout)))
             await unbroken(_stop(layout))
             for disk in made.values():
                 disk.close()
@@ -109,10 +110,15 @@ def topology(drill: Drill, *, proxied: bool) -> Topology:
     """Of a drill's own cluster. Its port is chosen here, so that it stays when the cluster is restored."""
     return Topology(
         name="drill",
-        masters=Masters(api_port=_free_port(), peer_proxies=proxied),
+        masters=Masters(api_port=free_port(), peer_proxies=proxied),
         workers=Workers(count=drill.cluster.workers),
         store=Store(client_port=True, fsync=drill.cluster.fsync),
     )
+
+
+def elsewhere(layout: Layout) -> Layout:
+    """Where a drill's cluster is restored on other addresses; removed with the drill's own directory."""
+    return Layout.at(layout.root.with_name("elsewhere"))
 
 
 async def start(layout: Layout, config: str | None, say: Say) -> None:
@@ -129,7 +135,8 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

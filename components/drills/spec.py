@@ -25,6 +25,14 @@ Target = Annotated[
         "controllers or scheduler: the master that leads them; or a name: m1, w1.",
     ),
 ]
+Whose = Annotated[
+    str,
+    Meta(
+        pattern=r"^(leader|follower|any-worker|busy-worker|[mw][1-9][0-9]*|admin|kube-[a-z-]+)$",
+        description="A process, whose certificates are meant; or a certificate of `kuberaft certs check`, as "
+        "admin, kube-scheduler, kube-controller-manager, kube-proxy.",
+    ),
+]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -118,7 +126,8 @@ class Restore(Step, frozen=True, kw_only=True, tag="restore"):
     """A backup is taken at `at`; after `for` all data is lost, and the cluster is restored from the backup."""
 
     addresses: Annotated[
-        Literal["same", "other"], Meta(description="other: another port of the failover endpoint.")
+        Literal["same", "other"],
+        Meta(description="other: in another directory, on another port; clients get the new kubeconfig."),
     ] = "same"
     gentle: Annotated[bool, Meta(description="true: nothing was lost, the cluster is stopped in order.")] = (
         False
@@ -129,6 +138,37 @@ class RestartEach(Step, frozen=True, kw_only=True, tag="restart-each"):
     """Every master in turn is told to end, waited for, started and waited for. `for` is the pause in between."""
 
     workers: bool = False
+
+
+class UpgradeEach(Step, frozen=True, kw_only=True, tag="upgrade-each"):
+    """Every process in turn is told to end and started as another version; undone: as the one that it was.
+
+    `for` is the pause in between.
+    """
+
+    to: Annotated[
+        str,
+        Meta(
+            description="The Python interpreter that has the new version installed; empty: that of the drill. "
+            "The option --to goes before it."
+        ),
+    ] = ""
+    workers: bool = True
+    only: Annotated[
+        list[Target],
+        Meta(description="These, in this order, as a canary; empty: all, masters before workers."),
+    ] = []
+
+
+class ExpireCertificates(Step, frozen=True, kw_only=True, tag="expire-certificates"):
+    """Certificates are issued that end after `life`; undone: issued anew, as by `kuberaft certs renew`."""
+
+    whose: Annotated[list[Whose], Meta(min_length=1)]
+    life: Annotated[Duration, Meta(description="Time for everybody to take them up before they end.")] = "4s"
+    restart: Annotated[
+        bool,
+        Meta(description="Masters among them are restarted then: no connection from before carries them."),
+    ] = True
 
 
 class Drain(Step, frozen=True, kw_only=True, tag="drain"):
@@ -165,6 +205,8 @@ AnyStep: TypeAlias = (
     | QuorumLoss
     | Restore
     | RestartEach
+    | UpgradeEach
+    | ExpireCertificates
     | Drain
     | ClockJump
     | MoveLeader
@@ -186,6 +228,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
         Meta(description="Acknowledged writes that are gone (RPO); after a restore: of those in the backup."),
     ] = 0
     error_rate: Annotated[Share | None, Meta(description="Share of operations without an answer.")] = None
+    unretried: Annotated[
+        Count | None,
+        Meta(
+            description="Calls through the one address, and writes to the store, that failed and that no client "
+            "tries again by itself."
+        ),
+    ] = None
     failed_requests: Annotated[Count | None, Meta(description="Of the requests to the service.")] = None
     lost_pods: Annotated[
         Count | None, Meta(description="Pods of the service that are gone or were restarted.")
@@ -222,7 +271,13 @@ class Cluster(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fsync: Annotated[bool, Meta(description="false: to see what is lost with the power.")] = True
 
 
-Check = Literal["linearizable", "watches", "revisions", "restored"]
+Check = Literal["linearizable", "watches", "revisions", "restored", "upgraded", "certificates"]
+SUBJECTS: dict[Check, tuple[type[Step], ...]] = {
+    "restored": (Restore, QuorumLoss),
+    "upgraded": (UpgradeEach,),
+    "certificates": (ExpireCertificates,),
+}
+"""What a check is about: without such a step it says nothing."""
 
 
 class Drill(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -253,6 +308,8 @@ NEEDS: dict[type[Step], frozenset[Need]] = {
     QuorumLoss: frozenset({"own-cluster"}),
     Restore: frozenset({"own-cluster"}),
     RestartEach: frozenset({"processes", "masters"}),
+    UpgradeEach: frozenset({"processes", "masters"}),
+    ExpireCertificates: frozenset({"processes", "masters"}),
     Drain: frozenset({"nodes"}),
     ClockJump: frozenset({"own-cluster", "own-clock"}),
     MoveLeader: frozenset({"endpoints"}),
@@ -266,6 +323,17 @@ def needs(drill: Drill) -> list[Need]:
     return sorted({need for step in drill.timeline for need in NEEDS[type(step)]})
 
 
+def upgraded_to(drill: Drill, program: str) -> Drill | None:
+    """The drill with its upgrades going to that interpreter; None when it has none."""
+    if not any(isinstance(step, UpgradeEach) for step in drill.timeline):
+        return None
+    timeline = [
+        msgspec.structs.replace(step, to=program) if isinstance(step, UpgradeEach) else step
+        for step in drill.timeline
+    ]
+    return msgspec.structs.replace(drill, timeline=timeline)
+
+
 def length(drill: Drill) -> float:
     """Seconds that the timeline takes, by the file; faults that wait for something take longer."""
     ends = (seconds(step.at) + seconds(step.lasts) for step in drill.timeline)
@@ -277,8 +345,12 @@ def contradictions(drill: Drill) -> Iterator[tuple[str, str]]:
     restores = [step for step in drill.timeline if isinstance(step, Restore | QuorumLoss)]
     if len(restores) > 1:
         yield "a drill restores a cluster once at most", "make two drills of it"
-    if "restored" in drill.checks and not restores:
-        yield "checks: restored is for drills that restore", "leave it out"
+    for check, steps in SUBJECTS.items():
+        if check in drill.checks and not any(isinstance(step, steps) for step in drill.timeline):
+            tags = " or ".join(str(step.__struct_config__.tag) for step in steps)
+            yield f"checks: {check} is for drills with the fault {tags}", "leave it out"
+    if sum(isinstance(step, ExpireCertificates) for step in drill.timeline) > 1:
+        yield "a drill lets certificates end once at most", "name all of them in one step"
     if drill.workload.service and drill.cluster.workers == 0:
         yield "workload.service needs workers", "use cluster.workers: 2, or workload.service: false"
     ordered = sorted(drill.timeline, key=lambda step: seconds(step.at))

@@ -42,6 +42,7 @@ _FIGURES: tuple[tuple[str, str, str, Callable[[Observed], float | None]], ...] =
     ("read_outage", "time without a successful read", "s", lambda seen: measure.outage(seen, reads=True)),
     ("lost_writes", "acknowledged writes lost", "", lambda seen: len(measure.lost_writes(seen))),
     ("error_rate", "operations without an answer", "share", measure.error_rate),
+    ("unretried", "failed calls that no client tries again", "", measure.unretried),
     ("failed_requests", "failed requests to the service", "", measure.failed_requests),
     ("lost_pods", "pods of the service lost or restarted", "", measure.lost_pods),
     ("leader_changes", "changes of the store's leader", "", measure.leader_changes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -65,6 +66,12 @@ def command(
         Network,
         typer.Option("--network", help="How links of its own cluster are cut; auto: namespace as root."),
     ] = Network.AUTO,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="Of an upgrade: the Python interpreter that has the new version installed."
+        ),
+    ] = "",
     progress: Annotated[Progress, typer.Option("--progress", help="text or json lines.")] = Progress.TEXT,
     output: Annotated[Output, typer.Option("--output", "-o", help="Of list: table or json.")] = Output.TABLE,
 ) -> None:
@@ -72,6 +79,7 @@ def command(
     if name == "list":
         _list(output)
         return
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what its clients meet is in the report
     from components.drills import catalogue
     from components.drills.live import JsonLines, Terminal, View
     from components.drills.session import Asked, Place, perform
@@ -81,6 +89,8 @@ def command(
     if directory is not None and (kubeconfig is not None or etcd):
         raise ClusterError("--dir and --kubeconfig or --etcd name two clusters", "leave one of them out")
     drill = catalogue.load(file) if file is not None else catalogue.find(name)
+    if to:
+        drill = _to(drill, to)
     layout = None if directory is None else Layout.at(directory)
     place = Place(layout, kubeconfig, etcd, etcd_cacert, etcd_cert, etcd_key)
     namespace = _enter(network, drill) if place == Place() else False
@@ -92,6 +102,15 @@ def command(
     view.show(outcomes)
     if not all(outcome.verdict.passed for outcome in outcomes):
         sys.exit(1)
+
+
+def _to(drill: Drill, program: str) -> Drill:
+    from components.drills.spec import upgraded_to
+
+    found = upgraded_to(drill, program)
+    if found is None:
+        raise ClusterError("--to: this drill upgrades nothing", "leave it out, or run rolling-upgrade")
+    return found
 
 
 def _enter(network: Network, drill: Drill) -> bool:

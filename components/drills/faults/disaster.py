@@ -1,7 +1,8 @@
 """The whole cluster is lost and put back: from a backup, or from what one surviving master still has.
 
-Both end with a new cluster that knows nothing of what came after the backup (`eras.Break`), on the addresses of
-the old one. Only for clusters of the drill's own: the supervisor ends with the old cluster.
+Both end with a new cluster that knows nothing of what came after the backup (`eras.Break`): on the addresses of the
+old one, or in another directory and behind another address, to which the clients are pointed then. Only for clusters
+of the drill's own: the supervisor ends with the old cluster.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from components.drills.eras import Break
 from components.drills.faults.field import Field
 from components.drills.recording.recorder import Recorder
 from components.drills.schedule import Planned
-from components.drills.sites import start, unbroken
+from components.drills.sites import elsewhere, free_port, start, unbroken
 from components.drills.spec import QuorumLoss, Restore
 
 NEVER = 0
@@ -39,13 +40,20 @@ async def restore(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
     name = (await field.site.status()).name
     manifest = await asyncio.to_thread(backup.write, layout, name, file.with_name("snapshot"), file)
     await field.during(planned, f"a backup is taken at revision {manifest.revision}")
-    port = 0 if step.addresses == "other" else await _port(field)
+    port = await _port(field) if step.addresses == "same" else free_port()
     field.say(
         "the cluster is stopped" if step.gentle else "all processes and all data are lost", planned.number
     )
     if not step.gentle:
         await _destroy(field, layout)
-    await unbroken(_put_back(field, layout, file, port, manifest.revision))
+    new = layout if step.addresses == "same" else elsewhere(layout)
+    await unbroken(_put_back(field, new, file, port, manifest.revision))
+    if new == layout:
+        return
+    field.site.move(new)
+    field.crew.move()
+    server = field.site.config().server
+    field.say(f"the clients are pointed at the new kubeconfig: {server}, {new.root.name}/", planned.number)
 
 
 async def quorum_loss(field: Field, planned: Planned, undo: AsyncExitStack) -> None:
@@ -94,7 +102,8 @@ async def _destroy(field: Field, layout: Layout) -> None:
 
 
 async def _put_back(field: Field, layout: Layout, file: Path, port: int, revision: int) -> None:
-    await asyncio.to_thread(stopping.stop, layout)
+    """The old cluster ends, whatever is left of it: it has the address slot of the Services in the backup."""
+    await asyncio.to_thread(stopping.stop, field.site.directory)
     field.seen.restored = Break(Recorder.now(), revision)
     await _start_from(layout, file, port)
 

@@ -124,11 +124,43 @@ class Field:
 
         await self._until(name, probe, "has ended, or is ready")
 
-    async def start(self, name: str) -> None:
-        """Start it, unless it runs."""
+    async def came_up(self, name: str) -> bool:
+        """Whether it is ready in time, and did not end instead. Raises ClusterError."""
+        ended = False
+
+        def probe(process: ProcessStatus) -> bool:
+            nonlocal ended
+            ended = process.state == "stopped"
+            return ended or process.state == "ready"
+
+        await self._until(name, probe, "is ready")
+        return not ended
+
+    async def heard_of(self, node: str, began: float) -> None:
+        """Returns when the node has reported since `began` (of the epoch): reports have whole seconds, so that one of
+        the same second may be the last of the kubelet before. Raises ClusterError.
+        """
+
+        def probe(status: ClusterStatus) -> bool:
+            return any(n.name == node and n.heartbeat > began for n in status.nodes)
+
+        if not await self._eventually(probe):
+            raise ClusterError(
+                f"not within {PATIENCE:.0f} s: {node} reports its state", "look at: kuberaft status"
+            )
+
+    async def start(self, name: str, program: str = "") -> None:
+        """Start it, unless it runs; `program`: by another interpreter."""
         if (await self.process(name)).state != "stopped":
             return
-        await self.site.supervisor("start", name=name)
+        await self.site.supervisor("start", name=name, program=program)
+
+    async def running_again(self, name: str) -> None:
+        """What takes an orderly end back, at whichever point of it: one that was told to end may still serve, and
+        must have ended before it is started.
+        """
+        await self.settled(name)
+        await self.start(name)
 
     async def restart(self, name: str) -> None:
         """What takes a kill back: wait for the end, then start."""

@@ -52,9 +52,11 @@ async def restart_each(field: Field, planned: Planned, undo: AsyncExitStack) -> 
     """As an operator does it: told to end, waited for, started, waited for."""
     step = cast(RestartEach, planned.step)
     for name in [*field.site.masters, *(field.site.workers if step.workers else [])]:
-        undo.push_async_callback(field.start, name)
+        unfinished = await undo.enter_async_context(AsyncExitStack())
+        unfinished.push_async_callback(field.running_again, name)
         field.say(f"{name} is told to end (SIGTERM)", planned.number)
         await field.signal(name, signal.SIGTERM)
         await field.restart(name)
         await field.ready(name)
+        unfinished.pop_all()
         await asyncio.sleep(planned.length)

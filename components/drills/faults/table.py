@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from components.drills.faults import clock, disaster, disk, links, nodes, processes, store
+from components.drills.faults import (
+    certificates,
+    clock,
+    disaster,
+    disk,
+    links,
+    nodes,
+    processes,
+    store,
+    upgrade,
+)
 from components.drills.faults.field import Inject
 from components.drills.spec import (
     ClockJump,
     ColdStart,
     Compact,
     Drain,
+    ExpireCertificates,
     Flap,
     FullDisk,
     Kill,
@@ -22,6 +33,7 @@ from components.drills.spec import (
     Restore,
     SlowDisk,
     Step,
+    UpgradeEach,
 )
 
 KINDS: dict[type[Step], Inject] = {
@@ -30,6 +42,8 @@ KINDS: dict[type[Step], Inject] = {
     ColdStart: processes.cold_start,
     LoseData: processes.lose_data,
     RestartEach: processes.restart_each,
+    UpgradeEach: upgrade.upgrade_each,
+    ExpireCertificates: certificates.expire,
     Partition: links.partition,
     Flap: links.flap,
     FullDisk: disk.full,

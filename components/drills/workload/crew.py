@@ -49,7 +49,7 @@ class Crew:
         self._readers: list[Swaps] = []
         self._keys: list[Watcher] = []
         self._objects: list[ObjectWatcher] = []
-        self._clients: list[ApiClient] = []
+        self._clients: list[tuple[ApiClient, str]] = []  # with the master that each is for, if any
         self._stop = asyncio.Event()
         self._working: list[asyncio.Task[None]] = []
         self._watching: list[asyncio.Task[None]] = []
@@ -105,7 +105,7 @@ class Crew:
 
     def _client(self, master: str = "") -> ApiClient:
         client = self._site.client(master, CALL_SECONDS)
-        self._clients.append(client)
+        self._clients.append((client, master))
         return client
 
     async def start(self) -> None:
@@ -117,6 +117,11 @@ class Crew:
         self._working += [asyncio.create_task(reader.read_only(self._stop)) for reader in self._readers]
         if self.service is not None:
             self._working.append(asyncio.create_task(self.service.run(self._stop)))
+
+    def move(self) -> None:
+        """Everybody goes on with the site's kubeconfig of now, as who is given a new one."""
+        for client, master in self._clients:
+            client.use(self._site.config(master))
 
     async def finish(self, seen: Observed) -> None:
         """Let the clients end, read everything, wait for the watchers; what went wrong is a problem of `seen`."""
@@ -174,7 +179,7 @@ class Crew:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for client in self._clients:
+        for client, _ in self._clients:
             await client.close()
 
     async def clean(self) -> None:

@@ -46,6 +46,18 @@ def test_an_old_backup_under_running_clients() -> None:
     assert_passed(run("restore-old-backup", shipped("restore-old-backup", at_most=2.0, workload=ALONE)))
 
 
+def test_a_backup_is_restored_somewhere_else() -> None:
+    outcome = run("restore-elsewhere", shipped("restore-elsewhere"))
+    assert_passed(outcome)
+    kept = next(check for check in outcome.verdict.checks if check.name == "restored")
+    assert not kept.text.startswith("0 "), kept
+    history = outcome.seen.histories["objects"]
+    answered = {
+        call.endpoint for call in history.calls if call.outcome == "ok" and call.client in (101, 102, 103)
+    }
+    assert len(answered) == 2, "the same clients were answered at the old address and at the new one"
+
+
 def test_quorum_loss_and_recovery_from_the_survivor() -> None:
     assert_passed(run("quorum-loss", shipped("quorum-loss", workload=ALONE)))
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,42 @@ def test_a_process_has_its_own_name_and_command_line(tmp_path: Path) -> None:
         words = proc(pid, "cmdline").rstrip("\0").split("\0")
         assert words[1:] == ["-m", DUMMY, "--config", str(layout.config_file("m1"))]
         assert proc(pid, "comm").strip() == "kuberaft-m1"
+
+    play(tmp_path, scene)
+
+
+def test_a_process_is_started_by_another_interpreter_and_back(tmp_path: Path) -> None:
+    """What it inherits may not hide the other's packages: it gets what the interpreter brings."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{Path.cwd()}" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+
+    async def scene(supervisor: Supervisor, layout: Layout) -> None:
+        await ready(supervisor)
+        for program in (str(python), ""):
+            supervisor.kill("m1", signal.SIGKILL)
+            await until(lambda: state(supervisor, "m1") == "stopped")
+            await ipc.call(layout.socket, "start", name="m1", program=program)
+            await until(lambda: state(supervisor, "m1") == "ready")
+            process = next(p for p in supervisor.status().processes if p.name == "m1")
+            words = proc(process.pid or 0, "cmdline").rstrip("\0").split("\0")
+            assert ("-P" in words) == bool(program)
+            assert process.program == program
+        assert state(supervisor, "w1") == "ready"
+
+    play(tmp_path, scene)
+
+
+def test_an_interpreter_that_there_is_not_ends_the_process_alone(tmp_path: Path) -> None:
+    async def scene(supervisor: Supervisor, layout: Layout) -> None:
+        await ready(supervisor)
+        supervisor.kill("m1", signal.SIGKILL)
+        await until(lambda: state(supervisor, "m1") == "stopped")
+        await supervisor.start("m1", str(tmp_path / "nowhere"))
+        await until(lambda: state(supervisor, "m1") == "stopped")
+        assert "FileNotFoundError" in layout.log("m1").read_text()
+        await supervisor.start("m1")
+        await until(lambda: state(supervisor, "m1") == "ready")
 
     play(tmp_path, scene)
 

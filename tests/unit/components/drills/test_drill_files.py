@@ -10,7 +10,7 @@ from components.cluster.errors import ClusterError
 from components.drills import catalogue
 from components.drills.faults.table import KINDS
 from components.drills.schedule import choose, links, plan
-from components.drills.spec import NEEDS, AnyStep, needs
+from components.drills.spec import NEEDS, AnyStep, UpgradeEach, needs, upgraded_to
 
 GOOD = "title: t\ndescription: d\ntimeline: [{at: 1s, fault: kill, target: leader}]\n"
 
@@ -55,7 +55,16 @@ def test_the_listing_is_for_machines() -> None:
         (GOOD.replace("kill", "explode"), "Invalid value 'explode'"),
         (GOOD.replace("leader", "x9"), "timeline[0].target"),
         (GOOD + "colour: red\n", "unknown field `colour`"),
-        (GOOD + "checks: [restored]\n", "restored is for drills that restore"),
+        (GOOD + "checks: [restored]\n", "restored is for drills with the fault restore or quorum-loss"),
+        (GOOD + "checks: [upgraded]\n", "upgraded is for drills with the fault upgrade-each"),
+        (GOOD.replace("kill, target: leader", "expire-certificates, whose: [sa]"), "timeline[0].whose[0]"),
+        (GOOD.replace("kill, target: leader", "expire-certificates, whose: []"), "timeline[0].whose"),
+        (
+            GOOD.replace("[{", "[{at: 0s, fault: expire-certificates, whose: [m1]}, {").replace(
+                "kill, target: leader", "expire-certificates, whose: [m2]"
+            ),
+            "lets certificates end once at most",
+        ),
         (GOOD + "cluster: {workers: 0}\n", "workload.service needs workers"),
         (
             GOOD.replace("[{", "[{at: 2s, fault: restore}, {at: 3s, fault: restore}, {"),
@@ -92,6 +101,14 @@ def test_what_a_drill_needs_is_what_its_faults_need() -> None:
 def test_who_is_hurt(target: str, leader: str, allowed: set[str]) -> None:
     names = ["m1", "m2", "m3"]
     assert {choose(target, names, leader, random.Random(n)) for n in range(50)} == allowed
+
+
+def test_an_upgrade_goes_where_it_is_told() -> None:
+    upgrade = catalogue.parse(GOOD.replace("kill, target: leader", "upgrade-each"), "f")
+    found = upgraded_to(upgrade, "/new/python")
+    assert found is not None
+    assert [step.to for step in found.timeline if isinstance(step, UpgradeEach)] == ["/new/python"]
+    assert upgraded_to(catalogue.parse(GOOD, "f"), "/new/python") is None
 
 
 def test_a_target_that_there_is_not() -> None:

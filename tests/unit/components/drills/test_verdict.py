@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.drills import catalogue, measure
-from components.drills.checks import judge, linearizable, revisions, untold, watches
-from components.drills.observed import Moment, Observed, Request, Sample
+from components.drills.checks import judge, linearizable, revisions, untold, upgraded, watches
+from components.drills.observed import Moment, Observed, Request, Sample, Upgraded
 from components.drills.report.html import page
 from components.drills.report.junit import suite
 from components.drills.report.outcome import Outcome, document
@@ -64,6 +64,7 @@ def test_the_figures_of_a_run() -> None:
         "read_outage": 0.55,
         "lost_writes": 0,
         "error_rate": 0,
+        "unretried": 0,
         "failed_requests": 1,
         "lost_pods": 2,
         "leader_changes": 1,
@@ -125,6 +126,44 @@ def test_a_revision_that_goes_back_fails_the_drill() -> None:
     seen = run(*GOOD, everything(960, 970, 93, k0=("1-1", 90), l1=("1-2", 94)))
     assert revisions(seen, []).held is False
     assert revisions(run(*GOOD), []).held is True
+
+
+def failed(start: int, endpoint: str, error: str, key: str = "d-k5") -> Call:
+    call = swap(start, start + 10, key, 0, f"9-{start}", None, client=9)
+    return msgspec.structs.replace(call, endpoint=endpoint, error=error)
+
+
+@pytest.mark.parametrize(
+    ("clients", "call", "counted"),
+    [
+        ("objects", failed(20, "https://one", "broken"), 1),
+        ("objects", failed(20, "https://m2", "Cannot connect"), None),  # not through the one address
+        ("keys", failed(20, "m2:2379", "Socket closed"), 1),
+        (
+            "keys",
+            failed(20, "m2:2379", "Stream removed (GOAWAY received; Error code: 0)"),
+            None,
+        ),  # never sent
+        ("keys", msgspec.structs.replace(failed(20, "m2:2379", "failed to connect"), outcome="error"), None),
+    ],
+)
+def test_a_failure_counts_that_no_client_tries_again(clients: str, call: Call, counted: int | None) -> None:
+    seen = Observed(address="https://one", histories={clients: history(call)})
+    assert measure.unretried(seen) == counted
+
+
+def test_an_upgrade_says_from_which_version_to_which() -> None:
+    assert upgraded(Observed(), []).held is False
+    seen = Observed(
+        upgraded=[
+            Upgraded("m1", "v1", "v2", "kuberaft 2 by /p"),
+            Upgraded("m2", "v1", "v2", "kuberaft 2 by /p"),
+        ]
+    )
+    found = upgraded(seen, [])
+    assert (found.held, found.text) == (True, "2 from v1 to v2 by kuberaft 2 by /p")
+    seen.upgraded.append(Upgraded("m3", "v1", "", "kuberaft 2 by /p"))
+    assert upgraded(seen, []).offending == ["m3 was started again and does not say its version"]
 
 
 @given(st.lists(st.floats(0, 10, allow_nan=False), max_size=20))
