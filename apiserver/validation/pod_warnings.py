@@ -123,13 +123,13 @@ def _placement(spec: Object, path: Path) -> list[str]:
 def _volumes(volumes: Any, path: Path) -> list[str]:
     found = []
     for at, volume in enumerate(volumes):
-        for kind, text in _VOLUMES.items():
+        for kind in () if _VOLUMES.keys().isdisjoint(volume) else _VOLUMES:
             if volume.get(kind) is not None:
-                found.append(f"{path.index(at).child(_SHOWN_VOLUMES.get(kind, kind))}: {text}")
+                found.append(f"{path.index(at).child(_SHOWN_VOLUMES.get(kind, kind))}: {_VOLUMES[kind]}")
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
         requests = ((template.get("spec") or {}).get("resources") or {}).get("requests")
         where = path.index(at).child("ephemeral", "volumeClaimTemplate", "spec", "resources", "requests")
-        found += fractional_storage(requests, where)
+        found += fractional_storage(requests, where) if requests else []
     return found + [text for volume in volumes for text in overlapping_paths(volume)]
 
 
