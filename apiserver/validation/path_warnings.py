@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from apiserver.api.field_errors import quote
@@ -33,14 +34,16 @@ def _paths(source: Object) -> list[str]:
     return [item.get("path") or "" for item in source.get("items") or ()]
 
 
-def _projected(sources: Iterable[Object], name: str) -> list[str]:
+def _projected(sources: Sequence[Object], name: str) -> list[str]:
+    read = [(source, *_source(source)) for source in sources]
+    if _are_apart([path for _, paths, _, _ in read for path in paths]) and all(sources):
+        return []
     found: list[str] = []
     everything: set[str] = set()
-    for source in sources:
+    for source, paths, kind, called in read:
         if not source:
             found.append(f"volume {quote(name)} (Projected) has no sources provided")
             continue
-        paths, kind, called = _source(source)
         overlaps = _overlaps(paths) + (_overlaps(sorted({*paths, *everything})) if paths else [])
         found += _told(overlaps, name, f"Projected {kind}", called)
         everything.update(paths)
@@ -65,7 +68,7 @@ def _source(source: Object) -> tuple[list[str], str, str | None]:
 
 def _overlaps(paths: Sequence[str]) -> list[tuple[str, str]]:
     """Each path that lies over one before it, with the first such."""
-    if len(paths) < 2:
+    if _are_apart(paths):
         return []
     found: list[tuple[str, str]] = []
     seen: list[str] = []
@@ -77,6 +80,12 @@ def _overlaps(paths: Sequence[str]) -> list[tuple[str, str]]:
         if own not in seen:
             seen.append(own)
     return found
+
+
+def _are_apart(paths: Sequence[str]) -> bool:
+    """Whether surely none overlaps: in their order, what begins with a path follows it at once."""
+    ordered = sorted([path.rstrip("/") for path in paths if path]) if len(paths) > 1 else ()
+    return not any(behind.startswith(path) for path, behind in pairwise(ordered))
 
 
 def _overlap(one: str, other: str) -> bool:
