@@ -127,7 +127,7 @@ class _Walk:
 
 def _omitted(owner: ApiType, name: str, known: Field, value: Any) -> bool:
     """Go's omitempty: empty strings, lists and maps, false and 0 are not written, unless behind a pointer."""
-    if value not in ("", False, 0) and value != [] and value != {}:
+    if value or value is None:
         return False
     if name in owner.required:
         return False

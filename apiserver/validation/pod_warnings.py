@@ -96,7 +96,7 @@ def _containers(spec: Object, path: Path) -> Iterator[tuple[Object, Path]]:
 
 def _placement(spec: Object, path: Path) -> list[str]:
     """Deprecated labels of nodes, and spread constraints that match nothing."""
-    if not any(spec.get(field) for field in ("nodeSelector", "affinity", "topologySpreadConstraints")):
+    if not (spec.get("nodeSelector") or spec.get("affinity") or spec.get("topologySpreadConstraints")):
         return []
     where = path.child("nodeSelector")
     keys = sorted(spec.get("nodeSelector") or ())
@@ -150,7 +150,7 @@ def _fraction(amounts: Object | None, name: str, path: Path) -> list[str]:
 
 
 def _repeated(spec: Object, path: Path) -> list[str]:
-    if not any(spec.get(field) for field in ("hostAliases", "imagePullSecrets", "dnsConfig")):
+    if not (spec.get("hostAliases") or spec.get("imagePullSecrets") or spec.get("dnsConfig")):
         return []
     found = []
     aliases, secrets = spec.get("hostAliases") or (), spec.get("imagePullSecrets") or ()
