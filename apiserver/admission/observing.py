@@ -21,15 +21,18 @@ _NONE: Final[Object] = {}
 
 
 class Fields(NamedTuple):
-    """Of one part of an object: those that are replaced by other values, and those whose members are."""
+    """Of one part of an object: those that are replaced by other values, and those whose members are; the paths of
+    both."""
 
     part: str
     replaced: tuple[str, ...]
     inside: tuple[str, ...]
+    paths: tuple[str, ...]
 
-    @property
-    def paths(self) -> list[str]:
-        return [f"/{self.part}/{key}" for key in (*self.replaced, *self.inside)]
+    @classmethod
+    def of(cls, part: str, replaced: Sequence[str], inside: Sequence[str]) -> Fields:
+        places = tuple(f"/{part}/{key}" for key in (*replaced, *inside))
+        return cls(part, tuple(replaced), tuple(inside), places)
 
 
 def fields_of(changes: Sequence[str]) -> tuple[Fields, ...]:
@@ -38,7 +41,7 @@ def fields_of(changes: Sequence[str]) -> tuple[Fields, ...]:
     for text in changes:
         part, key, *inside = text.split("/")
         found.setdefault(part, ([], []))[bool(inside)].append(key)
-    return tuple(Fields(part, tuple(replaced), tuple(inside)) for part, (replaced, inside) in found.items())
+    return tuple(Fields.of(part, replaced, inside) for part, (replaced, inside) in found.items())
 
 
 Rows = tuple[tuple[Plugin, tuple[Fields, ...]], ...]
@@ -67,7 +70,7 @@ class Table:
 def look(obj: Object | None, fields: Sequence[Fields]) -> list[Any]:
     """To be compared after the plugin by `note`; holds the values, so that no other can have their place."""
     found: list[Any] = []
-    for part, replaced, inside in fields:
+    for part, replaced, inside, _ in fields:
         values = (obj or _NONE).get(part) or _NONE
         found += [values.get(key) for key in replaced]
         for key in inside:
