@@ -5,6 +5,9 @@ A full collection of CPython looks at every container there is: a master that ha
 hold no cycles, so reference counts free them. So survivors are set aside (`gc.freeze`), and the next full collection
 looks only at what is new. Cycles among what was set aside wait for one in `WHOLE_EVERY`, which looks at everything.
 
+Nearly all that a request allocates is freed by its end. With Python's own thresholds a young collection comes every 30
+creates of a pod and mostly finds what is still in use; so it comes a third as often, and a full one as often as before.
+
 Used by `processes.run`, for masters and workers.
 """
 
@@ -15,6 +18,8 @@ from typing import Literal
 
 WHOLE_EVERY = 100
 OLDEST = 2
+THRESHOLDS = (2_000, 5, 7)
+"""New containers before a young collection, young ones before a middle one, middle ones before a full one."""
 
 
 class Collector:
@@ -23,15 +28,19 @@ class Collector:
     def __init__(self, whole_every: int = WHOLE_EVERY) -> None:
         self._whole_every = whole_every
         self._full = 0
+        self._before = gc.get_threshold()
 
     def install(self) -> None:
         """Set aside all that lives now."""
+        self._before = gc.get_threshold()
+        gc.set_threshold(*THRESHOLDS)
         gc.freeze()
         gc.callbacks.append(self._called)
 
     def uninstall(self) -> None:
         gc.callbacks.remove(self._called)
         gc.unfreeze()
+        gc.set_threshold(*self._before)
 
     def _called(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         if info["generation"] != OLDEST:

@@ -37,11 +37,12 @@ from apiserver.trail import CURRENT
 
 
 class Chain:
-    """Every plugin in turn; the first refusal ends the write."""
+    """Every plugin in turn, if it has something to say in that phase; the first refusal ends the write."""
 
     def __init__(self, plugins: Sequence[Plugin], reader: Reader) -> None:
-        self._plugins = tuple(plugins)
-        self._watched = observing.Table(self._plugins)
+        self._mutating = tuple(plugin for plugin in plugins if type(plugin).admit is not Plugin.admit)
+        self._validating = tuple(plugin for plugin in plugins if type(plugin).validate is not Plugin.validate)
+        self._watched = observing.Table(self._mutating)
         self._reader = reader
 
     async def admit(self, attributes: Attributes) -> None:
@@ -54,7 +55,7 @@ class Chain:
     async def _admit_all(self, attributes: Attributes) -> None:
         trail = CURRENT.get()
         if trail is None or attributes.obj is None:
-            for plugin in self._plugins:
+            for plugin in self._mutating:
                 await plugin.admit(attributes, self._reader)
             return
         trail.obj = attributes.obj
@@ -69,7 +70,7 @@ class Chain:
         trail = CURRENT.get()
         if trail is not None:
             trail.obj = attributes.obj or attributes.old
-        for plugin in self._plugins:
+        for plugin in self._validating:
             await plugin.validate(attributes, self._reader)
 
 

@@ -84,8 +84,9 @@ class Attributes:
     def is_on(self, group: str, resource: str, *operations: str, subresource: str = "") -> bool:
         """True when this is one of the operations on that resource."""
         return (
-            self.operation in operations
-            and (self.gvr.group, self.gvr.resource) == (group, resource)
+            self.gvr.resource == resource
+            and self.gvr.group == group
+            and self.operation in operations
             and self.subresource == subresource
         )
 
@@ -147,7 +148,7 @@ class Plugin:
     name: str
     changes: Mapping[str, tuple[str, ...]] = {}
     """By resource: the fields that `admit` may change in new objects, for `observing`: ``spec/tolerations`` is
-    replaced, ``spec/containers/`` changed inside."""
+    replaced, ``spec/containers/`` changed inside: members of it, or of its items, are replaced."""
 
     async def admit(self, attributes: Attributes, reader: Reader) -> None:
         """Change `attributes.obj` in place, or refuse it."""

@@ -2,8 +2,8 @@
 
 Used by `chain` where a trail is kept (``apiserver.trail``). A plugin that puts another object in the place of the one
 it was shown (webhooks, policies) is found by that. Those that change objects in place say which fields they may change
-(`Plugin.changes`); only these are looked at, only in new objects, and mostly only whether they still hold the same
-value: what no plugin changes costs nearly nothing.
+(`Plugin.changes`); only these are looked at, only in new objects, and whether they still hold the same values: what no
+plugin changes costs nearly nothing.
 """
 
 from __future__ import annotations
@@ -12,30 +12,39 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from apiserver.admission.interface import CREATE, Attributes, Plugin
-from apiserver.api import codec
 from apiserver.api.changes import paths
 from apiserver.api.meta import Object
 from apiserver.trail import Trail
 
 _NOTHING: Final[tuple[()]] = ()
+_NONE: Final[Object] = {}
 
 
-class Field(NamedTuple):
-    """``inside``: the value itself may be changed, not only be replaced by another."""
+class Fields(NamedTuple):
+    """Of one part of an object: those that are replaced by other values, and those whose members are; the paths of
+    both."""
 
     part: str
-    key: str
-    inside: bool
-    path: str
+    replaced: tuple[str, ...]
+    inside: tuple[str, ...]
+    paths: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> Field:
-        """``spec/tolerations``, or ``spec/containers/`` for what is changed inside."""
-        part, key, *rest = text.split("/")
-        return cls(part, key, bool(rest), f"/{part}/{key}")
+    def of(cls, part: str, replaced: Sequence[str], inside: Sequence[str]) -> Fields:
+        places = tuple(f"/{part}/{key}" for key in (*replaced, *inside))
+        return cls(part, tuple(replaced), tuple(inside), places)
 
 
-Rows = tuple[tuple[Plugin, tuple[Field, ...]], ...]
+def fields_of(changes: Sequence[str]) -> tuple[Fields, ...]:
+    """Of texts as ``spec/tolerations``, or ``spec/containers/`` for what is changed inside."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for text in changes:
+        part, key, *inside = text.split("/")
+        found.setdefault(part, ([], []))[bool(inside)].append(key)
+    return tuple(Fields.of(part, replaced, inside) for part, (replaced, inside) in found.items())
+
+
+Rows = tuple[tuple[Plugin, tuple[Fields, ...]], ...]
 
 
 class Table:
@@ -53,21 +62,26 @@ class Table:
         found = self._by_resource.get(resource)
         if found is None:
             found = self._by_resource[resource] = tuple(
-                (plugin, tuple(map(Field.of, plugin.changes.get(resource, ())))) for plugin in self._plugins
+                (plugin, fields_of(plugin.changes.get(resource, ()))) for plugin in self._plugins
             )
         return found
 
 
-def look(obj: Object | None, fields: Sequence[Field]) -> list[Any]:
+def look(obj: Object | None, fields: Sequence[Fields]) -> list[Any]:
     """To be compared after the plugin by `note`; holds the values, so that no other can have their place."""
     found: list[Any] = []
-    last, values = "", dict[str, Any]()
-    for part, key, inside, _ in fields:
-        if part != last:
-            last, values = part, (obj or {}).get(part) or {}
-        value = values.get(key)
-        found.append(codec.dumps(value) if inside and value else value)
+    for part, replaced, inside, _ in fields:
+        values = (obj or _NONE).get(part) or _NONE
+        found += [values.get(key) for key in replaced]
+        for key in inside:
+            value = values.get(key)
+            found.append(_members(value) if value else value)
     return found
+
+
+def _members(value: Any) -> Any:
+    """A map, or the maps of a list, as they are now: none of their members is changed in place."""
+    return [dict(item) for item in value] if isinstance(value, list) else dict(value)
 
 
 def note(
@@ -75,17 +89,17 @@ def note(
     plugin: Plugin,
     before: Object | None,
     obj: Object | None,
-    fields: Sequence[Field],
+    fields: Sequence[Fields],
     seen: list[Any],
 ) -> None:
     """What the plugin has changed, if anything."""
     if obj is not before:
         changed = paths(before, obj)
     else:
-        changed = [
-            field.path
-            for field, was, now in zip(fields, seen, look(obj, fields), strict=True)
-            if was is not now and was != now
-        ]
+        now = look(obj, fields)
+        if now == seen:
+            return
+        places = (path for group in fields for path in group.paths)
+        changed = [path for path, was, is_now in zip(places, seen, now, strict=True) if was != is_now]
     if changed:
         trail.changed.append((plugin.name, changed))

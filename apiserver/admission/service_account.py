@@ -68,7 +68,7 @@ class ServiceAccount(Plugin):
 
     def _volume_name(self, taken: set[str]) -> str:
         while True:
-            name = VOLUME_PREFIX + "".join(self._rng.choice(ALPHABET) for _ in range(5))
+            name = VOLUME_PREFIX + "".join(self._rng.choices(ALPHABET, k=5))
             if name not in taken:
                 return name
 

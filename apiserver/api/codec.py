@@ -8,9 +8,9 @@ to add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -149,6 +149,29 @@ def labels(data: bytes) -> Mapping[str, str]:
 @lru_cache(maxsize=8192)
 def _labels(data: bytes) -> Mapping[str, str]:
     return _LABELS.decode(data) or {}
+
+
+Excerpt = Callable[[bytes], dict[str, Any]]
+
+
+def excerpt(parts: Mapping[str, tuple[str, ...]]) -> Excerpt:
+    """A decoder that makes nothing but these fields of these parts (``{"spec": ("nodeName",)}``), as far as they are
+    there: a third of the time that a whole pod takes, and hardly any garbage."""
+    fields = {part: _typed(part, dict.fromkeys(names, Any)) | None for part, names in parts.items()}
+    decoder = msgspec.json.Decoder(_typed("Excerpt", fields))
+
+    def read(data: bytes) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = decoder.decode(data)
+        except ValueError:  # a part is no map, or it is no JSON
+            found = decode(data)
+        return found
+
+    return read
+
+
+def _typed(name: str, fields: dict[str, Any]) -> Any:
+    return TypedDict(name, fields, total=False)  # type: ignore[operator]  # made at run time
 
 
 def decode_stored(data: bytes, resource_version: int | str) -> dict[str, Any]:

@@ -58,24 +58,57 @@ def go_struct(value: Any) -> Any:
     return [go_struct(item) for item in value] if isinstance(value, list) else value
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
-    """``Path("spec").child("containers").index(0).child("name")`` prints ``spec.containers[0].name``."""
+Part = str | tuple[str, ...] | int
+"""Text as it is, names of fields, or an index."""
 
-    text: str = ""
+
+class Path:
+    """``Path("spec").child("containers").index(0).child("name")`` prints ``spec.containers[0].name``.
+
+    Rules make a path for every field they look at, and hardly one is ever shown. So a path only knows its parent and
+    its own part; the text is put together when somebody asks."""
+
+    __slots__ = ("_parent", "_part")
+
+    def __init__(self, part: Part = "", parent: Path | None = None) -> None:
+        self._part = part
+        self._parent = parent
 
     def child(self, *names: str) -> Path:
-        joined = ".".join(names)
-        return Path(f"{self.text}.{joined}" if self.text else joined)
+        return Path(names, self)
 
     def index(self, number: int) -> Path:
-        return Path(f"{self.text}[{number}]")
+        return Path(number, self)
 
     def key(self, name: str) -> Path:
-        return Path(f"{self.text}[{name}]")
+        return Path(f"[{name}]", self)
+
+    @property
+    def text(self) -> str:
+        parts: list[Part] = []
+        place: Path | None = self
+        while place is not None:
+            parts.append(place._part)
+            place = place._parent
+        text = ""
+        for part in reversed(parts):
+            text += _shown(part, first=not text)
+        return text
 
     def __str__(self) -> str:
         return self.text or "<nil>"
+
+    def __repr__(self) -> str:
+        return f"Path({self.text!r})"
+
+
+def _shown(part: Part, *, first: bool) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    if isinstance(part, str):
+        return part
+    joined = ".".join(part)
+    return joined if first else f".{joined}"
 
 
 def quote(text: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ class Journal:
         self.now = now
         self._max_records, self._max_bytes, self._max_each = max_records, max_bytes, max_per_object
         self._entries: deque[_Entry] = deque()
-        self._by_object: dict[Key, deque[_Entry]] = {}
+        self._by_object: dict[Key, list[_Entry]] = {}
         self._count = self._bytes = 0
         self._subscribers: list[Callable[[bytes], None]] = []
         self._last: dict[tuple[str, str], bytes] = {}
@@ -130,14 +130,14 @@ class Journal:
         self._entries.append(entry)
         mine = self._by_object.get(entry.key)
         if mine is None:
-            mine = self._by_object[entry.key] = deque()
+            mine = self._by_object[entry.key] = []
         mine.append(entry)
         self._count += 1
         self._bytes += len(entry.data)
         if entry.component:
             self._last[entry.source, entry.component] = entry.data
         if len(mine) > self._max_each:
-            self._forget(mine.popleft())
+            self._forget(mine.pop(0))
         while self._is_over():
             self._drop_oldest()
         if len(self._entries) > 2 * self._max_records:
@@ -182,10 +182,10 @@ class Journal:
 
         return end
 
-    def _candidates(self, ref: ObjectRef) -> deque[_Entry]:
+    def _candidates(self, ref: ObjectRef) -> Sequence[_Entry]:
         """An object is found by its place; of one without a namespace that is its whole place."""
         if ref.resource and ref.name:
-            return self._by_object.get((ref.resource, ref.namespace, ref.name), deque())
+            return self._by_object.get((ref.resource, ref.namespace, ref.name), ())
         return self._entries
 
     def _is_over(self) -> bool:
@@ -196,7 +196,7 @@ class Journal:
         if not oldest.data:
             return  # forgotten before
         mine = self._by_object[oldest.key]
-        mine.popleft()
+        del mine[0]
         if not mine:
             del self._by_object[oldest.key]
         self._forget(oldest)

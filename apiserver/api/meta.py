@@ -94,7 +94,7 @@ def parse_time(text: str) -> datetime:
 
 def format_time(moment: datetime) -> str:
     """``metav1.Time``: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def format_micro_time(moment: datetime) -> str:

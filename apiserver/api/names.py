@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 QUALIFIED_NAME_MAX: Final = 63
 DNS1123_LABEL_MAX: Final = 63
 DNS1123_SUBDOMAIN_MAX: Final = 253
 DNS1035_LABEL_MAX: Final = 63
+_LONGEST_KNOWN: Final = DNS1123_SUBDOMAIN_MAX + 1 + QUALIFIED_NAME_MAX
 
 _QUALIFIED_FMT: Final = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE_FMT: Final = rf"({_QUALIFIED_FMT})?"
@@ -129,7 +131,16 @@ def _check_name_part(name: str) -> list[str]:
 
 
 def check_qualified_name(value: str) -> list[str]:
-    """Label and annotation keys: ``[prefix/]name``."""
+    """Label and annotation keys: ``[prefix/]name``. The same few come again and again."""
+    return list(_known_qualified(value) if len(value) <= _LONGEST_KNOWN else _check_qualified(value))
+
+
+@lru_cache(maxsize=1024)
+def _known_qualified(value: str) -> tuple[str, ...]:
+    return tuple(_check_qualified(value))
+
+
+def _check_qualified(value: str) -> list[str]:
     prefix, slash, name = value.rpartition("/")
     if not slash:
         return _check_name_part(value)

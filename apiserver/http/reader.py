@@ -48,5 +48,7 @@ class CacheReader:
         cache = self._caches.of(resource.storage_prefix + "/")
         if not cache.revision:
             await cache.ready()
+        if not cache.size:
+            return []
         prefix = cache.prefix + (f"{namespace}/" if namespace else "")
         return [entry.object() for entry in cache.select(prefix)]

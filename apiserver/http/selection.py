@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from apiserver.api import errors
+from apiserver.api import codec, errors
 from apiserver.api.fields import EVERYTHING, FieldSelector, FieldSelectorError, parse_field_selector
 from apiserver.api.labels import Selector, SelectorError, parse_selector
 from apiserver.http.options import ListOptions
-from apiserver.http.rest.call import served
+from apiserver.http.rest.call import converts, served
 from apiserver.storage.cacher import ResourceCache
 from apiserver.storage.entry import Entry
 
@@ -114,8 +114,12 @@ def _matcher(resource: Resource, labels: Selector, fields: FieldSelector) -> Cal
     def by_labels(entry: Entry) -> bool:
         return labels.matches(entry.labels())
 
+    parts = None if converts(resource) else strategy.selected_parts
+    read = codec.excerpt(parts) if parts is not None else None
+
     def by_fields(entry: Entry) -> bool:
-        return fields.matches(strategy.select_fields(served(resource, entry.object())))
+        obj = served(resource, entry.object()) if read is None else entry.excerpt(read)
+        return fields.matches(strategy.select_fields(obj))
 
     if fields.empty():
         return by_labels

@@ -108,6 +108,8 @@ class Strategy:
     keeps_status_on_write: ClassVar[bool] = False
     initial_status: ClassVar[Mapping[str, Any]] = {}
     tracks_generation: ClassVar[bool] = False
+    selected_parts: ClassVar[Mapping[str, tuple[str, ...]] | None] = None
+    """What `select_fields` looks at, by part of the object; None: it needs the whole."""
 
     def __init__(self, gvk: GroupVersionKind, namespaced: bool, options: RegistryOptions) -> None:
         self.gvk = gvk

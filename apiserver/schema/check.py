@@ -29,6 +29,8 @@ _GO_LAYOUT: Final = {
 _GO_KINDS: Final = {bool: "bool", int: "int64", float: "float64", str: "string", list: "slice"}
 TEXT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 """A string of a JSON document, quotes included."""
+_NAMED: Final = re.compile(rb'"[ \t\n\r]*:')
+"""The end of a field's name; seldom it is text inside of a string."""
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
 
@@ -70,16 +72,19 @@ class _Walk:
         trail = place.partition(".")[2]
         for name, item in value.items():
             known = api_type.fields.get(name)
-            where = f"{path}.{name}" if path else name
             if known is None:
-                self.unknown.append(where)
+                self.unknown.append(f"{path}.{name}" if path else name)
                 continue
             if item is None:
                 if roundtrip.keeps_null(api_type.name, name):
                     result[name] = None
                 continue
-            inner = f"{api_type.name}.{trail}.{name}" if trail else f"{api_type.name}.{name}"
-            checked = self.value(known.type, item, where, inner)
+            checked = item
+            if known.type.kind is not Kind.STRING or not isinstance(
+                item, str
+            ):  # most are; they need no paths
+                inner = f"{api_type.name}.{trail}.{name}" if trail else f"{api_type.name}.{name}"
+                checked = self.value(known.type, item, f"{path}.{name}" if path else name, inner)
             if not _omitted(api_type, name, known, checked):
                 result[name] = checked
         return roundtrip.complete(api_type, result)
@@ -122,7 +127,7 @@ class _Walk:
 
 def _omitted(owner: ApiType, name: str, known: Field, value: Any) -> bool:
     """Go's omitempty: empty strings, lists and maps, false and 0 are not written, unless behind a pointer."""
-    if value not in ("", False, 0) and value != [] and value != {}:
+    if value or value is None:
         return False
     if name in owner.required:
         return False
@@ -278,7 +283,8 @@ def complaints(unknown: list[str], raw: bytes | None) -> list[str]:
 
 def repeats_fields(value: Any, raw: bytes) -> bool:
     """Whether the text has more fields than what was decoded from it: many times faster than looking for them."""
-    return TEXT.sub(b"", raw).count(b":") != _count_pairs(value)
+    pairs = _count_pairs(value)
+    return len(_NAMED.findall(raw)) != pairs and TEXT.sub(b"", raw).count(b":") != pairs
 
 
 def _count_pairs(value: Any) -> int:

@@ -288,6 +288,6 @@ def complete(api_type: ApiType, value: dict[str, Any]) -> dict[str, Any]:
         known = api_type.fields.get(name)
         if known is None:
             continue
-        filled = copy.deepcopy(content)
+        filled = copy.deepcopy(content) if content else copy.copy(content)
         value[name] = complete(known.type, filled) if isinstance(filled, dict) else filled
     return value

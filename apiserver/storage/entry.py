@@ -50,6 +50,10 @@ class Entry:
             _parsed.add(self)
         return obj
 
+    def excerpt(self, read: codec.Excerpt) -> dict[str, Any]:
+        """What ``read`` finds, or the parsed form if that is kept: shared, not to be changed."""
+        return read(self.item) if self._object is None else self._object
+
     def forget_object(self) -> None:
         self._object = None
 

@@ -96,7 +96,7 @@ def _containers(spec: Object, path: Path) -> Iterator[tuple[Object, Path]]:
 
 def _placement(spec: Object, path: Path) -> list[str]:
     """Deprecated labels of nodes, and spread constraints that match nothing."""
-    if not any(spec.get(field) for field in ("nodeSelector", "affinity", "topologySpreadConstraints")):
+    if not (spec.get("nodeSelector") or spec.get("affinity") or spec.get("topologySpreadConstraints")):
         return []
     where = path.child("nodeSelector")
     keys = sorted(spec.get("nodeSelector") or ())
@@ -123,13 +123,13 @@ def _placement(spec: Object, path: Path) -> list[str]:
 def _volumes(volumes: Any, path: Path) -> list[str]:
     found = []
     for at, volume in enumerate(volumes):
-        for kind, text in _VOLUMES.items():
+        for kind in () if _VOLUMES.keys().isdisjoint(volume) else _VOLUMES:
             if volume.get(kind) is not None:
-                found.append(f"{path.index(at).child(_SHOWN_VOLUMES.get(kind, kind))}: {text}")
+                found.append(f"{path.index(at).child(_SHOWN_VOLUMES.get(kind, kind))}: {_VOLUMES[kind]}")
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
         requests = ((template.get("spec") or {}).get("resources") or {}).get("requests")
         where = path.index(at).child("ephemeral", "volumeClaimTemplate", "spec", "resources", "requests")
-        found += fractional_storage(requests, where)
+        found += fractional_storage(requests, where) if requests else []
     return found + [text for volume in volumes for text in overlapping_paths(volume)]
 
 
@@ -150,7 +150,7 @@ def _fraction(amounts: Object | None, name: str, path: Path) -> list[str]:
 
 
 def _repeated(spec: Object, path: Path) -> list[str]:
-    if not any(spec.get(field) for field in ("hostAliases", "imagePullSecrets", "dnsConfig")):
+    if not (spec.get("hostAliases") or spec.get("imagePullSecrets") or spec.get("dnsConfig")):
         return []
     found = []
     aliases, secrets = spec.get("hostAliases") or (), spec.get("imagePullSecrets") or ()

@@ -31,7 +31,8 @@ _INCLUSION: Final = ("Honor", "Ignore")
 def validate_scheduling(spec: Object, path: Path) -> list[FieldError]:
     found = validate_labels(spec.get("nodeSelector") or {}, path.child("nodeSelector"))
     found += validate_tolerations(spec.get("tolerations") or (), path.child("tolerations"))
-    found += _affinity(spec.get("affinity") or {}, path.child("affinity"))
+    if spec.get("affinity"):
+        found += _affinity(spec["affinity"], path.child("affinity"))
     found += _spread(spec.get("topologySpreadConstraints") or (), path.child("topologySpreadConstraints"))
     return found + _gates(spec.get("schedulingGates") or (), path.child("schedulingGates"))
 

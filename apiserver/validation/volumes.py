@@ -47,14 +47,19 @@ def validate_volumes(volumes: Any, path: Path) -> tuple[set[str], list[FieldErro
 
 
 def _source(volume: Object, path: Path) -> list[FieldError]:
-    given = [kind for kind in _ORDER if volume.get(kind) is not None]
-    given += [kind for kind in volume if kind not in (*_ORDER, "name") and volume[kind] is not None]
+    given = [kind for kind in volume if kind != "name" and volume[kind] is not None]
+    given.sort(key=_rank)
     if not given:
         return [required(path, "must specify a volume type")]
     text = "may not specify more than 1 volume type"
     found = [forbidden(path.child(kind), text) for kind in given[1:]]
     check = _SOURCES.get(given[0])
     return found + (check(volume[given[0]], path.child(given[0])) if check else [])
+
+
+def _rank(kind: str) -> int:
+    """Kinds that are only known by name come last, in their own order."""
+    return _ORDER.get(kind, len(_ORDER))
 
 
 def _empty_dir(source: Object, path: Path) -> list[FieldError]:
@@ -75,7 +80,9 @@ def _host_path(source: Object, path: Path) -> list[FieldError]:
 
 
 def no_backsteps(place: str, path: Path) -> list[FieldError]:
-    return [invalid(path, place, "must not contain '..'")] if ".." in place.split("/") else []
+    if ".." in place and ".." in place.split("/"):
+        return [invalid(path, place, "must not contain '..'")]
+    return []
 
 
 def local_path(place: str, path: Path) -> list[FieldError]:
@@ -178,7 +185,7 @@ _SOURCES: Final[Mapping[str, Callable[[Object, Path], list[FieldError]]]] = {
     "csi": pod_csi,
     "ephemeral": _ephemeral,
 }
-_ORDER: Final = tuple(_SOURCES)
+_ORDER: Final = {kind: rank for rank, kind in enumerate(_SOURCES)}
 _PROJECTIONS: Final[Mapping[str, Callable[[Object, Path], list[FieldError]]]] = {
     "secret": _named("name"),
     "downwardAPI": _downward,

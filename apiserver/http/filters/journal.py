@@ -119,7 +119,7 @@ class _Story:
         detail = self._detail(code, message)
         if write is not None:
             detail["previousRevision"] = write.previous or None
-            detail["storedMs"] = round((write.at - self._begun) * 1000, 3)
+            detail["storedMs"] = _ms(write.at - self._begun)
         if placement is not None:
             detail["proposed"], detail["index"] = placement.leader, placement.index
             detail["term"] = placement.term
@@ -153,7 +153,7 @@ class _Story:
             "warnings": list(exchange.warnings),
             "admission": [{"plugin": name, "changed": found} for name, found in self._trail.changed],
             "steps": _steps(exchange.steps, self._begun, self._took),
-            "ms": round(self._took * 1000, 3),
+            "ms": _ms(self._took),
             "proposed": None,
             "index": None,
             "previousRevision": None,
@@ -181,7 +181,12 @@ def _steps(steps: list[tuple[float, str]], begun: float, took: float) -> list[di
     found, before = [], begun
     for at, name in steps:
         if at >= begun:
-            found.append({"name": name, "ms": round((at - before) * 1000, 3)})
+            found.append({"name": name, "ms": _ms(at - before)})
             before = at
-    found.append({"name": "answered", "ms": round((begun + took - before) * 1000, 3)})
+    found.append({"name": "answered", "ms": _ms(begun + took - before)})
     return found
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds, whole microseconds of them."""
+    return int(seconds * 1_000_000) / 1000

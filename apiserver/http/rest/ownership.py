@@ -148,8 +148,11 @@ class ServedVersions:
         return served(target, to_stored(source, obj))
 
     def _gvk(self, version: str) -> GroupVersionKind | None:
+        own = self._resource.gvk
+        if version == own.group_version:
+            return own
         try:
-            return GroupVersionKind.of(version, self._resource.gvk.kind)
+            return GroupVersionKind.of(version, own.kind)
         except ValueError:
             return None
 
@@ -193,8 +196,11 @@ def manager_name(asked: str, user_agent: str | None) -> str:
     """The ``fieldManager`` of a request, else the part of its User-Agent before the first slash."""
     if asked:
         return asked
+    agent = (user_agent or "").partition("/")[0]
+    if agent.isascii() and agent.isprintable():
+        return agent[:_MOST_BYTES]
     kept, size = "", 0
-    for char in (user_agent or "").partition("/")[0]:
+    for char in agent:
         if char.isprintable():
             size += len(char.encode())
             if size > _MOST_BYTES:

@@ -57,7 +57,7 @@ def same(old: Any, new: Any) -> bool:
 
 def _identical(old: Any, new: Any) -> bool:
     """Whether the walk may skip two values: the same in type, content and order."""
-    return old == new and _ENCODE(old) == _ENCODE(new)
+    return old == new and (isinstance(old, str) or _ENCODE(old) == _ENCODE(new))
 
 
 def _values(old: Any, new: Any, atom: Atom) -> _Nodes | None:

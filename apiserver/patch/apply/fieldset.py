@@ -191,7 +191,8 @@ def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str,
 def ordered(fields: FieldSet) -> FieldSet:
     """A copy with all its keys in the order in which it is written. Nothing in it is shared."""
     keys = sorted(fields)
-    if keys and keys[-1][0] > "f":  # other elements than fields have an order of their own
+    members = len(keys) - (SELF in fields)
+    if members > 1 and keys[-1][0] > "f":  # other elements than fields have an order of their own
         keys.sort(key=_order)
     return {key: ordered(fields[key]) if fields[key] else {} for key in keys}
 

@@ -12,11 +12,18 @@ from apiserver.registry.strategy import Object, Strategy
 
 _SELECTABLE_SPEC: Final = ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName")
 _SELECTABLE_STATUS: Final = ("phase", "podIP", "nominatedNodeName")
+_HOST_NETWORK: Final = "hostNetwork"
 
 
 class PodStrategy(Strategy):
     has_status = True
     tracks_generation = True
+    # Every kubelet watches by its node's name, so all new pods are looked at by all masters.
+    selected_parts = {
+        "metadata": ("name", "namespace"),
+        "spec": (*_SELECTABLE_SPEC, _HOST_NETWORK),
+        "status": _SELECTABLE_STATUS,
+    }
 
     def default(self, obj: Object) -> None:
         default_pod(obj)
@@ -58,5 +65,5 @@ class PodStrategy(Strategy):
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         fields.update({f"spec.{name}": spec.get(name) or "" for name in _SELECTABLE_SPEC})
         fields.update({f"status.{name}": status.get(name) or "" for name in _SELECTABLE_STATUS})
-        fields["spec.hostNetwork"] = "true" if spec.get("hostNetwork") else "false"
+        fields["spec.hostNetwork"] = "true" if spec.get(_HOST_NETWORK) else "false"
         return fields

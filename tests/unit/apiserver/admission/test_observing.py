@@ -67,7 +67,7 @@ class Twin:
             token = CURRENT.set(trail)
             plugins, chain._watched = (
                 chain._watched,
-                observing.Table([_Compared(p, self) for p in chain._plugins]),
+                observing.Table([_Compared(p, self) for p in chain._mutating]),
             )
             try:
                 await admit(chain, write)

@@ -48,6 +48,20 @@ def test_invalid_joins_messages_once_and_keeps_causes() -> None:
     assert len(status.status()["details"]["causes"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (Path(), "<nil>"),
+        (Path("spec"), "spec"),
+        (Path().child("spec", "x"), "spec.x"),
+        (Path("").index(2).child("a"), "[2].a"),
+        (Path("spec").child("a", "b").index(10).key("k").child("c"), "spec.a.b[10][k].c"),
+    ],
+)
+def test_paths_are_shown_as_the_original_shows_them(path: Path, text: str) -> None:
+    assert str(path) == text
+
+
 def test_too_large_resource_version_asks_to_retry() -> None:
     error = errors.too_large_resource_version(5, 9)
     assert error.message == "Timeout: Too large resource version: 9, current: 5"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from apiserver.api import codec
 from apiserver.api.gvk import GroupVersionKind
 from apiserver.registry.strategy import RegistryOptions, Strategy
 from apiserver.registry.table import Registry
@@ -159,6 +162,34 @@ def test_events_are_served_in_both_versions() -> None:
     assert (core["apiVersion"], core["message"], core["reportingComponent"]) == ("v1", "n", "c")
     assert strategy.select_fields(core)["involvedObject.name"] == "p"
     assert strategy.to_version(core, "events.k8s.io/v1")["note"] == "n"
+
+
+_SCALARS = st.none() | st.booleans() | st.text(max_size=2) | st.lists(st.just(1), max_size=1)
+_PART = st.none() | st.dictionaries(
+    st.sampled_from(["name", "namespace", "nodeName", "phase", "hostNetwork", "podIP", "other"]), _SCALARS
+)
+_OBJECT = st.fixed_dictionaries({"metadata": _PART}, optional={"spec": _PART, "status": _PART, "data": _PART})
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [item.strategy for item in REGISTRY.resources if item.strategy.selected_parts is not None],
+    ids=lambda strategy: strategy.gvk.kind,
+)
+@given(obj=_OBJECT)
+def test_fields_are_selected_from_an_excerpt_as_from_the_whole(
+    strategy: Strategy, obj: dict[str, Any]
+) -> None:
+    assert strategy.selected_parts is not None
+    read = codec.excerpt(strategy.selected_parts)
+    assert strategy.select_fields(read(codec.dumps(obj))) == strategy.select_fields(obj)
+
+
+def test_an_excerpt_of_what_is_no_object_is_read_as_a_whole() -> None:
+    read = codec.excerpt({"spec": ("nodeName",)})
+    assert read(b'{"spec":3}') == {"spec": 3}
+    with pytest.raises(codec.DecodeError):
+        read(b'{"spec":')
 
 
 def test_autoscaler_v1_round_trip() -> None:

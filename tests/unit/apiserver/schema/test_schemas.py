@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apiserver.api import codec
 from apiserver.api.errors import StatusError
 from apiserver.api.gvk import GroupVersionKind
+from apiserver.schema.check import repeats_fields
 from apiserver.schema.schemas import Schemas
 
 DEPLOYMENT = GroupVersionKind("apps", "v1", "Deployment")
@@ -38,6 +42,23 @@ def test_duplicates_are_found_in_the_raw_text(schemas: Schemas) -> None:
     raw = b'{"metadata":{"name":"a","name":"b"},"data":{"a":"1","a":"2"}}'
     _, complaints = schemas.check(CONFIG_MAP, codec.decode(raw), raw)
     assert complaints == ['duplicate field "metadata.name"', 'duplicate field "data.a"']
+
+
+_MEMBERS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", ":", 'q":', "\\"]),
+        st.sampled_from(["", " ", "\n\t"]),
+        st.sampled_from(["1", '":x"', '"a:b"', '"\\":"', '{"a" :2}', '[{"b":":"}]']),
+    ),
+    max_size=5,
+)
+
+
+@given(_MEMBERS)
+def test_repeats_are_noticed_however_the_text_is_written(members: list[tuple[str, str, str]]) -> None:
+    raw = "{" + ",".join(f"{json.dumps(name)}{gap}:{value}" for name, gap, value in members) + "}"
+    repeated = len({name for name, _, _ in members}) < len(members)
+    assert repeats_fields(json.loads(raw), raw.encode()) == repeated
 
 
 @pytest.mark.parametrize(
