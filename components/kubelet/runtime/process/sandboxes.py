@@ -62,8 +62,8 @@ class Sandboxes:
 
     async def adopt(self, directory: Path) -> None:
         record = records.read(directory / "sandbox.json", SandboxRecord)
-        if record is None:  # the kubelet died before the sandbox was complete; nothing runs in it
-            records.remove_tree(directory)
+        if record is None:  # the kubelet died before the sandbox was complete
+            await self._abandon(directory)
             return
         sandbox = Sandbox(record, directory)
         self.by_id[record.id] = sandbox
@@ -148,11 +148,20 @@ class Sandboxes:
             records.write(directory / "sandbox.json", record)
             await self._connect(sandbox)
         except (OSError, SandboxFault) as error:
-            self._give_back(record)
-            records.remove_tree(directory)
+            await self._abandon(directory, record)
             raise SandboxFault(str(error)) from error
+        except asyncio.CancelledError:
+            await asyncio.shield(self._abandon(directory, record))
+            raise
         self.by_id[sandbox_id] = sandbox
         return sandbox_id
+
+    async def _abandon(self, directory: Path, record: SandboxRecord | None = None) -> None:
+        """Leave nothing of a sandbox that was never complete; its shim may run already."""
+        await shims.end_shim(directory)
+        if record is not None:
+            self._give_back(record)
+        records.remove_tree(directory)
 
     def _take_address(self, config: SandboxConfig) -> str:
         if config.host_network:

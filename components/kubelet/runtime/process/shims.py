@@ -22,6 +22,7 @@ from components.kubelet.runtime.process.shim import proctree
 _MAIN = Path(__file__).parent / "shim" / "__main__.py"
 _COMMAND = (sys.executable, "-I", "-S", str(_MAIN))
 _REQUEST_TIMEOUT = 30.0
+_END_TIMEOUT = 5.0
 _LINE_LIMIT = 8 << 20
 
 
@@ -45,6 +46,10 @@ async def start_shim(directory: Path) -> tuple[int, int]:
     except TimeoutError:
         _kill(process)
         raise SandboxFault("the sandbox process did not start in time") from None
+    except asyncio.CancelledError:
+        _kill(process)
+        await process.wait()
+        raise
     if process.returncode != 0:
         raise SandboxFault(f"the sandbox process failed: {err.decode(errors='replace').strip()[-400:]}")
     pid = int(out)
@@ -52,6 +57,18 @@ async def start_shim(directory: Path) -> tuple[int, int]:
     if ticks is None:
         raise SandboxFault("the sandbox process ended at once")
     return pid, ticks
+
+
+async def end_shim(directory: Path) -> None:
+    """End the shim that listens in the directory, if one does, and whatever it runs."""
+    client = ShimClient(directory, lambda _: None, lambda: None)
+    try:
+        await client.connect()
+    except OSError:
+        return
+    with contextlib.suppress(ShimGone, ExecTimeout):
+        await client.request("shutdown", _END_TIMEOUT)
+    await client.close()
 
 
 def is_alive(pid: int, start_ticks: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from components.kubelet.images.catalogue import Catalogue
@@ -349,3 +350,54 @@ def _runs(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return " Z " not in Path(f"/proc/{pid}/stat").read_text()
     return False
+
+
+def shims_in(root: Path) -> list[int]:
+    place = str(root / "rt" / "sandboxes")
+    found = psutil.process_iter(["cmdline"])
+    return [process.pid for process in found if any(place in word for word in process.info["cmdline"] or ())]
+
+
+def test_a_shim_that_was_not_recorded_yet_is_ended_at_the_next_start(tmp_path: Path) -> None:
+    """The kubelet was killed between the start of the shim and its record."""
+
+    async def body() -> None:
+        directory = tmp_path / "rt" / "sandboxes" / "torn"
+        (directory / "containers").mkdir(parents=True)
+        pid, ticks = await shims.start_shim(directory)
+        runtime = make(tmp_path)
+        await runtime.start()
+        await runtime.close()
+        await eventually(lambda: not shims.is_alive(pid, ticks))
+        assert not directory.exists()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["after the shim", "before it"])
+def test_a_sandbox_that_is_cancelled_on_its_way_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    start = shims.start_shim
+
+    async def cancelled(directory: Path) -> tuple[int, int]:
+        task = asyncio.current_task()
+        assert task is not None
+        if not after:
+            asyncio.get_running_loop().call_soon(task.cancel)
+        found = await start(directory)
+        task.cancel()
+        await asyncio.sleep(0)
+        return found
+
+    async def body() -> None:
+        runtime = make(tmp_path)
+        await runtime.start()
+        monkeypatch.setattr(shims, "start_shim", cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await runtime.run_pod_sandbox(POD)
+        await eventually(lambda: not shims_in(tmp_path))
+        assert list((tmp_path / "rt" / "sandboxes").iterdir()) == []
+        await runtime.close()
+
+    asyncio.run(body())
