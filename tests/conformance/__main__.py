@@ -1,10 +1,8 @@
-"""`python -m tests.conformance [--update] [--show] [FAMILY ...]`: replay, and print one line a family.
-
---update writes the list of passing scenarios that the tests hold; --show prints every difference.
-"""
+"""`python -m tests.conformance [--update] [--show] [FAMILY ...]`: replay, and print one line a family."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 
@@ -13,17 +11,22 @@ from tests.conformance.server import api_server
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    chosen = [a for a in arguments if not a.startswith("-")] or families()
+    parser = argparse.ArgumentParser(prog="tests.conformance", description="Replay recorded scenarios.")
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="none: all")
+    parser.add_argument("--update", action="store_true", help="write the list of scenarios that pass")
+    parser.add_argument("--show", action="store_true", help="print every difference")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.families if name not in families()]:
+        parser.error(f"no family {', '.join(unknown)}; there are: {', '.join(families())}")
     passing = json.loads(PASSING.read_text()) if PASSING.exists() else {}
     with api_server() as url:
-        for family in chosen:
+        for family in arguments.families or families():
             results = run_family(url, family)
             passing[family] = sorted(name for name, problems in results if not problems)
             print(f"{family:24} {len(passing[family]):4} of {len(results):4} pass", flush=True)
-            if "--show" in arguments:
+            if arguments.show:
                 show(results)
-    if "--update" in arguments:
+    if arguments.update:
         PASSING.write_text(json.dumps(passing, indent=1, sort_keys=True) + "\n")
     return 0
 
