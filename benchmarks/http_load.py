@@ -108,6 +108,8 @@ class Connection(asyncio.Protocol):
         """Of the answer, once it is there."""
         self._waiter = asyncio.get_running_loop().create_future()
         self._head, self.received = bytearray(), 0
+        if self._transport.is_closing():
+            self._fail("the connection was lost before")
         self._transport.write(request)
         return self._waiter
 
