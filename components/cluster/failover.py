@@ -2,8 +2,9 @@
 
 TLS is end to end between client and master; this only moves bytes. The supervisor says which masters are
 ready (`set_ready`); a new connection goes to the ready master with the fewest, waits a while when none is,
-and tries the next when one refuses. A master that is no longer ready has its connections cut at once, so
-that clients reconnect instead of waiting for their own timeouts; one that drains keeps them and ends them itself.
+and tries the next when one refuses. A master that is gone or silent has its connections cut at once, so
+that clients reconnect instead of waiting for their own timeouts. One that answers and is not ready gets them cut
+after `GRACE`: mostly it waits for a new leader, and goes on. One that drains keeps them and ends them itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 2.0
 READY_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
+GRACE = 0.5  # seconds; a leader's death leaves the others without one for a quarter of it
 DRAIN_TIMEOUT = 10.0  # for a peer to read what is left when the other side has gone
 _HIGH_WATER = 256 * 1024
 
@@ -105,6 +107,7 @@ class Failover:
         self._ready: set[str] = set()
         self._changed = asyncio.Event()
         self._open: dict[str, set[_Side]] = {name: set() for name in self._backends}
+        self._cuts: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -123,18 +126,30 @@ class Failover:
         """Open connections per master."""
         return {name: len(sides) // 2 for name, sides in self._open.items()}
 
-    def set_ready(self, name: str, ready: bool, *, draining: bool = False) -> None:
-        """Say whether a master serves. Its connections are cut when it stops to, unless it is `draining`."""
-        if ready and name not in self._ready:
+    def set_ready(self, name: str, ready: bool, *, answers: bool = True, draining: bool = False) -> None:
+        """Say whether a master serves. When it stops to, its connections are cut: at once if it `answers` no more,
+        after a while if it does, and not at all if it is `draining`.
+        """
+        if ready:
+            self._keep(name)
             self._ready.add(name)
             self._changed.set()
-        elif not ready and name in self._ready:
-            self._ready.discard(name)
-            if not draining:
-                self.cut(name)
+            return
+        was_ready = name in self._ready
+        self._ready.discard(name)
+        if not answers and (was_ready or name in self._cuts):
+            self.cut(name)
+        elif was_ready and not draining:
+            self._cuts[name] = asyncio.get_running_loop().call_later(GRACE, self.cut, name)
+
+    def _keep(self, name: str) -> None:
+        timer = self._cuts.pop(name, None)
+        if timer is not None:
+            timer.cancel()
 
     def cut(self, name: str) -> None:
         """Close every connection to a master."""
+        self._keep(name)
         for side in list(self._open[name]):
             side.abort()
 

@@ -384,7 +384,7 @@ class Supervisor:
         elif not ready and process.state == "ready":
             process.lost()
             self._say(f"{name} {'is draining' if draining else 'no longer ready'}")
-        self._failover.set_ready(name, ready, draining=draining)
+        self._failover.set_ready(name, ready, answers=name in self._answers, draining=draining)
 
     def _on_nodes(self, answer: list[NodeStatus]) -> bool:
         self._nodes = answer

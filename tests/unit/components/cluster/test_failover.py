@@ -7,8 +7,10 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 import uvloop
 
+from components.cluster import failover
 from components.cluster.failover import Failover
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -139,7 +141,7 @@ def test_the_connections_of_a_lost_master_are_cut_at_once_and_others_stay() -> N
         w.endpoint.set_ready("m2", True)
         kept_reader, kept_writer = await w.connect()
         assert await kept_reader.readline() == b"m2\n"
-        w.endpoint.set_ready("m1", False)
+        w.endpoint.set_ready("m1", False, answers=False)
         with suppress(ConnectionResetError):
             assert await lost_reader.read() == b""
         kept_writer.write(b"still here\n")
@@ -148,6 +150,42 @@ def test_the_connections_of_a_lost_master_are_cut_at_once_and_others_stay() -> N
         kept_writer.close()
 
     play(scene)
+
+
+def test_a_master_that_is_not_ready_for_a_moment_keeps_its_connections() -> None:
+    async def scene(w: World) -> None:
+        w.endpoint.set_ready("m1", True)
+        reader, writer = await w.connect()
+        assert await reader.readline() == b"m1\n"
+        w.endpoint.set_ready("m2", True)
+        w.endpoint.set_ready("m1", False)
+        assert {await w.whom() for _ in range(4)} == {"m2"}
+        w.endpoint.set_ready("m1", True)
+        assert w.endpoint._cuts == {}
+        writer.write(b"still here\n")
+        assert await reader.readline() == b"still here\n"
+        w.endpoint.set_ready("m1", False)
+        assert await reader.read() == b""
+        writer.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failover, "GRACE", 0.05)
+        play(scene)
+
+
+def test_a_master_that_falls_silent_while_it_is_not_ready_is_cut_at_once() -> None:
+    async def scene(w: World) -> None:
+        w.endpoint.set_ready("m1", True)
+        reader, writer = await w.connect()
+        assert await reader.readline() == b"m1\n"
+        w.endpoint.set_ready("m1", False)
+        w.endpoint.set_ready("m1", False, answers=False)
+        assert await reader.read() == b""
+        writer.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failover, "GRACE", 60.0)
+        play(scene)
 
 
 def test_a_master_that_refuses_is_passed_over() -> None:
