@@ -144,6 +144,12 @@ class Group:
     def finished(self) -> bool:
         return not self._waiting
 
+    def settled(self, end: int) -> int:
+        """Events before that have been given to every member, or concern none; ``end``: that of what was looked at."""
+        if not self.finished:
+            return self._items[0].position
+        return self.pending[0][0] if self.pending else end
+
     def _give(self, member: Member) -> bool:
         try:
             data = self._bytes(member)
@@ -196,10 +202,12 @@ class Hub:
         group.members[member] = None
 
     def leave(self, member: Member, audience: Audience) -> None:
+        """Its position is where it has to read on: behind all that did not concern it, however long it was quiet."""
         group = self._groups.get(audience)
-        if group is None:
+        if group is None or member not in group.members:
             return
-        group.members.pop(member, None)
+        del group.members[member]
+        member.position = max(member.position, group.settled(self._position))
         if not group.members:
             self._forget(group)
 

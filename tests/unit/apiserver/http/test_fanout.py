@@ -238,6 +238,31 @@ def test_a_member_that_the_ring_has_passed_cannot_come_back() -> None:
     run(body, capacity=4)
 
 
+@pytest.mark.parametrize(
+    ("options", "namespace"), [(ListOptions(label_selector="app=x"), ""), (ListOptions(), "quiet")]
+)
+def test_a_member_that_nothing_concerns_is_not_passed_by_the_ring(
+    options: ListOptions, namespace: str
+) -> None:
+    """It leaves for a moment at every bookmark."""
+
+    async def body(world: World) -> None:
+        quiet = Client(world, options, namespace)
+        quiet.catch_up()
+        for number in range(20):
+            await world.write(f"other-{number}")
+            if number % 7 == 0:
+                await world.settle()
+        await world.cache.wait_current()
+        quiet.leave()
+        quiet.catch_up()
+        await world.write("its", namespace or "default", app="x")
+        await world.settle()
+        assert [name for _, name, _ in quiet.seen()] == ["its"]
+
+    run(body, capacity=4)
+
+
 def test_a_broken_connection_is_ended_and_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async def body(world: World) -> None:
         clients = joined(world, 5)
