@@ -20,8 +20,14 @@ class GcPlan:
     unscheduled: list[Object]
 
 
+def concerns(pod: Object, nodes: Set[str]) -> bool:
+    """Whether `plan` may want to delete it: of most pods it does not."""
+    node = spec(pod).get("nodeName")
+    return is_pod_terminal(pod) or (node not in nodes if node else meta.is_deleting(pod))
+
+
 def plan(pods: list[Object], nodes: Set[str], threshold: int) -> GcPlan:
-    """`threshold`: how many finished pods may stay; 0 or less keeps them all."""
+    """`pods`: all, or those that it `concerns`; `threshold`: how many finished ones may stay, 0 or less keeps all."""
     finished = sorted(
         (pod for pod in pods if is_pod_terminal(pod) and not meta.is_deleting(pod)),
         key=lambda pod: (created_at(pod), meta.name(pod)),

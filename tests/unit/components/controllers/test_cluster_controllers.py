@@ -25,6 +25,7 @@ from components.client.testing import FakeApi
 from components.controllers.manager import ControllerManager
 from components.controllers.nodelifecycle.plan import Zone, evict_at, eviction_rate, zone_states
 from components.controllers.options import ControllerOptions
+from components.controllers.podgc.plan import concerns
 from components.controllers.podgc.plan import plan as plan_podgc
 from tests.support.virtual_time import run_virtual
 
@@ -264,6 +265,9 @@ def test_pods_that_nobody_else_deletes() -> None:
     assert [p["metadata"]["name"] for p in plan.terminated] == ["done-old"]
     assert [p["metadata"]["name"] for p in plan.orphaned] == ["orphan"]
     assert [p["metadata"]["name"] for p in plan.unscheduled] == ["unscheduled"]
+    concerned = [p for p in pods if concerns(p, {"n"})]
+    assert [p["metadata"]["name"] for p in pods if p not in concerned] == ["fine"]
+    assert plan_podgc(concerned, {"n"}, 1) == plan
 
 
 def test_a_namespace_is_furnished() -> None:
