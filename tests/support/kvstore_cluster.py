@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from typing import Self
 
 KVSTORE = (sys.executable, "-m", "kvstore")
 _random = random.SystemRandom()
+_given: deque[int] = deque(maxlen=1000)
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -117,15 +119,20 @@ class Cluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ones, free a moment ago, below those that the system gives to outgoing connections."""
+    """Free a moment ago, below those that the system gives to outgoing connections, and not given to anybody lately:
+    who has got one may not have taken it yet.
+    """
     found: list[int] = []
     while len(found) < count:
         port = _random.randrange(10_000, 32_000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-                found += [port] if port not in found else []
+                found.append(port)
+                _given.append(port)
     return found
 
 
