@@ -11,7 +11,8 @@ from components.drills.observed import BILLION, Observed
 from kvstore.check.history import Call, History, Put, Range, Txn
 
 UNSENT = "Stream removed (GOAWAY received"
-"""gRPC's words for a call that a server which ends has not begun: every client of etcd sends it again by itself."""
+"""gRPC's words for a call that was never put on the wire, because the server had said that it ends: every client of
+etcd sends it again by itself. Source: grpc/grpc ``chttp2_transport.cc`` (``maybe_start_some_streams``)."""
 LEDGER = "l"
 """Keys of the ledger begin with the drill's prefix and this: each is written once and never again."""
 
