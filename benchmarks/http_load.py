@@ -110,7 +110,8 @@ class Connection(asyncio.Protocol):
         self._head, self.received = bytearray(), 0
         if self._transport.is_closing():
             self._fail("the connection was lost before")
-        self._transport.write(request)
+        else:
+            self._transport.write(request)
         return self._waiter
 
     def data_received(self, data: bytes) -> None:

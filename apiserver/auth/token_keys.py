@@ -27,7 +27,7 @@ SIGNING: Final = "--service-account-signing-key-file"
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
 _PRIVATE: Final = b"PRIVATE KEY"
 _CERTIFICATE: Final = b"CERTIFICATE"
-_ALGORITHMS: Final = {256: "ES256", 384: "ES384", 521: "ES512"}
+_ALGORITHMS: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 
 class TokenKeys:
@@ -98,6 +98,7 @@ def _public(kind: bytes, block: bytes) -> PublicKey:
         raise ValueError(f"not a PEM key: {exc}") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise ValueError("not a key of RSA or ECDSA")
+    algorithm(key)
     return key
 
 
@@ -108,6 +109,7 @@ def _private(block: bytes) -> PrivateKey:
         raise ValueError(f"not a PEM key: {exc}") from exc
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise ValueError("not a key of RSA or ECDSA")
+    algorithm(key)
     return key
 
 
@@ -118,7 +120,12 @@ def key_id(key: PublicKey) -> str:
 
 
 def algorithm(key: PublicKey | PrivateKey) -> str:
-    """Of the signatures that a key makes, by its JWT name."""
-    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
-        return _ALGORITHMS[key.curve.key_size]
-    return "RS256"
+    """Of the signatures that a key makes, by its JWT name. Raises ValueError for a curve that JWT has no name for."""
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
+        return "RS256"
+    found = _ALGORITHMS.get(key.curve.name)
+    if found is None:
+        raise ValueError(
+            f"a key of the curve {key.curve.name} cannot sign tokens: use P-256, P-384, P-521 or RSA"
+        )
+    return found

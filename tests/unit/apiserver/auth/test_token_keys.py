@@ -23,6 +23,7 @@ ACCOUNT = {"metadata": {"namespace": "ns", "name": "robot", "uid": "u"}}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EC = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
 RSA = rsa.generate_private_key(65537, 2048)
+KOBLITZ = ec.generate_private_key(ec.SECP256K1())
 ED = ed25519.Ed25519PrivateKey.generate()
 PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 
@@ -75,6 +76,8 @@ def test_what_verifies(content: bytes, keys: list[Any]) -> None:
         (PARAMETERS, "not a PEM key"),
         (public(ED), "not a key of RSA or ECDSA"),
         (private(ED), "not a key of RSA or ECDSA"),
+        (public(KOBLITZ), "a key of the curve secp256k1 cannot sign tokens"),
+        (private(KOBLITZ), "a key of the curve secp256k1 cannot sign tokens"),
         (public(EC[0]).replace(b"M", b"!", 3), "not a PEM key: "),
         (private(EC[0], b"secret"), "not a PEM key: "),
     ],
