@@ -7,7 +7,7 @@ start of a container its process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -35,15 +35,33 @@ _RANK: Final = {step: at for at, step in enumerate(_ORDER)}
 
 def entries(records: Iterable[Record], events: Iterable[Object]) -> list[Entry]:
     """In the order of their times; where these are the same, causes go before effects."""
-    found = [entry for record in records for entry in _of_record(record)]
+    told = list(records)
+    reactions = _reactions(told)
+    found = [entry for record in told for entry in _of_record(record, reactions)]
     found += [_of_event(event) for event in events]
     return sorted(found, key=lambda entry: (entry["time"], _RANK[entry["step"]]))
 
 
-def _of_record(record: Record) -> list[Entry]:
+Reactions = Mapping[tuple[str, str, str], list[str]]
+"""By resource, namespace and name: when components began to work on that object, the earliest first."""
+
+
+def _reactions(records: Iterable[Record]) -> Reactions:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for record in records:
+        if record.source != "apiserver":
+            found.setdefault(_place(record), []).append(record.time)
+    return {place: sorted(times) for place, times in found.items()}
+
+
+def _place(record: Record) -> tuple[str, str, str]:
+    return record.object.resource, record.object.namespace, record.object.name
+
+
+def _of_record(record: Record, reactions: Reactions) -> list[Entry]:
     told = _entry(record, _STEPS.get(record.source, "event"), record.time, record.summary)
     if record.source == "apiserver" and record.revision is not None:
-        return [told, *_of_write(record)]
+        return [told, *_of_write(record, reactions)]
     detail = record.detail
     if record.source == "kubelet" and detail.get("step") in ("start", "restart") and detail.get("pid"):
         text = f"process {detail['pid']} of container {detail.get('container')} runs"
@@ -51,9 +69,9 @@ def _of_record(record: Record) -> list[Entry]:
     return [told]
 
 
-def _of_write(record: Record) -> list[Entry]:
+def _of_write(record: Record, reactions: Reactions) -> list[Entry]:
     detail = record.detail
-    at = later(record.time, float(detail.get("storedMs") or 0.0))
+    at = _stored_at(record, reactions)
     found = []
     if detail.get("index") is not None:
         text = f"entry {detail['index']} of term {detail.get('term')}, proposed by {detail.get('proposed')}"
@@ -63,6 +81,14 @@ def _of_write(record: Record) -> list[Entry]:
     text = f"all who watch {record.object.resource} are told of revision {record.revision}"
     found.append(_entry(record, "watch", at, text))
     return found
+
+
+def _stored_at(record: Record, reactions: Reactions) -> str:
+    """The server that answered notes a write when its own task goes on. Who watches another master may have begun to
+    work on it by then, so it was stored no later than that."""
+    noted = later(record.time, float(record.detail.get("storedMs") or 0.0))
+    times = reactions.get(_place(record), ())
+    return next((time for time in times if record.time < time < noted), noted)
 
 
 def _entry(record: Record, step: str, time: str, summary: str) -> Entry:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -57,16 +57,23 @@ class Browser:
         self.until(lambda: self._clicked(selector, text), f"{selector} {text!r} to click on")
 
     def _clicked(self, selector: str, text: str) -> bool:
-        """False if there is none, or if the page has drawn it anew before the click."""
+        """False if there is none, or if the page has drawn or moved it before the click: lists grow at their top."""
         element = self._seen(selector, text)
         if element is None:
             return False
         try:
             self.run("arguments[0].scrollIntoView({block: 'center'})", element)
             element.click()
-        except StaleElementReferenceException:
+        except (StaleElementReferenceException, ElementClickInterceptedException):
             return False
         return True
+
+    def hold(self, selector: str) -> None:
+        """Press the mouse on it, until `release`."""
+        ActionChains(self.driver).click_and_hold(self.find(selector)).perform()
+
+    def release(self) -> None:
+        ActionChains(self.driver).release().perform()
 
     def press(self, *keys: str) -> None:
         """Whatever has the focus gets them."""

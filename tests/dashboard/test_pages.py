@@ -226,6 +226,7 @@ def test_what_happens_is_shown_as_it_happens(cluster: LocalCluster, page: Browse
     page.find(".panel")
     page.shoot_all("watch")
     page.click("[aria-label=Close]")
+    page.run("document.querySelector('.stream .list').scrollTop = 120")
     page.press("/")
     page.press("nothing is called so")
     page.find(".empty", "Nothing matches")
@@ -241,6 +242,20 @@ def test_what_happens_is_shown_as_it_happens(cluster: LocalCluster, page: Browse
         page.click(f"[data-tab={tab}]")
         page.find(selector)
         page.shoot_all(f"watch-{tab}")
+
+
+def test_rows_stay_where_they_are_during_a_click(cluster: LocalCluster, page: Browser) -> None:
+    page.go("watch")
+    page.find(".toolbar", "lines")
+    cluster.kubectl("create", "configmap", "pressed")
+    page.find(".stream .row", "configmaps/pressed")
+    page.hold(".stream .row")
+    cluster.kubectl("create", "configmap", "meanwhile")
+    page.find(".newer")
+    under = page.run("return document.querySelector('.stream .row:hover .words').textContent")
+    page.release()
+    assert page.find(".panel h3").text == under
+    page.find(".stream .row", "configmaps/meanwhile")
 
 
 def test_a_drill_is_started_watched_and_read(cluster: LocalCluster, page: Browser) -> None:

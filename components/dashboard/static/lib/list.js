@@ -9,11 +9,12 @@ const lists = new Map();
 const SPARE = 6; // rows beyond both edges
 
 function stateOf(id) {
-  if (!lists.has(id)) lists.set(id, { top: 0, height: 600, active: -1, element: null });
+  if (!lists.has(id)) lists.set(id, { top: 0, height: 600, active: -1, element: null, pressed: false });
   return lists.get(id);
 }
 
-export const scrolledDown = (id) => stateOf(id).top > 4;
+// Whoever reads further down, or is about to click, must not have the rows moved away.
+export const held = (id) => stateOf(id).pressed || stateOf(id).top > 4;
 
 export function toTop(id) {
   const state = stateOf(id);
@@ -25,8 +26,11 @@ export function toTop(id) {
 
 // `row(item, index)` gives a row's content; `choose(item)` is called for a click or Enter; `key(item)` tells rows apart.
 export function virtualList({ id, items, height, row, key, choose, chosen = () => false, label, empty, look = "" }) {
-  if (!items.length) return html`<div class="empty">${empty}</div>`;
   const state = stateOf(id);
+  if (!items.length) {
+    state.top = 0;
+    return html`<div class="empty">${empty}</div>`;
+  }
   const first = Math.max(0, Math.min(Math.floor(state.top / height) - SPARE, items.length - 1));
   const last = Math.min(items.length, first + Math.ceil(state.height / height) + 2 * SPARE);
   const visible = items.slice(first, last);
@@ -35,8 +39,9 @@ export function virtualList({ id, items, height, row, key, choose, chosen = () =
     class="list" role="listbox" tabindex="0" aria-label=${label}
     aria-activedescendant=${state.active >= first && state.active < last ? rowId(state.active) : nothing}
     @scroll=${(event) => scrolled(state, event.currentTarget)}
-    @keydown=${(event) => pressed(event, state, items, height, choose)}
+    @keydown=${(event) => keyed(event, state, items, height, choose)}
     @focus=${(event) => scrolled(state, event.currentTarget)}
+    @pointerdown=${() => press(state)}
   >
     <div class="list-space" .style=${`height:${items.length * height}px`}>
       <div class="list-rows" .style=${`transform:translateY(${first * height}px)`}>
@@ -58,7 +63,14 @@ function scrolled(state, element) {
   draw();
 }
 
-function pressed(event, state, items, height, choose) {
+function press(state) {
+  state.pressed = true;
+  const released = new AbortController();
+  const release = () => { released.abort(); state.pressed = false; draw(); };
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, release, { signal: released.signal });
+}
+
+function keyed(event, state, items, height, choose) {
   const page = Math.max(1, Math.floor(state.height / height) - 1);
   const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -items.length, End: items.length };
   if (event.key in steps) {

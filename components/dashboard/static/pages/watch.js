@@ -4,7 +4,7 @@ import { insight, poll, stream } from "../lib/api.js";
 import { diff } from "../lib/diff.js";
 import { draw } from "../lib/draw.js";
 import { ago, clock, count, instant, milliseconds } from "../lib/format.js";
-import { scrolledDown, toTop, virtualList } from "../lib/list.js";
+import { held, toTop, virtualList } from "../lib/list.js";
 import { EVENTS, KINDS, byKind, kindOf, label, naming, podState, watch } from "../lib/objects.js";
 import { badge, changes, empty, failure, icon, missing, tabs } from "../lib/parts.js";
 import { SOURCES, detail, failed, objectOf, stepBadge, stepOf, storyOf } from "../lib/records.js";
@@ -22,8 +22,8 @@ let needle = "";
 let kind = kindOf("pods");
 let silent = new Set(); // sources that are not shown
 let lines = []; // newest last: {id, at, time, source, record | type, object, before}
-let frozen = null; // what is shown while paused or scrolled
-let frozenAt = 0; // `number` at that moment
+let last = null; // what was shown last: while paused or held it stays
+let lastAt = 0; // `number` at that moment
 let paused = false;
 let opened = null;
 let number = 0;
@@ -43,7 +43,7 @@ export function enter(parameters, signal) {
   lines = [];
   events = new Map();
   latestEvents = null;
-  frozen = opened = error = null;
+  last = opened = error = null;
   follow();
 }
 
@@ -129,7 +129,13 @@ function happened(type, event) {
 
 export function escape() {
   if (opened) opened = null;
-  else if (needle) needle = "";
+  else if (needle) refine("");
+}
+
+function refine(text) {
+  needle = text;
+  last = null;
+  draw();
 }
 
 export function view() {
@@ -137,7 +143,7 @@ export function view() {
   return html`<div class="page watch">
     <div class="section-head">${tabs("Views", TABS, tab, (key) => { tab = key; opened = error = null; follow(); })}
       ${tab === "stream" || tab === "events" ? html`<input type="search" placeholder="Filter  /" aria-label="Filter" .value=${needle}
-        @input=${(event) => { needle = event.target.value; frozen = null; draw(); }}>` : nothing}</div>
+        @input=${(event) => refine(event.target.value)}>` : nothing}</div>
     ${failure(error)}${named[tab]()}
   </div>`;
 }
@@ -155,13 +161,13 @@ function gist({ kind: name, type, object }) {
 }
 
 function shown() {
-  const hold = paused || scrolledDown("stream");
-  if (hold && frozen) return frozen;
+  const hold = paused || held("stream");
+  if (hold && last) return last;
   const wanted = needle.toLowerCase().split(/\s+/).filter(Boolean);
   const fits = (line) => !silent.has(line.source) && (!wanted.length || matches((line.text ??= textOf(line).toLowerCase()), wanted));
   const found = lines.filter(fits).reverse();
-  frozen = hold ? found : null;
-  frozenAt = number;
+  last = found;
+  lastAt = number;
   return found;
 }
 
@@ -169,19 +175,19 @@ const matches = (text, wanted) => wanted.every((word) => (word.startsWith("-") &
 
 function streamView() {
   const found = shown();
-  const newer = frozen ? number - frozenAt : 0;
+  const newer = number - lastAt;
   const live = states.records === "open" || states.objects === "open";
   return html`<div class="toolbar">
       <div class="chips" role="group" aria-label="Sources">${["object", ...SOURCES].map((source) => html`<button class=${`chip source-${source}`}
         aria-pressed=${silent.has(source) ? "false" : "true"} @click=${() => turn(source)}><i class="dot"></i>${source === "object" ? "objects" : source}</button>`)}</div>
       <select aria-label="Objects of kind" @change=${(event) => { kind = KINDS[event.target.selectedIndex]; follow(); draw(); }}>
         ${KINDS.map((one) => html`<option ?selected=${one === kind}>${one.kind}</option>`)}</select>
-      <button aria-pressed=${paused ? "true" : "false"} @click=${() => { paused = !paused; if (!paused) frozen = null; draw(); }}>${paused ? "Go on" : "Pause"}</button>
+      <button aria-pressed=${paused ? "true" : "false"} @click=${() => { paused = !paused; if (!paused) last = null; draw(); }}>${paused ? "Go on" : "Pause"}</button>
       <span class="quiet end" role="status"><i class=${`dot ${live ? "good" : "busy"}`}></i> ${live ? `${count(lines.length)} lines` : "connecting…"}</span>
     </div>
     <div class=${`with-panel ${opened ? "open" : ""}`}>
       <div class="card stream">
-        ${newer && !paused ? html`<button class="newer" @click=${() => { frozen = null; toTop("stream"); }}>${count(newer)} newer ↑</button>` : nothing}
+        ${newer && !paused ? html`<button class="newer" @click=${() => { last = null; toTop("stream"); }}>${count(newer)} newer ↑</button>` : nothing}
         ${virtualList({
           id: "stream", items: found, height: innerWidth > 700 ? 40 : 52, look: "line", label: "What happens", key: (line) => line.id, row: lineRow,
           choose: (line) => { opened = line; draw(); }, chosen: (line) => line === opened,
@@ -194,7 +200,7 @@ function streamView() {
 
 function turn(source) {
   if (!silent.delete(source)) silent.add(source);
-  frozen = null;
+  last = null;
   draw();
 }
 

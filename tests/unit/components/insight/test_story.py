@@ -49,6 +49,24 @@ def test_causes_go_before_effects_of_the_same_moment() -> None:
     assert told[-1]["detail"] == {"container": "c", "pid": 12}
 
 
+def test_a_write_is_told_before_what_another_master_s_watcher_did_about_it() -> None:
+    write = record(1.0, "apiserver", revision=7, index=40, term=2, proposed="m2", storedMs=9.0, auditID="a")
+    earlier, quick, later = (record(at, "controller") for at in (0.5, 1.004, 1.006))
+    told = entries([later, quick, write, earlier], [])
+    steps = ["decision", "request", "entry", "revision", "watch", "decision", "decision"]
+    assert [entry["step"] for entry in told] == steps
+    assert [entry["time"][17:26] for entry in told[2:5]] == ["01.004000"] * 3
+
+
+def test_what_was_done_about_another_object_does_not_move_a_write() -> None:
+    write = record(1.0, "apiserver", revision=7, storedMs=9.0)
+    other = record(1.004, "controller")
+    other.object = ObjectRef("pods", "", "default", "other", "u2")
+    assert [entry["step"] for entry in entries([write, other], [])] == [
+        *("request", "decision", "revision", "watch")
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "second", "expected"),
     [
