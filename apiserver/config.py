@@ -71,6 +71,8 @@ class ApiServerConfig:
     enable_priority_and_fairness: bool = True
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
+    disable_http2_serving: bool = False
+    http2_max_streams_per_connection: int = 0
     shutdown_delay_duration: float = 0.0
     encryption_provider_config: Path | None = None
     encryption_provider_config_automatic_reload: bool = False
@@ -123,6 +125,11 @@ class ApiServerConfig:
         if self.encryption_provider_config_automatic_reload and self.encryption_provider_config is None:
             raise ConfigError(
                 "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config"
+            )
+        if not 0 <= self.http2_max_streams_per_connection < 1 << 31:
+            raise ConfigError(
+                f"--http2-max-streams-per-connection {self.http2_max_streams_per_connection}: "
+                "must be between 0 and 2147483647"
             )
         self._check_oidc()
         if self.authentication_config is not None and self.oidc_issuer_url:

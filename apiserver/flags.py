@@ -39,6 +39,10 @@ def _serving(p: argparse.ArgumentParser) -> None:
                    help="where a self-signed serving certificate is made when none is given")  # fmt: skip
     p.add_argument("--tls-cert-file", type=Path, metavar="FILE", help="serving certificate (PEM)")
     p.add_argument("--tls-private-key-file", type=Path, metavar="FILE", help="its key")
+    p.add_argument("--disable-http2-serving", type=boolean, nargs="?", const=True, default=False, metavar="BOOL",
+                   help="speak HTTP/1.1 only")  # fmt: skip
+    p.add_argument("--http2-max-streams-per-connection", type=int, default=0, metavar="N",
+                   help="requests and watches of a client on one connection; 0: 100")  # fmt: skip
     p.add_argument(
         "--feature-gates", type=gates, default=frozenset(), metavar="LIST", help="CBORServingAndStorage=true"
     )

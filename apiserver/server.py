@@ -51,6 +51,7 @@ from apiserver.http.body import LIMIT
 from apiserver.http.bootstrap import Bootstrap
 from apiserver.http.connections import Connections
 from apiserver.http.extension import Extension
+from apiserver.http.http2.connection import MAX_STREAMS
 from apiserver.http.kubelet_client import KubeletClient
 from apiserver.http.metrics import Metrics
 from apiserver.http.reader import CacheReader
@@ -122,6 +123,7 @@ class ApiServer:
         server = Connections(
             chain.build(self.services),
             request_factory=_request,
+            max_streams=self.config.http2_max_streams_per_connection or MAX_STREAMS,
             access_log=None,
             tcp_keepalive=True,
             logger=_http_log(),

@@ -15,18 +15,22 @@ them: a process that ends while a slow client still reads its last answer would 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from apiserver.http.fanout import Piece
+from apiserver.http.http2.connection import MAX_STREAMS, Http2Connection, Owner
+from apiserver.http.http2.connection import limits as http2_limits
+from apiserver.http.http2.message import HEAD_BYTES, LINE_BYTES
+from apiserver.http.tls import HTTP2
 from apiserver.streaming import bytes_acknowledged, keep_alive
 
-HEAD_BYTES: Final = 1 << 20
-LINE_BYTES: Final = 32 << 10
 HEAD_SECONDS: Final = 32.0
 IDLE_SECONDS: Final = 90.0
 STALLED_SECONDS: Final = 30.0
@@ -38,42 +42,72 @@ _HEADERS: Final = 4096
 class Connections(web.Server):
     """``handshake_errors`` counts connections that ended before they spoke HTTP."""
 
-    def __init__(self, handler: Any, **options: Any) -> None:
+    def __init__(self, handler: Any, *, max_streams: int = MAX_STREAMS, **options: Any) -> None:
         limits: dict[str, Any] = {
             "max_line_size": LINE_BYTES,
             "max_field_size": 2 * HEAD_BYTES,
             "max_headers": _HEADERS,
         }
         super().__init__(handler, keepalive_timeout=IDLE_SECONDS, **limits, **options)
+        self._http2: set[Http2Connection] = set()
+        self._http2_limits = http2_limits(max_streams)
         self._gone: asyncio.Event | None = None
         self.handshake_errors = 0
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
 
+    def speak_http2(self, transport: asyncio.BaseTransport) -> None:
+        """A new connection whose client chose it."""
+        connection = Http2Connection(cast(Owner, self), self._http2_limits)
+        self._http2.add(connection)
+        cast(asyncio.Transport, transport).set_protocol(connection)
+        connection.connection_made(transport)
+
+    def http2_lost(self, lost: Http2Connection) -> None:
+        self._http2.discard(lost)
+        self._tell_gone()
+
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        if self._gone is not None and not self.connections:
+        self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        if self._gone is not None and not self._are_some_left:
             self._gone.set()
+
+    @property
+    def _are_some_left(self) -> bool:
+        return bool(self.connections or self._http2)
 
     async def closed(self, limit: float) -> bool:
         """Ends every connection once its request is answered; False if some are left after ``limit`` seconds."""
         for connection in self.connections:
             assert isinstance(connection, Connection)
             connection.end()
-        if self.connections:
+        for one in list(self._http2):
+            one.drain()
+        if self._are_some_left:
             self._gone = asyncio.Event()
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit):
                     await self._gone.wait()
-        return not self.connections
+        return not self._are_some_left
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        for connection in list(self._http2):
+            connection.cancel()
+        await super().shutdown(timeout)
 
 
 class Connection(RequestHandler):
-    __slots__ = ("_connections", "_head", "_head_timer", "_line_ended", "_made")
+    """An :class:`apiserver.http.fanout.Outlet`."""
+
+    __slots__ = ("_connections", "_head", "_head_timer", "_line_ended", "_made", "when_lost")
 
     def __init__(self, connections: Connections, **options: Any) -> None:
         self._made = False
+        self.when_lost: Callable[[], None] | None = None
         self._connections = connections
         super().__init__(connections, **options)
         self._head = 0  # bytes of a head that is not complete
@@ -86,6 +120,10 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._made = True
+        secure = transport.get_extra_info("ssl_object")
+        if secure is not None and secure.selected_alpn_protocol() == HTTP2:
+            self._connections.speak_http2(transport)
+            return
         super().connection_made(transport)
         keep_alive(transport.get_extra_info("socket"))
         self._await_head()
@@ -93,6 +131,12 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_is_complete()
         super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
+
+    def give(self, piece: Piece) -> None:
+        if self.transport is not None:
+            self.transport.write(piece.chunk)
 
     def data_received(self, data: bytes) -> None:
         before = self._request_count

@@ -67,7 +67,7 @@ class Member(Protocol):
     since: int
     framing: Framing
 
-    def deliver(self, chunk: bytes) -> bool:
+    def deliver(self, piece: Piece) -> bool:
         """Put a piece of the answer on the connection; False: that was the last for now, it has left."""
         ...
 
@@ -80,10 +80,34 @@ class Member(Protocol):
         ...
 
 
-def chunk(frames: Iterable[bytes]) -> bytes:
-    """Frames as one chunk of an HTTP/1.1 answer."""
-    data = b"".join(frames)
-    return b"%x\r\n%b\r\n" % (len(data), data)
+class Piece:
+    """Frames that leave together: `data` as HTTP/2 carries it, `chunk` as HTTP/1.1 does; either is made once."""
+
+    __slots__ = ("_chunk", "data")
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        self.data = b"".join(frames)
+        self._chunk = b""
+
+    @property
+    def chunk(self) -> bytes:
+        if not self._chunk:
+            self._chunk = b"%x\r\n%b\r\n" % (len(self.data), self.data)
+        return self._chunk
+
+
+class Outlet(Protocol):
+    """A client's connection, or its part of one, as `aiohttp.web.BaseRequest.protocol`. `when_lost` is called once it
+    can no longer be written to."""
+
+    when_lost: Callable[[], None] | None
+
+    @property
+    def writing_paused(self) -> bool: ...
+
+    def give(self, piece: Piece) -> None: ...
+
+    def force_close(self) -> None: ...
 
 
 def see(position: int, event: CacheEvent, matches: Matches | None) -> Seen | None:
@@ -118,7 +142,7 @@ class Group:
         self._framing = framing
         self._items: list[Seen] = []
         self._waiting: list[Member] = []
-        self._shared = b""
+        self._shared: Piece | None = None
 
     def begin(self, position: int) -> int:
         """Starts a round of everything before ``position``; how many members it has."""
@@ -126,7 +150,7 @@ class Group:
         seen = (see(at, event, self._matches) for at, event in pending)
         self._items = [item for item in seen if item is not None]
         self._waiting = list(reversed(self.members)) if self._items else []
-        self._shared = b""
+        self._shared = None
         return len(self._waiting)
 
     def go_on(self, writes: int) -> int:
@@ -152,24 +176,24 @@ class Group:
 
     def _give(self, member: Member) -> bool:
         try:
-            data = self._bytes(member)
+            piece = self._piece(member)
             member.position = max(member.position, self.position)
-            return member.deliver(data) if data else True
+            return member.deliver(piece) if piece is not None else True
         except Exception:  # whatever a connection does, the others get their events
             log.exception("a watcher of %s is dropped", self.audience.scope)
             member.end()
             return False
 
-    def _bytes(self, member: Member) -> bytes:
+    def _piece(self, member: Member) -> Piece | None:
         own_form = member.framing.name != self._framing.name
         if own_form or member.since or member.position > self._items[0].position:
             frames = private(member, self._items)
-            return chunk(frames) if frames else b""
-        if not self._shared:
+            return Piece(frames) if frames else None
+        if self._shared is None:
             name, make = self._framing.name, self._framing.make
             frames = [i.event.frame(i.kind, name, make, i.entry) for i in self._items]
             member.sent(frames, len(self._waiting) + 1)
-            self._shared = chunk(frames)
+            self._shared = Piece(frames)
         return self._shared
 
 

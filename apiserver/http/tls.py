@@ -19,6 +19,7 @@ from apiserver.http.certificate_files import CHECK_SECONDS, CertificateFiles
 
 log = logging.getLogger(__name__)
 
+HTTP2 = "h2"
 _NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
 
 
@@ -71,6 +72,7 @@ def server_context(config: ApiServerConfig, pair: tuple[Path, Path]) -> ssl.SSLC
     certificate, key = pair
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"] if config.disable_http2_serving else [HTTP2, "http/1.1"])
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ssl.SSLError, ValueError) as exc:

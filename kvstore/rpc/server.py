@@ -1,4 +1,4 @@
-"""The gRPC server of one member: the services, health and reflection, on our own HTTP/2 (`kvstore.rpc.http2`).
+"""The gRPC server of one member: the services, health and reflection, on our own HTTP/2 (`kvstore.rpc.grpc`).
 
 `kvstore.server` takes connections and hands those that speak gRPC to `protocol`; tests and embedders may `start` a port
 of its own. What a service raises as `StoreError` is sent with its code and message; anything else is a bug, logged
@@ -15,14 +15,15 @@ from typing import Any
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 
+from kvstore.http2.limits import Limits
 from kvstore.member import Member
 from kvstore.rpc.auth import Auth
 from kvstore.rpc.cluster import Cluster
 from kvstore.rpc.election import Election
+from kvstore.rpc.grpc.connection import limits as default_limits
+from kvstore.rpc.grpc.methods import Methods
+from kvstore.rpc.grpc.server import GrpcServer
 from kvstore.rpc.health import Health
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.http2.methods import Methods
-from kvstore.rpc.http2.server import Http2Server
 from kvstore.rpc.kv import KV
 from kvstore.rpc.lease import Lease
 from kvstore.rpc.lock import Lock
@@ -55,8 +56,8 @@ class RpcServer:
         names = (*self._services, HEALTH, REFLECTION)
         self._health = Health(names)
         offered = {**self._services, HEALTH: self._health, REFLECTION: Reflection(names)}
-        limits = limits or Limits(member.config.max_request_bytes + MESSAGE_SLACK)
-        self._http2 = Http2Server(Methods(_files(), offered), limits)
+        longest = member.config.max_request_bytes + MESSAGE_SLACK
+        self._grpc = GrpcServer(Methods(_files(), offered), limits or default_limits(), longest)
 
     def services(self) -> Mapping[str, object]:
         """Full name of a service -> object with its methods."""
@@ -64,16 +65,16 @@ class RpcServer:
 
     def protocol(self) -> asyncio.Protocol:
         """For a connection that was accepted elsewhere, its TLS done (ALPN `h2`); `stop` ends it, too."""
-        return self._http2.make_connection()
+        return self._grpc.make_connection()
 
     async def start(self, address: str, tls: ssl.SSLContext | None = None) -> int:
         """Listen on `host:port` or `unix:PATH`; the port. Raises OSError if it cannot be bound."""
-        return await self._http2.start(address, tls)
+        return await self._grpc.start(address, tls)
 
     async def stop(self, grace: float) -> None:
         """New calls are refused at once; open ones get `grace` seconds."""
         self._health.stop()
-        await self._http2.stop(grace)
+        await self._grpc.stop(grace)
 
 
 def _files() -> tuple[FileDescriptor, ...]:

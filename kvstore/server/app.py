@@ -17,11 +17,12 @@ from aiohttp import web
 
 from kvstore.config import VERSION, MemberConfig
 from kvstore.errors import Stopped, StoreError
+from kvstore.http2.frames import MAX_WINDOW
+from kvstore.http2.limits import Limits
 from kvstore.member import Member
 from kvstore.raft.config import TlsFiles
-from kvstore.rpc.http2.frames import MAX_WINDOW
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.server import MESSAGE_SLACK, RpcServer
+from kvstore.rpc.grpc.connection import limits
+from kvstore.rpc.server import RpcServer
 from kvstore.server import autocompact, gateway
 from kvstore.server.certificates import Certificates, Files
 from kvstore.server.front import ALPN, Factory, Front
@@ -178,8 +179,7 @@ class App:
 
 
 def _limits(values: Values) -> Limits:
-    return Limits(
-        values.number("max-request-bytes") + MESSAGE_SLACK,
+    return limits(
         min(values.number("max-concurrent-streams"), MAX_WINDOW),
         values.seconds("grpc-keepalive-interval"),
         values.seconds("grpc-keepalive-timeout"),

@@ -11,11 +11,10 @@ from google.protobuf.message import DecodeError
 
 from kvstore.command import Command, encode
 from kvstore.errors import StoreError
+from kvstore.http2 import frames
 from kvstore.rpc import convert
-from kvstore.rpc.http2 import connection as http2
-from kvstore.rpc.http2 import frames
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.http2.methods import Methods
+from kvstore.rpc.grpc.connection import Connection, limits
+from kvstore.rpc.grpc.methods import Methods
 from kvstore.rpc.proto import rpc_pb2 as pb
 from kvstore.server import jsonpb
 from kvstore.statemachine import KVStateMachine
@@ -55,8 +54,7 @@ def _client() -> Client:
         "etcdserverpb.Watch": _Streams(),
         "etcdserverpb.Maintenance": _Streams(),
     }
-    limits = Limits(1 << 16, max_streams=20, ping_interval=60.0, ping_timeout=20.0)
-    return Client(http2.Connection(Methods([pb.DESCRIPTOR], services), limits))
+    return Client(Connection(Methods([pb.DESCRIPTOR], services), limits(20, 60.0, 20.0), 1 << 16))
 
 
 _GREETING = frames.PREFACE + frames.settings({})

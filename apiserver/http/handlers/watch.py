@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractStreamWriter
 from apiserver.api import codec, errors
 from apiserver.api.errors import StatusError
 from apiserver.http import media, negotiation, responders
-from apiserver.http.fanout import Audience, chunk, private, see
+from apiserver.http.fanout import Audience, Outlet, Piece, private, see
 from apiserver.http.handlers.answer import include_object
 from apiserver.http.negotiation import PLAIN
 from apiserver.http.options import ListOptions, list_options, revision
@@ -36,7 +36,6 @@ _BOOKMARK_BEFORE_END: Final = 2.0
 _WRITE_TIMEOUT: Final = 60.0
 _CHUNK_EVENTS: Final = 64
 _WRITE_BUFFER: Final = 64 * 1024  # what a client that does not read may cost
-_LOOK_EVERY: Final = 30.0  # seconds until a client that is gone is noticed, if nothing happens
 _END_OF_INITIAL: Final = {"k8s.io/initial-events-end": "true"}
 
 
@@ -113,7 +112,7 @@ class Watcher:
         self._initial: list[Entry] = []  # what is there at the beginning
         self._tells_end = False
         self._epoch = 0
-        self._protocol = exchange.request.protocol
+        self._outlet = cast(Outlet, exchange.request.protocol)
         self._joined = False
         self._over = False
         self._least = 0  # the client has seen everything up to here, perhaps from a server that was ahead
@@ -153,6 +152,7 @@ class Watcher:
         """Returns when the watch is over. Raises ConnectionError, and TimeoutError if the client does not read."""
         stopping, loop = self._exchange.services.stopping, asyncio.get_running_loop()
         stopping.tell(self._wake.set)
+        self._outlet.when_lost = self.end
         end = loop.time() + self._seconds
         bookmark_at = self._next_bookmark(loop.time(), end)
         if (transport := self._exchange.request.transport) is not None:
@@ -166,8 +166,7 @@ class Watcher:
             elif now >= end:
                 break
             else:
-                await self._wait(min(end, bookmark_at, now + _LOOK_EVERY) - now)
-                self._look()
+                await self._wait(min(end, bookmark_at) - now)
         self._finish()
 
     async def _write_beginning(self, writer: AbstractStreamWriter) -> None:
@@ -190,24 +189,20 @@ class Watcher:
 
     async def _write(self, writer: AbstractStreamWriter, frames: list[bytes]) -> None:
         if frames and not self._over:
-            self.deliver(chunk(frames))
+            self.deliver(Piece(frames))
             async with asyncio.timeout(_WRITE_TIMEOUT):
                 await writer.drain()
             await asyncio.sleep(0)
 
     def close(self) -> None:
         self._leave()
+        self._outlet.when_lost = None
         self._exchange.services.stopping.forget(self._wake.set)
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._wake.wait()
-
-    def _look(self) -> None:
-        transport = self._exchange.request.transport
-        if transport is None or transport.is_closing():
-            self.end()
 
     async def _catch_up(self, writer: AbstractStreamWriter) -> None:
         """Until everything in the ring is written; from then on events come by the fan-out."""
@@ -230,7 +225,7 @@ class Watcher:
             return False
         frames = self._frames(self.position, events)
         self.position = end
-        flows = not frames or self.deliver(chunk(frames))
+        flows = not frames or self.deliver(Piece(frames))
         return flows and len(events) < _CHUNK_EVENTS
 
     async def _write_bookmark(self, writer: AbstractStreamWriter) -> None:
@@ -238,7 +233,10 @@ class Watcher:
         await self._cache.refresh()
         self._leave()
         await self._catch_up(writer)
-        if not (self._over or self.deliver(chunk([self._bookmark(max(self._cache.revision, self._least))]))):
+        if self._over:
+            return
+        bookmark = self._bookmark(max(self._cache.revision, self._least))
+        if not self.deliver(Piece([bookmark])):
             self._leave()
 
     def _finish(self) -> None:
@@ -246,15 +244,15 @@ class Watcher:
         flows = self._joined
         self._leave()
         while flows and not (self._read_ring() or self._over):
-            flows = not self._protocol.writing_paused
+            flows = not self._outlet.writing_paused
 
-    def deliver(self, data: bytes) -> bool:
+    def deliver(self, piece: Piece) -> bool:
         transport = self._exchange.request.transport
         if transport is None or transport.is_closing():
             self.end()
             return False
-        transport.write(data)
-        if self._protocol.writing_paused:
+        self._outlet.give(piece)
+        if self._outlet.writing_paused:
             self._joined = False
             self._wake.set()
             return False
@@ -265,7 +263,7 @@ class Watcher:
             self._observe(len(frame), times)
 
     def deliver_frames(self, frames: list[bytes]) -> None:
-        self.deliver(chunk(frames))
+        self.deliver(Piece(frames))
 
     def end(self) -> None:
         self._joined, self._over = False, True

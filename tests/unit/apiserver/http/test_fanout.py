@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from apiserver.api import codec
 from apiserver.http import fanout
-from apiserver.http.fanout import Audience, Hub, chunk, private, see
+from apiserver.http.fanout import Audience, Hub, Piece, private, see
 from apiserver.http.negotiation import PLAIN, Accepted
 from apiserver.http.options import ListOptions
 from apiserver.http.render import Framing
@@ -105,7 +105,7 @@ class Client:
             items = [see(at, e, matches) for at, e in enumerate(events, self.position) if covers(e.entry.key)]
             frames = private(self, (item for item in items if item is not None))
             self.position = end
-            if frames and not self.deliver(chunk(frames)):
+            if frames and not self.deliver(Piece(frames)):
                 return
             if len(events) < 3:
                 self.world.hub.join(self, self.audience, matches)
@@ -114,10 +114,10 @@ class Client:
     def leave(self) -> None:
         self.world.hub.leave(self, self.audience)
 
-    def deliver(self, data: bytes) -> bool:
+    def deliver(self, piece: Piece) -> bool:
         if self.broken:
             raise OSError("broken")
-        self.pieces.append(data)
+        self.pieces.append(piece.chunk)
         self.room -= 1
         return self.room > 0
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from apiserver.api import codec
 from apiserver.config import ApiServerConfig
-from apiserver.http.handlers import watch as handler
 from apiserver.server import ApiServer
 from apiserver.storage.entry import CacheEvent
 from apiserver.storage.memory import MemoryStorage
@@ -186,7 +185,6 @@ def test_a_watch_without_events_ends_when_its_client_is_gone(tmp_path: Path) -> 
             await asyncio.sleep(0)
         await watch.close()
         while hub.watched:  # noqa: ASYNC110  # the other end of a connection has no event for us
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.001)
 
-    with unittest.mock.patch.object(handler, "_LOOK_EVERY", 0.01):
-        with_server(tmp_path, body)
+    with_server(tmp_path, body)

@@ -1,4 +1,4 @@
-"""HTTP/2 as `kvstore.rpc.http2` speaks it: calls, flow control, ends, and what clients may do wrong."""
+"""HTTP/2 as `kvstore.rpc.grpc` speaks it: calls, flow control, ends, and what clients may do wrong."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvstore.errors import EmptyKey
-from kvstore.rpc.http2 import frames
-from kvstore.rpc.http2.codes import Code
-from kvstore.rpc.http2.connection import CONNECTION_WINDOW, STREAM_WINDOW, Connection
-from kvstore.rpc.http2.frames import PREFACE, message
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.http2.methods import Methods
+from kvstore.http2 import frames
+from kvstore.http2.frames import PREFACE
+from kvstore.rpc.grpc.answers import message, trailers, unary
+from kvstore.rpc.grpc.codes import Code
+from kvstore.rpc.grpc.connection import CONNECTION_WINDOW, STREAM_WINDOW, Connection, limits
+from kvstore.rpc.grpc.methods import Methods
 from kvstore.rpc.proto import rpc_pb2 as pb
 from tests.support.virtual_time import run_virtual
 from tests.unit.kvstore.rpc.wire import Client, data
@@ -25,7 +25,7 @@ from tests.unit.kvstore.rpc.wire import Client, data
 PUT, RANGE, TXN = "/etcdserverpb.KV/Put", "/etcdserverpb.KV/Range", "/etcdserverpb.KV/Txn"
 WATCH, SNAPSHOT = "/etcdserverpb.Watch/Watch", "/etcdserverpb.Maintenance/Snapshot"
 MAX_MESSAGE = 1 << 20
-LIMITS = Limits(MAX_MESSAGE, max_streams=50, ping_interval=60.0, ping_timeout=20.0)
+LIMITS = limits(max_streams=50, ping_interval=60.0, ping_timeout=20.0)
 REQUEST = pb.PutRequest(key=b"k", value=b"v").SerializeToString()
 GREETING = PREFACE + frames.settings({})
 
@@ -94,7 +94,7 @@ def serve(check: Check, *, greeted: bool = True) -> None:
             "etcdserverpb.Watch": streams,
             "etcdserverpb.Maintenance": streams,
         }
-        client = Client(Connection(Methods([pb.DESCRIPTOR], services), LIMITS))
+        client = Client(Connection(Methods([pb.DESCRIPTOR], services), LIMITS, MAX_MESSAGE))
         if greeted:
             await client.feed(GREETING)
         await check(client, kv, streams)
@@ -190,7 +190,7 @@ def test_says_what_was_wrong(
 
 
 def test_messages_of_errors_are_percent_encoded() -> None:
-    assert b"100%25 %C3%A9" in frames.trailers(1, (2, "100% é"), alone=True)  # type: ignore[arg-type]
+    assert b"100%25 %C3%A9" in trailers(1, (2, "100% é"), alone=True)  # type: ignore[arg-type]
 
 
 def test_what_is_no_grpc_is_refused() -> None:
@@ -503,4 +503,4 @@ def test_no_bytes_break_the_server(pieces: list[bytes | str]) -> None:
 
 def test_a_frame_is_as_rfc_9113_says() -> None:
     assert frames.frame(frames.PING, 1, 3, b"12345678") == b"\0\0\x08\x06\x01\0\0\0\x0312345678"
-    assert frames.unary(1, b"x")[-len(frames.trailers(1, None)) - 6 :][:6] == struct.pack(">BI", 0, 1) + b"x"
+    assert unary(1, b"x")[-len(trailers(1, None)) - 6 :][:6] == struct.pack(">BI", 0, 1) + b"x"

@@ -8,8 +8,8 @@ from typing import Any
 
 from hpack import Decoder, Encoder
 
-from kvstore.rpc.http2 import frames
-from kvstore.rpc.http2.connection import Connection
+from kvstore.http2 import frames
+from kvstore.rpc.grpc.connection import Connection
 
 
 class Transport(asyncio.Transport):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from kvstore.rpc.http2.codes import Code, Status
+from kvstore.rpc.grpc.codes import Code, Status
 
 
 class Method(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from kvstore.rpc.http2.limits import Limits
+from kvstore.http2.limits import Limits
 
 
 class Keepalive:

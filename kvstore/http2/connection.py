@@ -1,22 +1,18 @@
-"""One client's HTTP/2 connection: frames in, frames out, flow control.
+"""One client's connection: frames in, frames out, flow control.
 
-Made by `server` for each connection, or by whoever looked at the first bytes (`kvstore.server.front`). All bytes of a
-turn of the event loop leave in one write. A client that does not read is not read from either, so what waits for it
-is bounded by its windows.
+A protocol derives from it and says what a request is (`opened`). All bytes of a turn of the event loop leave in one
+write, of long answers some in each turn. A client that does not read is not read from either, so what waits for it is
+bounded by its windows.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import cast
+from typing import Generic, TypeVar, cast
 
-from kvstore.errors import Stopped
-from kvstore.rpc.http2 import frames
-from kvstore.rpc.http2.caller import common_name, peer_name, seconds
-from kvstore.rpc.http2.codes import Status, status_of
-from kvstore.rpc.http2.frames import (
+from kvstore.http2 import frames
+from kvstore.http2.frames import (
     ACK,
     END_HEADERS,
     END_STREAM,
@@ -29,44 +25,40 @@ from kvstore.rpc.http2.frames import (
     Broken,
     unpadded,
 )
-from kvstore.rpc.http2.hpack import BadHeaders, Decoder, Headers
-from kvstore.rpc.http2.keepalive import Keepalive
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.http2.methods import Methods
-from kvstore.rpc.http2.stream import Stream
+from kvstore.http2.hpack import BadHeaders, Decoder
+from kvstore.http2.keepalive import Keepalive
+from kvstore.http2.limits import Limits
+from kvstore.http2.stream import Stream
 
 log = logging.getLogger(__name__)
 
-STREAM_WINDOW = 4 << 20
-"""Bytes a client may send on a stream before they are read: more than a unary call's request may have."""
-CONNECTION_WINDOW = 16 << 20
-_BLOCK_BYTES = 64 << 10
+TURN_BYTES = 256 << 10
+"""What one turn of the event loop gives to the transport; a stream that used it up is the last one in the next."""
+
+HeadT = TypeVar("HeadT")
+StreamT = TypeVar("StreamT", bound=Stream)
 
 
-class Connection(asyncio.Protocol):
-    """`closed(connection)` is called once, when it is lost."""
+class Connection(asyncio.Protocol, Generic[HeadT, StreamT]):
+    """`decoder` says what a head is read as."""
 
-    def __init__(
-        self, methods: Methods, limits: Limits, closed: Callable[[Connection], None] = lambda _: None
-    ) -> None:
-        self.max_message = limits.max_message
-        self._limits = limits
-        self.peer = ""
-        self.common_name: str | None = None
-        self.streams: dict[int, Stream] = {}
-        self._methods, self._closed = methods, closed
+    def __init__(self, limits: Limits, decoder: Decoder[HeadT]) -> None:
+        self.streams: dict[int, StreamT] = {}
+        self.limits = limits
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._rest = b""
-        self._greeted = self._draining = False
+        self._greeted = self._paused = False
+        self.draining = False
         self._last = 0
-        self._decoder = Decoder()
+        self._decoder = decoder
         self._block: tuple[int, int, bytearray] | None = None
         self._window = self._initial_window = frames.WINDOW
         self._unreported = 0
         self._keepalive = Keepalive(limits, self._ping_client, self.abort)
-        self._blocked: dict[int, Stream] = {}
+        self._blocked: dict[int, StreamT] = {}
         self._out: list[bytes] = []
+        self._left = TURN_BYTES
         self._readers = (
             self._data,
             self._headers,
@@ -80,22 +72,35 @@ class Connection(asyncio.Protocol):
             self._continuation,
         )
 
+    # What a protocol says.
+
+    @property
+    def name(self) -> str:
+        """Of the client, for the log."""
+        raise NotImplementedError
+
+    def opened(self, stream_id: int, head: HeadT, window: int, *, ended: bool) -> StreamT | None:
+        """A request has begun, and has no body if it `ended` with its head; None if it was answered with frames
+        alone."""
+        raise NotImplementedError
+
+    def emptied(self) -> None:
+        """The last open stream is over."""
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.peer = peer_name(transport.get_extra_info("peername"))
-        secure = transport.get_extra_info("ssl_object")
-        self.common_name = common_name(secure.getpeercert()) if secure is not None else None
-        self._write(
+        limits = self.limits
+        self.write(
             frames.settings(
                 {
-                    frames.MAX_CONCURRENT_STREAMS: self._limits.max_streams,
-                    frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-                    frames.MAX_HEADER_LIST_SIZE: _BLOCK_BYTES,
+                    frames.MAX_CONCURRENT_STREAMS: limits.max_streams,
+                    frames.INITIAL_WINDOW_SIZE: limits.stream_window,
+                    frames.MAX_HEADER_LIST_SIZE: limits.head,
                 }
             )
-            + frames.window_update(0, CONNECTION_WINDOW - frames.WINDOW)
+            + frames.window_update(0, limits.connection_window - frames.WINDOW)
         )
         self._keepalive.start()
 
@@ -111,12 +116,15 @@ class Connection(asyncio.Protocol):
             self._fail(Broken(frames.COMPRESSION_ERROR, str(error)))
 
     def pause_writing(self) -> None:
+        self._paused = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._paused = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._unblock()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -125,26 +133,19 @@ class Connection(asyncio.Protocol):
         streams, self.streams = self.streams, {}
         self._blocked.clear()
         for stream in streams.values():
-            stream.close()
-        self._closed(self)
+            stream.over()
 
-    # What the server calls.
+    # Its end.
 
     def drain(self) -> None:
-        """No new calls; the client is told to make them elsewhere. Ends with the last open call."""
-        if not self._draining:
-            self._draining = True
-            self._write(frames.goaway(self._last, frames.NO_ERROR))
+        """No new requests; the client is told to make them elsewhere. Ends with the last open one."""
+        if not self.draining:
+            self.draining = True
+            self.write(frames.goaway(self._last, frames.NO_ERROR))
         if not self.streams:
-            self._close()
+            self.close()
 
-    def end(self) -> None:
-        """End all calls, and the connection."""
-        for stream in list(self.streams.values()):
-            stream.end(status_of(Stopped()))
-        self._close()
-
-    def _close(self) -> None:
+    def close(self) -> None:
         self._flush()
         if self._transport is not None:
             self._transport.close()
@@ -182,8 +183,8 @@ class Connection(asyncio.Protocol):
 
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._unreported += len(payload)
-        if self._unreported > CONNECTION_WINDOW // 2:
-            self._write(frames.window_update(0, self._unreported))
+        if self._unreported > self.limits.connection_window // 2:
+            self.write(frames.window_update(0, self._unreported))
             self._unreported = 0
         stream = self.streams.get(stream_id)
         if stream is None:
@@ -191,13 +192,18 @@ class Connection(asyncio.Protocol):
                 raise Broken(frames.PROTOCOL_ERROR, f"data on stream {stream_id}, which was not opened")
             return
         stream.received += len(payload)
-        if stream.received > STREAM_WINDOW:
+        if stream.received > self.limits.stream_window:
             raise Broken(frames.FLOW_CONTROL_ERROR, f"more data on stream {stream_id} than allowed")
         if stream.half_closed:
             raise Broken(frames.STREAM_CLOSED, f"data on stream {stream_id} after its end")
         if flags & PADDED:
             payload = unpadded(payload)
-        stream.receive(payload, end=bool(flags & END_STREAM))
+        self._receive(stream, payload, flags)
+
+    def _receive(self, stream: StreamT, payload: bytes, flags: int) -> None:
+        end = bool(flags & END_STREAM)
+        stream.half_closed = end
+        stream.receive(payload, end=end)
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         if flags & PADDED:
@@ -214,58 +220,36 @@ class Connection(asyncio.Protocol):
             raise Broken(frames.PROTOCOL_ERROR, "a continuation of nothing")
         _, first, block = self._block
         block += payload
-        if len(block) > _BLOCK_BYTES:
+        if len(block) > self.limits.head:
             raise Broken(frames.ENHANCE_YOUR_CALM, "the headers are too long")
         if flags & END_HEADERS:
             self._block = None
             self._open(stream_id, self._decoder.decode(bytes(block)), first)
 
-    def _open(self, stream_id: int, headers: Headers, flags: int) -> None:
-        open_stream = self.streams.get(stream_id)
-        if open_stream is not None:  # the client's trailers, of which gRPC has none
-            if not flags & END_STREAM or open_stream.half_closed:
+    def _open(self, stream_id: int, head: HeadT, flags: int) -> None:
+        known = self.streams.get(stream_id)
+        if known is not None:  # the client's trailers, of which nobody makes use
+            if not flags & END_STREAM or known.half_closed:
                 raise Broken(frames.PROTOCOL_ERROR, f"headers in the middle of stream {stream_id}")
-            open_stream.receive(b"", end=True)
+            self._receive(known, b"", flags)
             return
         if stream_id <= self._last:
             return  # of a stream that has ended here meanwhile
         if stream_id % 2 == 0:
             raise Broken(frames.PROTOCOL_ERROR, f"stream {stream_id} is not a client's")
         self._last = stream_id
-        if self._draining or len(self.streams) >= self._limits.max_streams:
-            self._write(frames.reset(stream_id, frames.REFUSED_STREAM))
+        if self.draining or len(self.streams) >= self.limits.max_streams:
+            self.write(frames.reset(stream_id, frames.REFUSED_STREAM))
             return
-        if not headers.get("content-type", "").startswith("application/grpc"):
-            self._write(
-                frames.frame(frames.HEADERS, END_HEADERS | END_STREAM, stream_id, frames.UNSUPPORTED_MEDIA)
-            )
-            return
-        method = self._methods.find(headers.get(":path", ""))
-        if isinstance(method, Status):
-            self._refuse(stream_id, method, flags)
-            return
-        stream = self.streams[stream_id] = Stream(self, stream_id, method, headers, self._initial_window)
-        timeout = headers.get("grpc-timeout")
-        if timeout is not None:
-            self._set_deadline(stream, timeout)
-        stream.begin()
-        if flags & END_STREAM:
-            stream.receive(b"", end=True)
-
-    def _refuse(self, stream_id: int, status: Status, flags: int) -> None:
-        self._write(frames.trailers(stream_id, status, alone=True))
-        if not flags & END_STREAM:
-            self._write(frames.reset(stream_id, frames.NO_ERROR))
-
-    def _set_deadline(self, stream: Stream, timeout: str) -> None:
-        after = seconds(timeout)
-        if after is not None:
-            stream.deadline = self._loop.call_later(after, stream.expire)
+        ended = bool(flags & END_STREAM)
+        stream = self.opened(stream_id, head, self._initial_window, ended=ended)
+        if stream is not None and ended:
+            self._receive(stream, b"", flags)
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         stream = self.streams.get(stream_id)
         if stream is not None:
-            self._forget(stream)
+            self.forget(stream)
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         if flags & ACK:
@@ -273,23 +257,27 @@ class Connection(asyncio.Protocol):
         if len(payload) % 6 or stream_id:
             raise Broken(frames.FRAME_SIZE_ERROR, "settings that are none")
         window = frames.read_settings(payload).get(frames.INITIAL_WINDOW_SIZE)
+        self.write(frames.frame(frames.SETTINGS, ACK, 0))
         if window is not None:
-            if window > MAX_WINDOW:
-                raise Broken(frames.FLOW_CONTROL_ERROR, "a window that is too large")
-            more, self._initial_window = window - self._initial_window, window
-            for stream in self.streams.values():
-                stream.window += more
-        self._write(frames.frame(frames.SETTINGS, ACK, 0))
-        self._unblock()
+            self._resize(window)
+
+    def _resize(self, window: int) -> None:
+        if window > MAX_WINDOW:
+            raise Broken(frames.FLOW_CONTROL_ERROR, "a window that is too large")
+        more, self._initial_window = window - self._initial_window, window
+        for stream in list(self.streams.values()):
+            stream.window += more
+            if stream.out:
+                self.pump(stream)
 
     def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 8:
             raise Broken(frames.FRAME_SIZE_ERROR, "a ping of other than 8 bytes")
         if not flags & ACK:
-            self._write(frames.frame(frames.PING, ACK, 0, payload))
+            self.write(frames.frame(frames.PING, ACK, 0, payload))
 
     def _ping_client(self) -> None:
-        self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
+        self.write(frames.frame(frames.PING, 0, 0, bytes(8)))
 
     def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
         more = int.from_bytes(payload, "big") & MAX_WINDOW
@@ -310,73 +298,97 @@ class Connection(asyncio.Protocol):
         raise Broken(frames.PROTOCOL_ERROR, "clients do not push")
 
     def _ignore(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Priorities; a client that goes away, whose open calls go on."""
+        """Priorities; a client that goes away, whose open requests go on."""
 
-    # What streams call (`kvstore.rpc.http2.stream.Owner`).
+    # What streams call.
 
-    def answer(self, stream: Stream, body: bytes) -> None:
-        size = len(body) + 5
-        if stream.done or stream.out or size > MAX_FRAME or size > self._window or size > stream.window:
-            stream.out += frames.message(body)
-            stream.end(None)
-            return
-        self._window -= size
-        self._write(frames.unary(stream.id, body))
-        self._forget(stream)
-
-    def send(self, stream: Stream, messages: bytes) -> None:
-        size = len(messages)
-        if not stream.started or stream.out or size > min(MAX_FRAME, self._window, stream.window):
-            stream.out += messages
+    def send(self, stream: StreamT, data: bytes) -> None:
+        """Send the next bytes, or let them wait."""
+        size = len(data)
+        if stream.out or self._paused or size > min(MAX_FRAME, self._window, stream.window, self._left):
+            stream.out += data
             self.pump(stream)
             return
-        self._window -= size
-        stream.window -= size
-        self._write(frames.data(stream.id, messages))
+        self._spend(stream, size)
+        self.write(stream.head() + frames.data(stream.id, data))
 
-    def pump(self, stream: Stream) -> None:
+    def pump(self, stream: StreamT) -> None:
+        """Send what waits, as far as windows and the transport allow, and the end if the stream is `done`."""
         out = stream.out
-        if out and not stream.started:
-            stream.started = True
-            self._write(frames.response_head(stream.id))
+        if out and (head := stream.head()):
+            self.write(head)
         while out:
-            size = min(len(out), MAX_FRAME, self._window, stream.window)
-            if size <= 0:
-                self._blocked[stream.id] = stream
+            size = min(len(out), MAX_FRAME, self._window, stream.window, self._left)
+            if size <= 0 or self._paused:
+                self._block_on_connection(stream)
                 return
-            self._window -= size
-            stream.window -= size
-            self._write(frames.data_head(stream.id, size))
+            self._spend(stream, size)
+            last = stream.done and stream.ENDS_IN_DATA and size == len(out)
             with memoryview(out) as view:
-                self._write(bytes(view[:size]))
+                self.write(frames.data_head(stream.id, size, END_STREAM if last else 0), bytes(view[:size]))
             del out[:size]
+            if last:
+                self._finish(stream)
+                return
         stream.sent()
         if stream.done:
-            self._finish(stream)
+            self._finish(stream, stream.tail())
 
-    def consumed(self, stream: Stream, size: int) -> None:
+    def consumed(self, stream: StreamT, size: int) -> None:
+        """Of what the client sent on the stream, that much was read."""
         stream.consumed += size
-        if stream.consumed > STREAM_WINDOW // 2:
+        if stream.consumed > self.limits.stream_window // 2:
             stream.received -= stream.consumed
-            self._write(frames.window_update(stream.id, stream.consumed))
+            self.write(frames.window_update(stream.id, stream.consumed))
             stream.consumed = 0
+
+    def cut(self, stream: StreamT, error: int) -> None:
+        """End the stream without the rest of its answer."""
+        if stream.id in self.streams:
+            self.write(frames.reset(stream.id, error))
+            self.forget(stream)
+
+    def forget(self, stream: StreamT) -> None:
+        """It is over, whatever was sent of it."""
+        self.streams.pop(stream.id, None)
+        self._blocked.pop(stream.id, None)
+        stream.over()
+        if not self.streams:
+            if self.draining:
+                self._loop.call_soon(self.close)
+            self.emptied()
+
+    def write(self, *frames_: bytes) -> None:
+        """Frames, in this turn of the event loop."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out += frames_
+
+    @property
+    def is_full(self) -> bool:
+        """The transport has more than it can send."""
+        return self._paused
 
     # Inside.
 
-    def _finish(self, stream: Stream) -> None:
+    def _spend(self, stream: StreamT, size: int) -> None:
+        self._window -= size
+        stream.window -= size
+        self._left -= size
+
+    def _block_on_connection(self, stream: StreamT) -> None:
+        """A stream whose own window is used up waits for that; others for their next turn."""
+        if stream.window > 0:
+            self._blocked[stream.id] = stream
+
+    def _finish(self, stream: StreamT, tail: bytes = b"") -> None:
         if stream.id not in self.streams:
             return
-        self._write(frames.trailers(stream.id, stream.status, alone=not stream.started))
+        if tail:
+            self.write(tail)
         if not stream.half_closed:
-            self._write(frames.reset(stream.id, frames.NO_ERROR))
-        self._forget(stream)
-
-    def _forget(self, stream: Stream) -> None:
-        self.streams.pop(stream.id, None)
-        self._blocked.pop(stream.id, None)
-        stream.close()
-        if self._draining and not self.streams:
-            self._loop.call_soon(self._close)
+            self.write(frames.reset(stream.id, frames.NO_ERROR))
+        self.forget(stream)
 
     def _unblock(self) -> None:
         """In turns, so that no stream starves."""
@@ -384,17 +396,15 @@ class Connection(asyncio.Protocol):
         for stream in blocked.values():
             self.pump(stream)
 
-    def _write(self, data: bytes) -> None:
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(data)
-
     def _flush(self) -> None:
         out, self._out = self._out, []
+        self._left = TURN_BYTES
         if out and self._transport is not None:
             self._transport.write(b"".join(out))
+            if self._blocked and self._window > 0 and not self._paused:
+                self._loop.call_soon(self._unblock)
 
     def _fail(self, error: Broken) -> None:
-        log.info("client %s: %s", self.peer, error)
-        self._write(frames.goaway(self._last, error.error, str(error)))
-        self._close()
+        log.info("client %s: %s", self.name, error)
+        self.write(frames.goaway(self._last, error.error, str(error)))
+        self.close()

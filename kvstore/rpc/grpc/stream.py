@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -17,16 +17,16 @@ from google.protobuf.message import DecodeError
 
 from kvstore import telemetry
 from kvstore.errors import StoreError
-from kvstore.rpc.http2.codes import GO_NAMES, Code, Status, status_of
-from kvstore.rpc.http2.frames import message as framed
-from kvstore.rpc.http2.hpack import Headers
-from kvstore.rpc.http2.methods import Method
+from kvstore.http2 import stream as http2
+from kvstore.rpc.grpc import answers
+from kvstore.rpc.grpc.answers import PREFIX
+from kvstore.rpc.grpc.codes import GO_NAMES, Code, Status, status_of
+from kvstore.rpc.grpc.methods import Method
 
 log = logging.getLogger(__name__)
 
 HIGH_WATER = 256 << 10
 """Bytes of a stream that wait to be sent; its method rests until they are fewer."""
-_PREFIX = 5
 
 
 class Owner(Protocol):
@@ -39,7 +39,7 @@ class Owner(Protocol):
     def answer(self, stream: Stream, body: bytes) -> None:
         """Send the only response and the end."""
 
-    def send(self, stream: Stream, messages: bytes) -> None:
+    def send(self, stream: Stream, data: bytes) -> None:
         """Send the next framed messages, or let them wait in `out`."""
 
     def pump(self, stream: Stream) -> None:
@@ -54,7 +54,7 @@ class RpcCall:
 
     __slots__ = ("common_name", "metadata", "peer", "push")
 
-    def __init__(self, metadata: Headers, peer: str, common_name: str | None) -> None:
+    def __init__(self, metadata: Mapping[str, str], peer: str, common_name: str | None) -> None:
         self.metadata, self.peer, self.common_name = metadata, peer, common_name
         self.push: Callable[[list[bytes]], bool] | None = None
 
@@ -63,8 +63,8 @@ class RpcCall:
         return self.metadata.get("token", self.metadata.get("authorization"))
 
 
-class Stream:
-    """`window`: bytes that may be sent. `out`: framed messages that wait. `started`: the head was sent."""
+class Stream(http2.Stream):
+    """`started`: the head was sent."""
 
     __slots__ = (
         "_body",
@@ -74,27 +74,20 @@ class Stream:
         "_owner",
         "_readable",
         "_writable",
-        "consumed",
         "deadline",
-        "done",
-        "half_closed",
-        "id",
-        "out",
-        "received",
         "started",
         "status",
         "task",
-        "window",
     )
 
-    def __init__(self, owner: Owner, stream_id: int, method: Method, headers: Headers, window: int) -> None:
-        self._owner, self.id, self._method = owner, stream_id, method
+    def __init__(
+        self, owner: Owner, stream_id: int, method: Method, headers: Mapping[str, str], window: int
+    ) -> None:
+        super().__init__(stream_id, window)
+        self._owner, self._method = owner, method
         self._call = RpcCall(headers, owner.peer, owner.common_name)
-        self.window = window
-        self.out = bytearray()
         self.status: Status | None = None
-        self.started = self.done = self.half_closed = False
-        self.received = self.consumed = 0
+        self.started = False
         self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self._body = bytearray()
@@ -115,12 +108,10 @@ class Stream:
         """The next bytes of the client's messages."""
         if self.done:
             return
-        if end:
-            self.half_closed = True
         if end and not self._body and not self._inbox and not self._method.client_stream:
-            size = len(payload) - _PREFIX
-            if size >= 0 and not payload[0] and int.from_bytes(payload[1:_PREFIX], "big") == size:
-                self._start(payload[_PREFIX:])
+            size = len(payload) - PREFIX
+            if size >= 0 and not payload[0] and int.from_bytes(payload[1:PREFIX], "big") == size:
+                self._start(payload[PREFIX:])
                 return
         self._body += payload
         self._split()
@@ -129,8 +120,8 @@ class Stream:
 
     def _split(self) -> None:
         body = self._body
-        while len(body) >= _PREFIX:
-            size = int.from_bytes(body[1:_PREFIX], "big")
+        while len(body) >= PREFIX:
+            size = int.from_bytes(body[1:PREFIX], "big")
             if body[0]:
                 self.end(Status(Code.UNIMPLEMENTED, "grpc: compressed messages are not supported"))
                 return
@@ -138,10 +129,10 @@ class Stream:
                 text = f"grpc: received message larger than max ({size} vs. {self._owner.max_message})"
                 self.end(Status(Code.RESOURCE_EXHAUSTED, text))
                 return
-            if len(body) < _PREFIX + size:
+            if len(body) < PREFIX + size:
                 return
-            self._inbox.append(bytes(body[_PREFIX : _PREFIX + size]))
-            del body[: _PREFIX + size]
+            self._inbox.append(bytes(body[PREFIX : PREFIX + size]))
+            del body[: PREFIX + size]
             _wake(self._readable)
 
     def _ended(self) -> None:
@@ -161,7 +152,7 @@ class Stream:
                 self._readable = asyncio.get_running_loop().create_future()
                 await self._readable
             data = self._inbox.popleft()
-            self._owner.consumed(self, len(data) + _PREFIX)
+            self._owner.consumed(self, len(data) + PREFIX)
             yield self._method.parse(data)
 
     # The answer.
@@ -212,10 +203,17 @@ class Stream:
         self._writable = asyncio.get_running_loop().create_future()
         await self._writable
 
+    def head(self) -> bytes:
+        if self.started:
+            return b""
+        self.started = True
+        return answers.response_head(self.id)
+
+    def tail(self) -> bytes:
+        return answers.trailers(self.id, self.status, alone=not self.started)
+
     def sent(self) -> None:
-        """Some of `out` is on its way."""
-        if len(self.out) <= HIGH_WATER // 2:
-            _wake(self._writable)
+        _wake(self._writable)
 
     def end(self, status: Status | None) -> None:
         """The call is over; the client learns how once all responses are sent."""
@@ -227,10 +225,9 @@ class Stream:
     def expire(self) -> None:
         """The client's deadline has passed."""
         self.end(Status(Code.DEADLINE_EXCEEDED, "context deadline exceeded"))
-        self.close()
+        self.over()
 
-    def close(self) -> None:
-        """Nothing more will be sent."""
+    def over(self) -> None:
         if not self.done:
             self._count(Code.CANCELLED)
         self.done = True
@@ -247,8 +244,8 @@ class Stream:
 def _framed(response: Any) -> bytes:
     """A message, or several that are encoded already."""
     if type(response) is list:
-        return b"".join(map(framed, response))
-    return framed(response.SerializeToString())
+        return b"".join(map(answers.message, response))
+    return answers.message(response.SerializeToString())
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -1,13 +1,13 @@
-"""(P) Header blocks as clients send them: HPACK (RFC 7541), decoding only.
+"""(P) Header blocks: HPACK (RFC 7541), read as clients send them, written without tables.
 
 One `Decoder` for each connection, fed by `connection`. Clients repeat themselves: a block that leaves the dynamic
 table as it is means the same again next time, so its meaning is remembered until the table changes.
-Answers need no encoder: they are constants (`frames`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from hpack.exceptions import HPACKDecodingError
 from hpack.huffman_table import decode_huffman
@@ -15,13 +15,12 @@ from hpack.table import HeaderTable
 
 TABLE_BYTES = 4096
 """Of the dynamic table: HTTP/2's default, which is never changed by our settings."""
-MAX_BYTES = 64 << 10
-"""Of a decoded block: a few bytes of input may name a long entry many times."""
-_ENTRY_OVERHEAD = 32
+ENTRY_OVERHEAD = 32
+"""Bytes that each field of a head counts beside its name and value."""
 _REMEMBERED = 256
 
 Header = tuple[bytes, bytes]
-Headers = Mapping[str, str]
+T = TypeVar("T")
 
 _STATIC: tuple[Header, ...] = tuple(HeaderTable.STATIC_TABLE)
 
@@ -30,25 +29,30 @@ class BadHeaders(Exception):
     """The block cannot be read; nor can any block after it."""
 
 
-class Decoder:
-    """Invariant: `_size` is that of all entries in `_dynamic` (newest first) and at most `_limit`."""
+class Decoder(Generic[T]):
+    """`meaning` makes of a head's fields what `decode` gives, which several requests may share. `most`: bytes of a
+    decoded block, as a few bytes of input may name a long entry many times.
 
-    def __init__(self) -> None:
+    Invariant: `_size` is that of all entries in `_dynamic` (newest first) and at most `_limit`."""
+
+    def __init__(self, meaning: Callable[[list[Header]], T], most: int) -> None:
+        self._meaning, self._most = meaning, most
         self._dynamic: list[Header] = []
         self._size = 0
         self._limit = TABLE_BYTES
-        self._known: dict[bytes, Headers] = {}
+        self._known: dict[bytes, T] = {}
 
-    def decode(self, block: bytes) -> Headers:
-        """The fields by name; of repeated ones, the values joined by commas. Raises `BadHeaders`."""
+    def decode(self, block: bytes) -> T:
+        """Raises `BadHeaders`."""
         known = self._known.get(block)
         if known is not None:
             return known
         self._changed = False
         try:
-            headers = _mapping(self._fields(block))
+            fields = self._fields(block)
         except (IndexError, HPACKDecodingError) as error:
             raise BadHeaders(str(error)) from error
+        headers = self._meaning(fields)
         if self._changed or len(self._known) >= _REMEMBERED:
             self._known.clear()
         if not self._changed:
@@ -75,9 +79,9 @@ class Decoder:
                 if first & 0x40:
                     self._add(field)
             fields.append(field)
-            size += len(field[0]) + len(field[1]) + _ENTRY_OVERHEAD
-            if size > MAX_BYTES:
-                raise BadHeaders(f"more than {MAX_BYTES} bytes of headers")
+            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+            if size > self._most:
+                raise BadHeaders(f"more than {self._most} bytes of headers")
         return fields
 
     def _entry(self, index: int) -> Header:
@@ -105,7 +109,7 @@ class Decoder:
 
 
 def _weight(field: Header) -> int:
-    return len(field[0]) + len(field[1]) + _ENTRY_OVERHEAD
+    return len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
 
 
 def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
@@ -136,9 +140,19 @@ def _string(block: bytes, at: int) -> tuple[bytes, int]:
     return (decode_huffman(data) if huffman else data), end
 
 
-def _mapping(fields: list[Header]) -> Headers:
-    found: dict[str, str] = {}
-    for name, value in fields:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        found[key] = f"{found[key]},{text}" if key in found else text
-    return found
+def literal(name: str, value: bytes) -> bytes:
+    """A field that is in no table, and comes into none."""
+    return b"\0" + _text(name.encode()) + _text(value)
+
+
+def _text(data: bytes) -> bytes:
+    length = len(data)
+    if length < 127:
+        return bytes((length,)) + data
+    length -= 127
+    encoded = bytearray(b"\x7f")
+    while length > 127:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded) + data

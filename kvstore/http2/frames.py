@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-from kvstore.rpc.http2.codes import Status
-
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 MAX_FRAME = 16384
@@ -73,71 +71,20 @@ def goaway(last: int, error: int, text: str = "") -> bytes:
     return frame(GOAWAY, 0, 0, _LONG.pack(last) + _LONG.pack(error) + text.encode())
 
 
-def _literal(name: str, value: bytes) -> bytes:
-    """A field that is in no table; names and values are shorter than 127 bytes or get a longer length."""
-    return b"\0" + _text(name.encode()) + _text(value)
-
-
-def _text(data: bytes) -> bytes:
-    length = len(data)
-    if length < 127:
-        return bytes((length,)) + data
-    length -= 127
-    encoded = bytearray(b"\x7f")
-    while length > 127:
-        encoded.append(length & 0x7F | 0x80)
-        length >>= 7
-    encoded.append(length)
-    return bytes(encoded) + data
-
-
-_STATUS_200 = b"\x88"
-_RESPONSE = _STATUS_200 + _literal("content-type", b"application/grpc")
-_OK = _literal("grpc-status", b"0")
-UNSUPPORTED_MEDIA = b"\x08\x03415"
-"""`:status: 415`, the name being the static table's."""
-
-
-def response_head(stream: int) -> bytes:
-    """What comes before the first message."""
-    return frame(HEADERS, END_HEADERS, stream, _RESPONSE)
+def head(stream: int, block: bytes, flags: int = 0) -> bytes:
+    """A header block in as many frames as it needs."""
+    if len(block) <= MAX_FRAME:
+        return frame(HEADERS, flags | END_HEADERS, stream, block)
+    parts = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
+    found = [frame(HEADERS, flags, stream, parts[0])]
+    found += [frame(CONTINUATION, 0, stream, part) for part in parts[1:-1]]
+    return b"".join((*found, frame(CONTINUATION, END_HEADERS, stream, parts[-1])))
 
 
 def data(stream: int, payload: bytes) -> bytes:
     return frame(DATA, 0, stream, payload)
 
 
-def data_head(stream: int, size: int) -> bytes:
+def data_head(stream: int, size: int, flags: int = 0) -> bytes:
     """What comes before that much payload: large ones need not be copied behind it."""
-    return _HEAD.pack(size >> 8, size & 0xFF, DATA, 0, stream)
-
-
-def message(body: bytes) -> bytes:
-    """A message as gRPC puts it into the stream's data."""
-    return b"\0" + _LONG.pack(len(body)) + body
-
-
-def trailers(stream: int, status: Status | None, *, alone: bool = False) -> bytes:
-    """The end of a call; None is OK. `alone`: nothing was sent before."""
-    block = _OK if status is None else _failure(status)
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream, _RESPONSE + block if alone else block)
-
-
-def _failure(status: Status) -> bytes:
-    code, text = status
-    return _literal("grpc-status", b"%d" % code) + _literal("grpc-message", _percent(text))
-
-
-def _percent(text: str) -> bytes:
-    """gRPC's own percent-encoding of messages, cut so that the block fits one frame."""
-    encoded = (
-        bytes((b,)) if 0x20 <= b <= 0x7E and b != 0x25 else b"%%%02X" % b for b in text.encode()[:4000]
-    )
-    return b"".join(encoded)
-
-
-def unary(stream: int, body: bytes) -> bytes:
-    """A whole successful answer, where the windows allow it at once and it fits one frame."""
-    size = len(body)
-    head = _HEAD.pack((size + 5) >> 8, (size + 5) & 0xFF, DATA, 0, stream)
-    return b"".join((response_head(stream), head, b"\0", _LONG.pack(size), body, trailers(stream, None)))
+    return _HEAD.pack(size >> 8, size & 0xFF, DATA, flags, stream)

@@ -6,25 +6,25 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from kvstore.rpc.http2.connection import Connection
-from kvstore.rpc.http2.limits import Limits
-from kvstore.rpc.http2.methods import Methods
+from kvstore.http2.limits import Limits
+from kvstore.rpc.grpc.connection import Connection
+from kvstore.rpc.grpc.methods import Methods
 
 BACKLOG = 1024
 _CLOSE_SECONDS = 1.0
 
 
-class Http2Server:
+class GrpcServer:
     """`make_connection` is for connections that someone else has accepted."""
 
-    def __init__(self, methods: Methods, limits: Limits) -> None:
-        self._methods, self._limits = methods, limits
+    def __init__(self, methods: Methods, limits: Limits, max_message: int) -> None:
+        self._methods, self._limits, self._max_message = methods, limits, max_message
         self._connections: set[Connection] = set()
         self._idle = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     def make_connection(self) -> Connection:
-        connection = Connection(self._methods, self._limits, self._closed)
+        connection = Connection(self._methods, self._limits, self._max_message, self._closed)
         self._connections.add(connection)
         return connection
 
