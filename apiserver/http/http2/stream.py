@@ -54,7 +54,17 @@ class Stream(http2.Stream):
     max_headers = 4096
     _reading_paused = False
 
-    __slots__ = ("_body", "_owner", "_room", "_started", "_unread", "task", "transport", "when_lost")
+    __slots__ = (
+        "_body",
+        "_handled",
+        "_owner",
+        "_room",
+        "_started",
+        "_unread",
+        "task",
+        "transport",
+        "when_lost",
+    )
 
     def __init__(self, owner: Owner, stream_id: int, window: int, *, ended: bool) -> None:
         super().__init__(stream_id, window)
@@ -65,13 +75,14 @@ class Stream(http2.Stream):
         self._body: StreamReader = EMPTY_PAYLOAD if ended else StreamReader(self, _BODY_BUFFER)  # type: ignore[arg-type]
         self._room: asyncio.Future[None] | None = None
         self._unread = -1  # bytes held back while reading is paused; -1: it is not
-        self._started = False
+        self._started = self._handled = False
 
     async def serve(self, head: RawRequestMessage, make: RequestFactory, handler: Handler) -> None:
         """The request's whole life."""
         try:
             request = make(head, self._body, self, writer.StreamWriter(self), asyncio.current_task())
             response = await self._answered(request, handler)
+            self._handled = True
             await response.prepare(request)
             await response.write_eof()
         except ConnectionError:
@@ -148,12 +159,7 @@ class Stream(http2.Stream):
         self.done = True
         self._owner.pump(self)
         while self.out:
-            before = self._progress()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STALLED_SECONDS):
-                    await self._wait()
-            if self.out and self._progress() == before:
-                self._owner.stalled(self)
+            await self._wait()
 
     def tail(self) -> bytes:
         return frames.frame(frames.DATA, frames.END_STREAM, self.id)
@@ -163,9 +169,18 @@ class Stream(http2.Stream):
             self._room.set_result(None)
 
     async def _wait(self) -> None:
+        """For news of what waits to be sent. A handler that still runs has a time limit of its own."""
         if self._room is None or self._room.done():
             self._room = asyncio.get_running_loop().create_future()
-        await self._room
+        if not self._handled:
+            await self._room
+            return
+        before = self._progress()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self._room
+        if self.out and self._progress() == before:
+            self._owner.stalled(self)
 
     def _check(self) -> None:
         if self.transport is None:

@@ -9,7 +9,7 @@ from typing import Any
 from hpack import Decoder, Encoder
 
 from kvstore.http2 import frames
-from kvstore.rpc.grpc.connection import Connection
+from kvstore.http2.connection import Connection
 
 
 class Transport(asyncio.Transport):
@@ -42,7 +42,7 @@ class Transport(asyncio.Transport):
 class Client:
     """`connection` is under test; `feed` gives it bytes and one turn of the event loop or more."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection[Any, Any]) -> None:
         self.connection, self.transport = connection, Transport()
         self.encoder, self.decoder = Encoder(), Decoder()
         self.got: list[tuple[int, int, int, bytes]] = []
