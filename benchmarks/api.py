@@ -12,7 +12,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,10 @@ from typing import Final
 
 import uvloop
 
+from benchmarks import http2_load
 from benchmarks.cluster import masters, memory
 from benchmarks.http_load import Connection, EventCounter, Target, median_ms, open_many, rate
-from benchmarks.requests import CONFIG_MAPS, PODS, account, config_map, pod, watch
+from benchmarks.requests import CONFIG_MAPS, PODS, account, config_map, pod, watch, watch_path
 from benchmarks.table import Row, show
 from components.client.kubeconfig import load
 from tests.support.local_cluster import LocalCluster
@@ -32,6 +33,7 @@ REAL_GET: Final = {1: 657, 16: 1_940, 64: 2_430}
 REAL_LISTS: Final = {"": 308, "resourceVersion=0": 211, "limit=500": 28, "labelSelector=app%3Drare": None}
 REAL_MEMORY: Final = 1085 + 3 * 120
 _LEAVING: Final = 200  # idle watchers that leave at a time
+_LEAVING_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,19 @@ def main(*, short: bool = False) -> None:
     """Start a cluster, measure, print one table. About ten minutes; one if `short`."""
     sizes = SHORT if short else Sizes()
     _allow_open_files()
+    rows = [row for measures in MEASURES for row in _in_a_cluster(measures, sizes)]
+    show("API server: 3 masters, one machine, TLS, through the failover endpoint", rows)
+
+
+def _in_a_cluster(measures: Sequence[Measure], sizes: Sizes) -> list[Row]:
+    """A new one: memory that was used before would be used again."""
     with tempfile.TemporaryDirectory(prefix="kuberaft-bench-") as folder:
         cluster = LocalCluster(Path(folder) / "cluster")
         try:
             cluster.up()
-            rows = uvloop.run(_measure(cluster, sizes))
+            return uvloop.run(_measure(cluster, measures, sizes))
         finally:
             cluster.close()
-    show("API server: 3 masters, one machine, TLS, through the failover endpoint", rows)
 
 
 def _allow_open_files() -> None:
@@ -73,11 +80,11 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _measure(cluster: LocalCluster, sizes: Sizes) -> list[Row]:
+async def _measure(cluster: LocalCluster, measures: Sequence[Measure], sizes: Sizes) -> list[Row]:
     target = Target.of(load(cluster.kubeconfig))
     await account(target)
     rows = []
-    for measure in (creates, gets, lists, fan_out, stored_pods, idle_watchers, growth):
+    for measure in measures:
         with _told(measure.__name__):
             rows += await measure(cluster, target, sizes)
     return rows
@@ -108,6 +115,10 @@ async def gets(cluster: LocalCluster, target: Target, sizes: Sizes) -> list[Row]
         requests = (target.request("GET", f"{PODS}/p{number % sizes.pods}") for number in range(sizes.gets))
         got = await rate(target, requests, sizes.gets, in_flight)
         rows.append(_per_second(f"get pod, {in_flight} in flight", got, figure))
+    for in_flight, figure in REAL_GET.items():
+        heads = (http2_load.request(target, f"{PODS}/p{number % sizes.pods}") for number in range(sizes.gets))
+        got = await http2_load.rate(target, heads, sizes.gets, in_flight)
+        rows.append(_per_second(f"the same on one connection of HTTP/2, {in_flight}", got, figure))
     return rows
 
 
@@ -173,20 +184,38 @@ def _memory(cluster: LocalCluster, pods: int, real: float | None) -> Row:
 
 
 async def idle_watchers(cluster: LocalCluster, target: Target, sizes: Sizes) -> list[Row]:
-    """Goal: less than 25 kB each, TLS included."""
+    """As Go's clients open them. Goal: less than 25 kB each, TLS included."""
     caller = await target.open()
-    request = watch(target, await _version(caller, target, CONFIG_MAPS), "nothing")
+    path = watch_path(await _version(caller, target, CONFIG_MAPS), "nothing")
+    request, count = http2_load.request(target, path), sizes.idle_watchers
+    before = memory(cluster)
+    connections = await http2_load.open_many(target, count, request, EventCounter())
+    row = _idle(cluster, before, count, "on connections of HTTP/2")
+    for connection in connections:
+        connection.close()
+        await asyncio.sleep(_LEAVING_SECONDS)
+    return [row]
+
+
+async def lonely_watchers(cluster: LocalCluster, target: Target, sizes: Sizes) -> list[Row]:
+    """With a connection for each."""
+    caller = await target.open()
+    path = watch_path(await _version(caller, target, CONFIG_MAPS), "nothing")
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = min(sizes.idle_watchers, limit // 2 - 500)
     before = memory(cluster)
-    watchers = await open_many(target, count, request, EventCounter())
-    after = memory(cluster)
+    watchers = await open_many(target, count, target.request("GET", path), EventCounter())
+    row = _idle(cluster, before, count, "each on a connection of its own")
     for number, connection in enumerate((caller, *watchers)):
         connection.close()
         if number % _LEAVING == 0:  # ten thousand ends at once cost an election on two cores
-            await asyncio.sleep(0.05)
-    kibibytes = 1024 * (masters(after) - masters(before)) / count
-    return [Row(f"memory of an idle watcher, of {count:,}", kibibytes, "KiB")]
+            await asyncio.sleep(_LEAVING_SECONDS)
+    return [row]
+
+
+def _idle(cluster: LocalCluster, before: dict[str, float], count: int, how: str) -> Row:
+    each = 1024 * (masters(memory(cluster)) - masters(before)) / count
+    return Row(f"memory of an idle watcher, of {count:,} {how}", each, "KiB")
 
 
 async def growth(cluster: LocalCluster, target: Target, sizes: Sizes) -> list[Row]:
@@ -211,6 +240,15 @@ async def growth(cluster: LocalCluster, target: Target, sizes: Sizes) -> list[Ro
 async def _version(connection: Connection, target: Target, path: str) -> str:
     body = json.loads(await connection.fetch(target.request("GET", path)))
     return str(body["metadata"]["resourceVersion"])
+
+
+Measure = Callable[[LocalCluster, Target, Sizes], Awaitable[list[Row]]]
+MEASURES: Final[tuple[tuple[Measure, ...], ...]] = (
+    (creates, gets, lists, fan_out, stored_pods, growth),
+    (idle_watchers,),
+    (lonely_watchers,),
+)
+"""What shares a cluster."""
 
 
 def _per_second(what: str, figure: float, real: float | None) -> Row:

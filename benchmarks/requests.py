@@ -37,8 +37,12 @@ def config_map(target: Target, name: str) -> bytes:
 
 def watch(target: Target, version: str, name: str) -> bytes:
     """The request that watches one config map."""
-    query = f"watch=true&resourceVersion={version}&fieldSelector=metadata.name%3D{name}"
-    return target.request("GET", f"{CONFIG_MAPS}?{query}")
+    return target.request("GET", watch_path(version, name))
+
+
+def watch_path(version: str, name: str) -> str:
+    """Of one config map."""
+    return f"{CONFIG_MAPS}?watch=true&resourceVersion={version}&fieldSelector=metadata.name%3D{name}"
 
 
 async def account(target: Target) -> None:
