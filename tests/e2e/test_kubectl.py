@@ -87,6 +87,15 @@ def k(one_of_each: LocalCluster, request: pytest.FixtureRequest) -> Iterator[Kub
     one_of_each.kubectl("delete", "namespace", name, "--wait=false")
 
 
+def test_kubectl_speaks_http2(one_of_each: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GODEBUG", "http2debug=1")
+    told = one_of_each.run_kubectl("get", "namespaces").stderr
+    assert (
+        "http2: Transport received HEADERS" in told
+        or 'http2: decoded hpack field header field ":status"' in told
+    )
+
+
 def test_get_in_every_output_format(k: Kubectl) -> None:
     k.apply(deployment("web", replicas=2) + config_map("conf", a="1"))
     k.roll_out("web")

@@ -13,6 +13,7 @@ from kvstore.command import Command, encode
 from kvstore.errors import StoreError
 from kvstore.http2 import frames
 from kvstore.rpc import convert
+from kvstore.rpc.grpc.answers import message
 from kvstore.rpc.grpc.connection import Connection, limits
 from kvstore.rpc.grpc.methods import Methods
 from kvstore.rpc.proto import rpc_pb2 as pb
@@ -78,9 +79,9 @@ def grpc() -> Target:
 def grpc_seeds() -> list[bytes]:
     async def make() -> list[bytes]:
         client = _client()
-        body = frames.message(pb.PutRequest(key=b"k", value=b"v").SerializeToString())
+        body = message(pb.PutRequest(key=b"k", value=b"v").SerializeToString())
         call = client.headers(1, _PUT) + data(1, body, end=True)
-        watch = client.headers(3, _WATCH, grpc_timeout="5S") + data(3, frames.message(b""))
+        watch = client.headers(3, _WATCH, grpc_timeout="5S") + data(3, message(b""))
         settings = frames.settings({frames.INITIAL_WINDOW_SIZE: 1})
         window = frames.window_update(0, 10) + frames.window_update(3, 10)
         return [call, watch, call + CUT + watch + settings + window, frames.goaway(1, 0)]

@@ -1,4 +1,4 @@
-"""Heads of HTTP/2 as aiohttp's, and back (P).
+"""Heads of HTTP/2 as aiohttp's, and back.
 
 aiohttp knows no HTTP/2: a request of it is shown as one of HTTP/1.1 without anything that belongs to a connection, and
 what an answer says of its connection is left out (RFC 9113, 8.2.2). Heads may be passed on to servers of HTTP/1.1, so
