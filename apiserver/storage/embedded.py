@@ -18,13 +18,16 @@ class EmbeddedStorage(KVStorage):
         super().__init__(member)
 
     async def _read(self, request: RangeRequest, min_revision: int, linearizable: bool) -> RangeResponse:
+        try:
+            return await self._read_here(request, min_revision, linearizable)
+        except StoreError as error:
+            raise translated(error) from error
+
+    async def _read_here(self, request: RangeRequest, min_revision: int, linearizable: bool) -> RangeResponse:
         store = self._store
         if linearizable or min_revision > store.revision():
             await self.current_revision()
         if min_revision > store.revision():
             raise FutureRevision(min_revision, store.revision())
         own = msgspec.structs.replace(request, serializable=True)
-        try:
-            return await store.range(own)  # of what is here, so there is nothing to wait for
-        except StoreError as error:
-            raise translated(error) from error
+        return await store.range(own)  # of what is here, so there is nothing to wait for

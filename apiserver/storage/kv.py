@@ -134,16 +134,21 @@ class KVStorage:
 
     @asynccontextmanager
     async def watch(self, prefix: str, start_revision: int) -> AsyncIterator[_Watch]:
-        stream = self._store.watch()
-        stream.create(
-            WatchCreateRequest(
-                prefix.encode(), prefix_end(prefix), start_revision=max(start_revision, 0), prev_kv=True
-            )
+        asked = WatchCreateRequest(
+            prefix.encode(), prefix_end(prefix), start_revision=max(start_revision, 0), prev_kv=True
         )
+        stream = self._stream()
         try:
+            stream.create(asked)
             yield _Watch(stream)
         finally:
             stream.close()
+
+    def _stream(self) -> Stream:
+        try:
+            return self._store.watch()
+        except store.StoreError as error:
+            raise translated(error) from error
 
     async def _read(self, request: RangeRequest, min_revision: int, linearizable: bool) -> RangeResponse:
         """At least as new as `min_revision`, and as every acknowledged write if `linearizable`. Raises
