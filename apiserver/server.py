@@ -192,6 +192,12 @@ class ApiServer:
         if self._withdrawal is None:
             self._withdrawal = asyncio.create_task(self._withdraw(), name="withdrawal")
 
+    async def withdrawn(self) -> None:
+        """Begins the shutdown; returns when nobody is told of this server any more."""
+        self.begin_shutdown()
+        if self._withdrawal is not None:
+            await self._withdrawal
+
     async def drain(self) -> None:
         """The orderly end: time for others to look elsewhere, then :meth:`stop`, with time to finish."""
         self.begin_shutdown()
@@ -204,9 +210,7 @@ class ApiServer:
         """
         if self._stopped:
             return
-        self.begin_shutdown()
-        if self._withdrawal is not None:
-            await self._withdrawal
+        await self.withdrawn()
         if self._runner is not None:
             await asyncio.gather(*(site.stop() for site in list(self._runner.sites)))
         self.services.stopping.begin()

@@ -164,9 +164,11 @@ async def _serve(
         server.services.metrics.more = admin.metrics
         insight.ready = lambda: server.synced and not admin.draining and member.leader_id is not None
         leading = asyncio.create_task(_lead(config, server, activity), name="scheduler and controllers")
+        admin.resign = partial(_resign, admin, server, leading)
         await asyncio.wait({leading, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if leading.done():
+        if leading.done() and not admin.draining:
             leading.result()
+        await leaving.wait()  # one that has resigned goes on serving
         admin.draining = True
         await asyncio.gather(server.drain(), _ended(leading), handover.hand_over(member))
     finally:
@@ -176,6 +178,12 @@ async def _serve(
             await _ended(leading)
         await insight.close()
         await server.stop()
+
+
+async def _resign(admin: Admin, server: ApiServer, leading: asyncio.Task[None]) -> None:
+    """Leads nothing any more, and is no endpoint of the cluster's."""
+    admin.draining = True
+    await asyncio.gather(_ended(leading), server.withdrawn())
 
 
 def _dashboard(config: MasterConfig) -> list[Extension]:

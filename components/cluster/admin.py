@@ -1,6 +1,6 @@
 """A master's admin socket: what the supervisor asks of one master, without certificates or HTTP.
 
-Answers come from this master's own state and never wait for the others, but for `snapshot` and `move-leader`.
+Answers come from this master's own state and never wait for the others, but for `snapshot`, `move-leader` and `resign`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 class Admin:
     """The operations. `synced` says whether the API server is ready for requests, `furnished` waits until it has made
-    what every cluster has; `draining`: not for long.
+    what every cluster has; `draining`: not for long. `resign` gives up this master's offices.
     """
 
     def __init__(self, member: Member, stalls: StallWatch) -> None:
@@ -36,6 +36,7 @@ class Admin:
         self._stalls = stalls
         self.synced: Callable[[], bool] = lambda: False
         self.furnished: Callable[[], Awaitable[None]] | None = None
+        self.resign: Callable[[], Awaitable[None]] | None = None
         self.draining = False
         self.backups: BackupStatus | None = None
 
@@ -46,6 +47,7 @@ class Admin:
             "nodes": self._nodes,
             "snapshot": self._snapshot,
             "move-leader": self._move_leader,
+            "resign": self._resign,
             "backups": self._told_of_backups,
             "mark": self._mark,
             "reset": self._reset,
@@ -115,6 +117,11 @@ class Admin:
             await self._member.move_leader(target)
         except StoreError as error:
             raise ClusterError(f"the leadership did not move: {error}", "look at kuberaft status") from error
+
+    async def _resign(self, request: dict[str, Any]) -> Any:
+        """Before all masters end, while there is a quorum: afterwards there is none to write a lease with."""
+        if self.resign is not None and self._member.leader_id is not None:
+            await self.resign()
 
     async def _slow_disk(self, request: dict[str, Any]) -> Any:
         """For `kuberaft drill`; ends by itself after `seconds`."""

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from components.cluster import pki, rejoin, renewal, state, stopping, token_keys
+from components.cluster import ipc, pki, rejoin, renewal, state, stopping, token_keys
 from components.cluster.addresses import API_PORT
 from components.cluster.caretaker import BackupCare, CertificateWatch, allow_rotation
 from components.cluster.errors import ClusterError
@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT = 60.0  # from the first process to all nodes Ready, on the slowest machine
 REJOIN_TIMEOUT = 30.0  # for the others to serve without a master that has lost its data
 STOP_TIMEOUT = 6.0  # for a process to end by itself after the first signal
+RESIGN_TIMEOUT = 3.0  # for the masters to give up their leases before that
 MODULES = {"master": "components.master", "worker": "components.worker"}
 
 
@@ -458,11 +459,22 @@ class Supervisor:
         await self._failover.stop()
         workers, masters = self._table.of("worker"), self._table.of("master")
         await self._end(workers, signal.SIGTERM)
+        await self._resign([process for process in masters if process.running])
         await asyncio.gather(self._end_pods(workers), self._end(masters, signal.SIGINT))
         await self.peers.close()
         await self._launcher.close()
         self._finished = True
         self._progressed.set()
+
+    async def _resign(self, masters: list[Process]) -> None:
+        """Masters that end together lose their quorum with the second one: leases are given up before."""
+        if len(masters) < 2:
+            return
+        sockets = [self._layout.admin_socket(master.name) for master in masters]
+        asked = (ipc.call(socket, "resign", timeout=RESIGN_TIMEOUT) for socket in sockets)
+        for master, answer in zip(masters, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(answer, Exception):
+                logger.info("%s did not resign: %s", master.name, answer or type(answer).__name__)
 
     async def _end(self, processes: list[Process], first: signal.Signals) -> None:
         """`first`, wait, SIGKILL for those that stay. SIGINT spares masters the delay that nobody needs."""
