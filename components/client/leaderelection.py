@@ -204,9 +204,20 @@ class LeaderElector:
             return
         try:
             async with asyncio.timeout(_RELEASE_TIMEOUT):
-                await self._client.update(LEASES, released(self._observed.lease, self._now()))
+                await self._give_up(self._observed.lease)
         except (ApiError, TimeoutError) as error:
             logger.info("lease %s was not released and has to expire: %s", self._terms.name, error)
+
+    async def _give_up(self, lease: Object) -> None:
+        """A renewal whose answer was not waited for may have been written after ``lease``."""
+        try:
+            await self._client.update(LEASES, released(lease, self._now()))
+        except ApiError as error:
+            if not error.is_conflict:
+                raise
+            newer = await self._client.get(LEASES, self._terms.name, self._terms.namespace)
+            if newer["spec"].get("holderIdentity") == self._terms.identity:
+                await self._client.update(LEASES, released(newer, self._now()))
 
 
 def _clock() -> float:

@@ -119,6 +119,22 @@ def test_stolen_lease_ends_leadership() -> None:
     virtually(main())
 
 
+@pytest.mark.parametrize(("written", "left"), [("first", ""), ("thief", "thief")])
+def test_a_lease_is_released_as_it_is_though_its_last_renewal_was_not_waited_for(
+    written: str, left: str
+) -> None:
+    async def main() -> None:
+        api = FakeApi()
+        first = Replica(api, "first")
+        await asyncio.sleep(5)
+        renewed = {"spec": {"renewTime": "2030-01-01T00:00:00.000000Z", "holderIdentity": written}}
+        await api.patch(LEASES, "test", renewed, "kube-system")
+        await first.stop()
+        assert spec_of(api)["holderIdentity"] == left
+
+    virtually(main())
+
+
 @pytest.mark.parametrize("times", [(10, 10, 2), (15, 2, 2)])
 def test_durations_that_do_not_fit_are_refused(times: tuple[float, float, float]) -> None:
     with pytest.raises(ElectionConfigError):
