@@ -121,8 +121,10 @@ class Http2Connection(connection.Connection[RawRequestMessage | Refused, Stream]
         stream.task = None
 
     def acknowledged(self) -> int:
-        """Bytes that the peer's kernel has taken so far."""
-        return bytes_acknowledged(self.transport.get_extra_info("socket")) if self.transport else 0
+        """Bytes that the peer's kernel has taken so far, where that is what streams wait for; else 0."""
+        if self.transport is None or not self.is_full:
+            return 0
+        return bytes_acknowledged(self.transport.get_extra_info("socket"))
 
     def stalled(self, stream: Stream) -> None:
         """Nothing of its answer was taken for long: a client that reads nothing at all would not read that either."""

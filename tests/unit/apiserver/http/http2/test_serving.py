@@ -237,6 +237,20 @@ def test_a_long_answer_that_nobody_reads_is_broken_off(tmp_path: Path) -> None:
         play(tmp_path, scene)
 
 
+def test_requests_beside_a_long_answer_that_nobody_reads_do_not_keep_it(tmp_path: Path) -> None:
+    async def scene(server: ApiServer, storage: SlowStorage, client: H2Client) -> None:
+        await storage.create(f"{PREFIX}c", config_map("c", 300_000))
+        client.read = False
+        stream = await client.send(MAPS)
+        client.h2.increment_flow_control_window(1 << 20)
+        while client.answers[stream].reset is None:
+            assert (await client.ask("/livez")).status == 200
+        assert client.answers[stream].reset == frames.CANCEL
+
+    with unittest.mock.patch.object(streams, "STALLED_SECONDS", 0.2):
+        play(tmp_path, scene)
+
+
 def test_a_client_that_vanishes_leaves_nothing_behind(tmp_path: Path) -> None:
     async def scene(server: ApiServer, storage: SlowStorage, client: H2Client) -> None:
         watching = await client.send(WATCH)
