@@ -25,14 +25,13 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from apiserver.http.fanout import Piece
-from apiserver.http.http2.connection import MAX_STREAMS, Http2Connection, Owner
+from apiserver.http.http2.connection import IDLE_SECONDS, MAX_STREAMS, Http2Connection, Owner
 from apiserver.http.http2.connection import limits as http2_limits
 from apiserver.http.http2.message import HEAD_BYTES, LINE_BYTES
 from apiserver.http.tls import HTTP2
 from apiserver.streaming import bytes_acknowledged, keep_alive
 
 HEAD_SECONDS: Final = 32.0
-IDLE_SECONDS: Final = 90.0
 STALLED_SECONDS: Final = 30.0
 """Looked at so often: no byte less to send than at the last look, and the connection is cut."""
 _LARGE: Final = 32 * 1024  # smaller answers fit into the buffers
