@@ -73,7 +73,7 @@ storefuzz: $(VENV)/.dev
 	  $(BIN)/python -m tests.storefuzz $$name --seconds $(SECONDS) || exit 1; done
 
 apifuzz: $(VENV)/.dev
-	@for name in requests openapi json yaml cbor protobuf jsonpatch patch text; do \
+	@for name in requests openapi json yaml cbor protobuf jsonpatch patch text http2; do \
 	  $(BIN)/python -m tests.apifuzz $$name --seconds $(SECONDS) || exit 1; done
 
 conformance: $(VENV)/.dev

@@ -13,7 +13,7 @@ import sys
 from tests.support import guided
 
 OVER_HTTP = ("requests", "openapi")
-DECODERS = ("json", "yaml", "cbor", "protobuf", "jsonpatch", "patch", "text")
+DECODERS = ("json", "yaml", "cbor", "protobuf", "jsonpatch", "patch", "text", "http2")
 
 
 def _over_http(name: str) -> int:
@@ -34,4 +34,4 @@ def _over_http(name: str) -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in OVER_HTTP:
         sys.exit(_over_http(sys.argv[1]))
-    guided.main("tests.apifuzz", DECODERS, ["apiserver"])
+    guided.main("tests.apifuzz", DECODERS, ["apiserver", "kvstore"])

@@ -23,7 +23,7 @@ from apiserver.http.protobuf import encode, envelope
 from apiserver.patch import json_patch, merge, strategic
 from apiserver.patch.errors import BadPatch, CannotApply, PatchFailure
 from apiserver.schema.schemas import Schemas
-from tests.apifuzz import pools, seeds
+from tests.apifuzz import http2, pools, seeds
 from tests.support.guided import Fuzzed, Target
 
 POD = GroupVersionKind("", "v1", "Pod")
@@ -162,4 +162,5 @@ TARGETS = {
     "jsonpatch": Fuzzed(lambda: _patch(pools.PATCHES[0])(), lambda: _patches(pools.PATCHES[0])),
     "patch": Fuzzed(lambda: _patch(pools.PATCHES[2])(), lambda: _patches(pools.PATCHES[2])),
     "text": Fuzzed(_refusing(_text), _texts),
+    "http2": Fuzzed(http2.target, http2.seeds),
 }
