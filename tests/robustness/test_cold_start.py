@@ -20,15 +20,19 @@ WRITERS = 3
 
 def test_everything_acknowledged_survives_the_death_of_all_processes(cluster: LocalCluster) -> None:
     print(f"KUBERAFT_SEED={SEED}")
-    rng = random.Random(SEED)
+    asyncio.run(die_and_come_back(cluster, random.Random(SEED)))
+
+
+async def die_and_come_back(cluster: LocalCluster, rng: random.Random) -> None:
+    """On one event loop, which sees the writers' broken connections to their end."""
     histories: dict[str, History] = {}
     for number in range(ROUNDS):
         prefixes = [f"cold{number}-{writer}" for writer in range(WRITERS)]
         histories.update((prefix, History()) for prefix in prefixes)
-        asyncio.run(write_until_killed(cluster, rng, {p: histories[p] for p in prefixes}))
-        cluster.up()
+        await write_until_killed(cluster, rng, {p: histories[p] for p in prefixes})
+        await asyncio.to_thread(cluster.up)
         for prefix, history in histories.items():
-            stored = asyncio.run(stored_uids(cluster.kubeconfig, f"{prefix}-"))
+            stored = await stored_uids(cluster.kubeconfig, f"{prefix}-")
             assert_nothing_lost(history, stored)
             assert len(stored) - len(history.acknowledged | dict.fromkeys(history.known_stored)) <= 1
 

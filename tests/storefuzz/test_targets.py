@@ -10,7 +10,7 @@ import pytest
 
 from tests.storefuzz.targets import TARGETS
 
-SECONDS = 3
+SECONDS = 2
 
 
 @pytest.mark.parametrize("name", TARGETS)
