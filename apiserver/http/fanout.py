@@ -107,8 +107,6 @@ class Outlet(Protocol):
 
     def give(self, piece: Piece) -> None: ...
 
-    def force_close(self) -> None: ...
-
 
 def see(position: int, event: CacheEvent, matches: Matches | None) -> Seen | None:
     """None: the event does not concern watchers with this filter."""

@@ -18,6 +18,7 @@ TABLE_BYTES = 4096
 ENTRY_OVERHEAD = 32
 """Bytes that each field of a head counts beside its name and value."""
 _REMEMBERED = 256
+_REMEMBERED_BYTES = 4096  # a longer block, or what it says, is not kept: all together are bounded
 
 Header = tuple[bytes, bytes]
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class Decoder(Generic[T]):
         headers = self._meaning(fields)
         if self._changed or len(self._known) >= _REMEMBERED:
             self._known.clear()
-        if not self._changed:
+        if not self._changed and max(len(block), sum(map(_weight, fields))) <= _REMEMBERED_BYTES:
             self._known[block] = headers
         return headers
 
@@ -79,7 +80,7 @@ class Decoder(Generic[T]):
                 if first & 0x40:
                     self._add(field)
             fields.append(field)
-            size += len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+            size += _weight(field)
             if size > self._most:
                 raise BadHeaders(f"more than {self._most} bytes of headers")
         return fields

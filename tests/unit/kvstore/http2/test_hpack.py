@@ -51,6 +51,16 @@ def test_a_repeated_block_is_not_read_again_unless_the_table_changed() -> None:
     assert decoder.decode(encoded(encoder, REQUEST)) == first
 
 
+def test_a_long_head_is_read_and_not_kept() -> None:
+    decoder = reader()
+    short, long = literal("x", b"y" * 100), literal("x", b"y" * 5000)
+    assert decoder.decode(short) is decoder.decode(short)
+    assert decoder.decode(long) == decoder.decode(long)
+    assert decoder.decode(long) is not decoder.decode(long)
+    decoder.decode(encoded(Encoder(), [("x", "y" * 1000)], huffman=False))  # now an entry of the table
+    assert decoder.decode(b"\xbe" * 40) is not decoder.decode(b"\xbe" * 40)
+
+
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_any_other_bytes_are_refused_or_read_but_never_break_it(blocks: list[bytes]) -> None:
     decoder = reader()
